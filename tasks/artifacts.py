@@ -1,0 +1,59 @@
+"""What the steps of a pipeline hand to each other: small frozen references, never tensors.
+
+Each is written into its step's manifest as JSON and read back from there when the step is already done.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Arrow files `train.arrow`, `validation.arrow`, `test.arrow` under `uri`, and `schema.json` beside them."""
+
+    uri: str
+    digest: str
+    num_rows: dict[str, int]
+    dim: int
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained energy: `model.json` and `weights.safetensors` under `uri`."""
+
+    uri: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps."""
+
+    uri: str
+    digest: str
+    num_rows: int
+    control_uri: str
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`evaluation.json` under `uri`: every number of the verdict."""
+
+    uri: str
+    is_converged: bool
+    reasons: tuple[str, ...]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A version of a registered model, `models:/name/version`, and the MLflow run that it came from."""
+
+    model_uri: str
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """One self-contained HTML page."""
+
+    uri: str
