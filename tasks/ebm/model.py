@@ -1,0 +1,70 @@
+"""A trained energy as files: `model.json` says what to build, `weights.safetensors` fills it. Nothing is unpickled."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tasks.ebm import energies, noise
+
+
+@dataclass(frozen=True)
+class Model:
+    """A noise-conditioned density `p(x', t) = exp f(x', t) / Z`, `t = logit beta`, over standardised data."""
+
+    network: nn.Module
+    description: dict[str, Any]
+
+    @property
+    def dim(self) -> int:
+        return self.description["dim"]
+
+    def log_density(
+        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> Float[Tensor, " row"]:
+        """`f(x', t)` in nats."""
+        return self.network(x, logit_beta)
+
+    def energy(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
+        """`-f(x', t)` in nats."""
+        return -self.network(x, logit_beta)
+
+    def value_and_score(
+        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+        """`(f, grad_x' f)` of each row."""
+        return energies.value_and_score(self.network, x, logit_beta)
+
+    def denoise(
+        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> Float[Tensor, "row dim"]:
+        """Tweedie's `E[x|x']` (11.13)."""
+        return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
+
+
+def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int) -> nn.Module:
+    """An untrained energy; `f` is the anchor until it is trained."""
+    return energies.ENERGIES[energy](dim, width, num_blocks)
+
+
+def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
+    """The files of a model: name -> bytes, the same bytes for the same weights."""
+    weights = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    return {
+        "weights.safetensors": safetensors.torch.save(weights),
+        "model.json": json.dumps(description, indent=2, sort_keys=True).encode(),
+    }
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """The model whose files `to_files` made, without gradients for its weights."""
+    description = json.loads((folder / "model.json").read_text())
+    network = build(**{key: description[key] for key in ("dim", "energy", "width", "num_blocks")})
+    weights = safetensors.torch.load((folder / "weights.safetensors").read_bytes())
+    network.load_state_dict(weights)
+    return Model(network.to(device).requires_grad_(False).eval(), description)

@@ -1,0 +1,64 @@
+"""Networks that an energy is built on: a point and a noise level in, a vector out."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class LevelEmbedding(nn.Module):
+    """Fourier features of the noise level `t = logit beta`, `[sin, cos](omega_k t)`, `omega_k` geometric in (1/16, 2)."""
+
+    def __init__(self, num_frequencies: int = 16):
+        super().__init__()
+        self.register_buffer("frequencies", torch.logspace(-4, 1, num_frequencies, base=2.0))
+
+    def forward(self, logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row feature"]:
+        angles = logit_beta[:, None] * self.frequencies
+        return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class ResidualBlock(nn.Module):
+    """`h + W2 silu(W1 norm(h) * (1 + scale) + shift)`, scale and shift from the noise level (FiLM)."""
+
+    def __init__(self, width: int, embedding_size: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.inner = nn.Linear(width, width)
+        self.modulation = nn.Linear(embedding_size, 2 * width)
+        self.outer = nn.Linear(width, width)
+        nn.init.zeros_(self.modulation.weight)
+        nn.init.zeros_(self.modulation.bias)
+
+    def forward(
+        self, hidden: Float[Tensor, "row width"], embedding: Float[Tensor, "row feature"]
+    ) -> Float[Tensor, "row width"]:
+        scale, shift = self.modulation(embedding).chunk(2, dim=1)
+        inner = self.inner(self.norm(hidden)) * (1 + scale) + shift
+        return hidden + self.outer(nn.functional.silu(inner))
+
+
+class ResidualMLP(nn.Module):
+    """A residual multilayer perceptron whose last layer starts at zero and has no bias.
+
+    Without a bias there is no parameter that the gradient of a scalar output cannot see, which data-parallel training
+    would refuse.
+    """
+
+    def __init__(self, num_inputs: int, num_outputs: int, width: int, num_blocks: int):
+        super().__init__()
+        self.embedding = LevelEmbedding()
+        embedding_size = 2 * len(self.embedding.frequencies)
+        self.first = nn.Linear(num_inputs, width)
+        self.blocks = nn.ModuleList(ResidualBlock(width, embedding_size) for _ in range(num_blocks))
+        self.norm = nn.LayerNorm(width)
+        self.last = nn.Linear(width, num_outputs, bias=False)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(
+        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> Float[Tensor, "row output"]:
+        embedding = self.embedding(logit_beta)
+        hidden = self.first(x)
+        for block in self.blocks:
+            hidden = block(hidden, embedding)
+        return self.last(nn.functional.silu(self.norm(hidden)))

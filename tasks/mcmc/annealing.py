@@ -1,0 +1,144 @@
+"""Annealed Langevin sampling: chains walk down the noise ladder from N(0, I), corrected at every level by MALA.
+
+Between two levels a chain takes one *descent*, the reverse of the noising kernel with the learned score in it (Ho et al.,
+arXiv 2006.11239), which is an unadjusted Langevin step whose size is the gap of the two levels. Because both the descent
+and the noising kernel are Gaussian, the chain's importance weight against the unnormalised `exp f` of the lowest level
+stays known exactly (Neal 2001; Doucet et al., arXiv 2208.07698): its mean is the ratio of the normalisers, and its
+effective sample size says how well the ladder followed the densities.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks.mcmc import mala, metropolis
+from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.streams import Random, Stream
+
+TargetAt = Callable[[float], Target]
+"""Noise level `logit beta` -> the density at that level."""
+
+
+class LevelStats(NamedTuple):
+    """What the Metropolis steps of one level did."""
+
+    accepted: Float[Tensor, " chain"]
+    num_nonfinite: int
+
+
+def log_normal(x: Tensor, mean: Tensor, variance: float) -> Float[Tensor, " chain"]:
+    """Log density of N(mean, variance I) at each row, in nats."""
+    return -0.5 * ((x - mean).square().sum(1) / variance + x.shape[1] * math.log(2 * math.pi * variance))
+
+
+def descend(
+    random: Random, state: State, target_at: TargetAt, high: float, low: float
+) -> tuple[State, Float[Tensor, " chain"]]:
+    """One reverse-diffusion step from level `high` to level `low` (`logit beta`), and the increment of the log weight.
+
+    With `a = (1-beta_high)/(1-beta_low)`, noising is `N(sqrt(a) x, 1-a)`; its reverse is drawn from
+    `N((x' + (1-a) S(x'))/sqrt(a), (1-a) beta_low/beta_high)`.
+    """
+    beta_high, beta_low = (1 / (1 + math.exp(-t)) for t in (high, low))
+    gap = (beta_high - beta_low) / (1 - beta_low)
+    scale = math.sqrt(1 - gap)
+    mean = (state.x + gap * state.score) / scale
+    variance = gap * beta_low / beta_high
+    x = mean + math.sqrt(variance) * random.normal(*mean.shape).to(mean)
+    new = metropolis.init(x, target_at(low))
+    forward = new.value + log_normal(state.x, scale * x, gap)
+    return new, forward - state.value - log_normal(x, mean, variance)
+
+
+def adjust(
+    stream: Stream, phase: int, state: State, target: Target, step_size: float, num_steps: int
+) -> tuple[State, LevelStats]:
+    """`num_steps` Metropolis-adjusted Langevin steps at one level, with a frozen step size."""
+    accepted, num_nonfinite = torch.zeros(len(state.x)), 0
+    for k in range(num_steps):
+        state, info = mala.step(stream.at(phase, k + 1), state, target, step_size)
+        accepted += info.is_accepted.cpu()
+        num_nonfinite += int((~info.is_finite).sum())
+    return state, LevelStats(accepted, num_nonfinite)
+
+
+class Annealed(NamedTuple):
+    """Chains at the lowest level, their log weights, what happened at each level, and where they were at its end."""
+
+    state: State
+    log_weight: Float[Tensor, " chain"]
+    stats: list[LevelStats]
+    path: list[State]
+
+
+def anneal(
+    stream: Stream,
+    target_at: TargetAt,
+    levels: list[float],
+    step_sizes: list[float],
+    num_steps: int,
+    num_chains: int,
+    dim: int,
+    device: torch.device | str = "cpu",
+) -> Annealed:
+    """Start `num_chains` at N(0, I) and walk down `levels`, with `num_steps` adjusted steps at each.
+
+    Phase `l` of the stream belongs to level `l`: step 0 to the move into the level, the others to the adjusted steps.
+    """
+    state, log_weight = start(stream, target_at(levels[0]), num_chains, dim, device)
+    stats, path = [], []
+    for level, step_size in enumerate(step_sizes):
+        if level:
+            state, increment = descend(stream.at(level, 0), state, target_at, levels[level - 1], levels[level])
+            log_weight = log_weight + increment
+        target = target_at(levels[level])
+        state, level_stats = adjust(stream, level, state, target, step_size, num_steps)
+        stats.append(level_stats)
+        path.append(state)
+    return Annealed(state, log_weight, stats, path)
+
+
+def start(
+    stream: Stream, target: Target, num_chains: int, dim: int, device: torch.device | str
+) -> tuple[State, Float[Tensor, " chain"]]:
+    """Chains at N(0, I) and their log weights against the density of the highest level."""
+    x = stream.at(0, 0).normal(num_chains, dim).to(device)
+    state = metropolis.init(x, target)
+    return state, state.value - log_normal(x, torch.zeros_like(x), 1.0)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How step sizes are found: one block of `num_chains` walks down with `num_steps` adapted steps a level."""
+
+    num_chains: int
+    num_steps: int
+    target_acceptance: float
+
+
+def tune(stream: Stream, target_at: TargetAt, levels: list[float], dim: int, tuning: Tuning) -> list[float]:
+    """One step size a level, to be frozen: each level starts from the last one's, scaled by beta.
+
+    The first is `beta d^(-1/3)`, the scaling of MALA with dimension (Roberts & Rosenthal 1998).
+    """
+    state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, "cpu")
+    step_sizes: list[float] = []
+    ratio = dim ** (-1 / 3)
+    for level, logit_beta in enumerate(levels):
+        beta = 1 / (1 + math.exp(-logit_beta))
+        if level:
+            state, _ = descend(stream.at(level, 0), state, target_at, levels[level - 1], logit_beta)
+        adaptive = StepSize(ratio * beta, tuning.target_acceptance)
+        target = target_at(logit_beta)
+        for k in range(tuning.num_steps):
+            state, info = mala.step(stream.at(level, k + 1), state, target, adaptive.step_size)
+            adaptive.update(float(metropolis.acceptance_probability(info).mean()))
+        step_sizes.append(adaptive.step_size)
+        ratio = adaptive.step_size / beta
+    return step_sizes
