@@ -32,24 +32,36 @@ class LevelStats(NamedTuple):
     num_nonfinite: int
 
 
+@dataclass(frozen=True)
+class Ladder:
+    """Noise levels `logit beta` from the highest to the lowest, with what was tuned at each and is now frozen."""
+
+    levels: tuple[float, ...]
+    step_sizes: tuple[float, ...]
+    score_norms: tuple[float, ...]
+    """`E|S|^2/d` at each level, which sets the variance of the descent from it."""
+
+
 def log_normal(x: Tensor, mean: Tensor, variance: float) -> Float[Tensor, " chain"]:
     """Log density of N(mean, variance I) at each row, in nats."""
     return -0.5 * ((x - mean).square().sum(1) / variance + x.shape[1] * math.log(2 * math.pi * variance))
 
 
 def descend(
-    random: Random, state: State, target_at: TargetAt, high: float, low: float
+    random: Random, state: State, target_at: TargetAt, high: float, low: float, score_norm: float
 ) -> tuple[State, Float[Tensor, " chain"]]:
     """One reverse-diffusion step from level `high` to level `low` (`logit beta`), and the increment of the log weight.
 
     With `a = (1-beta_high)/(1-beta_low)`, noising is `N(sqrt(a) x, 1-a)`; its reverse is drawn from
-    `N((x' + (1-a) S(x'))/sqrt(a), (1-a) beta_low/beta_high)`.
+    `N((x' + (1-a) S(x'))/sqrt(a), (1-a)(1 - (1-a) E|S|^2/d)/a)`, the Gaussian nearest to the true one in Kullback-Leibler
+    divergence (Bao et al., arXiv 2201.06503).
     """
     beta_high, beta_low = (1 / (1 + math.exp(-t)) for t in (high, low))
     gap = (beta_high - beta_low) / (1 - beta_low)
     scale = math.sqrt(1 - gap)
     mean = (state.x + gap * state.score) / scale
-    variance = gap * beta_low / beta_high
+    # Whatever the score, a point that is known exactly keeps this much noise, and N(0, I) has no more than the gap.
+    variance = min(max(gap / (1 - gap) * (1 - gap * score_norm), gap * beta_low / beta_high), gap)
     x = mean + math.sqrt(variance) * random.normal(*mean.shape).to(mean)
     new = metropolis.init(x, target_at(low))
     forward = new.value + log_normal(state.x, scale * x, gap)
@@ -80,25 +92,25 @@ class Annealed(NamedTuple):
 def anneal(
     stream: Stream,
     target_at: TargetAt,
-    levels: list[float],
-    step_sizes: list[float],
+    ladder: Ladder,
     num_steps: int,
     num_chains: int,
     dim: int,
     device: torch.device | str = "cpu",
 ) -> Annealed:
-    """Start `num_chains` at N(0, I) and walk down `levels`, with `num_steps` adjusted steps at each.
+    """Start `num_chains` at N(0, I) and walk down the ladder, with `num_steps` adjusted steps at each level.
 
     Phase `l` of the stream belongs to level `l`: step 0 to the move into the level, the others to the adjusted steps.
     """
+    levels = ladder.levels
     state, log_weight = start(stream, target_at(levels[0]), num_chains, dim, device)
     stats, path = [], []
-    for level, step_size in enumerate(step_sizes):
+    for level, step_size in enumerate(ladder.step_sizes):
         if level:
-            state, increment = descend(stream.at(level, 0), state, target_at, levels[level - 1], levels[level])
+            high, norm = levels[level - 1], ladder.score_norms[level - 1]
+            state, increment = descend(stream.at(level, 0), state, target_at, high, levels[level], norm)
             log_weight = log_weight + increment
-        target = target_at(levels[level])
-        state, level_stats = adjust(stream, level, state, target, step_size, num_steps)
+        state, level_stats = adjust(stream, level, state, target_at(levels[level]), step_size, num_steps)
         stats.append(level_stats)
         path.append(state)
     return Annealed(state, log_weight, stats, path)
@@ -122,23 +134,26 @@ class Tuning:
     target_acceptance: float
 
 
-def tune(stream: Stream, target_at: TargetAt, levels: list[float], dim: int, tuning: Tuning) -> list[float]:
-    """One step size a level, to be frozen: each level starts from the last one's, scaled by beta.
+def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: int, tuning: Tuning) -> Ladder:
+    """The ladder with one step size a level: each starts from the last level's, scaled by beta.
 
     The first is `beta d^(-1/3)`, the scaling of MALA with dimension (Roberts & Rosenthal 1998).
     """
     state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, "cpu")
     step_sizes: list[float] = []
+    score_norms: list[float] = []
     ratio = dim ** (-1 / 3)
     for level, logit_beta in enumerate(levels):
         beta = 1 / (1 + math.exp(-logit_beta))
         if level:
-            state, _ = descend(stream.at(level, 0), state, target_at, levels[level - 1], logit_beta)
+            high, norm = levels[level - 1], score_norms[-1]
+            state, _ = descend(stream.at(level, 0), state, target_at, high, logit_beta, norm)
         adaptive = StepSize(ratio * beta, tuning.target_acceptance)
         target = target_at(logit_beta)
         for k in range(tuning.num_steps):
             state, info = mala.step(stream.at(level, k + 1), state, target, adaptive.step_size)
             adaptive.update(float(metropolis.acceptance_probability(info).mean()))
         step_sizes.append(adaptive.step_size)
+        score_norms.append(float(state.score.square().mean()))
         ratio = adaptive.step_size / beta
-    return step_sizes
+    return Ladder(levels, tuple(step_sizes), tuple(score_norms))
