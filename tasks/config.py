@@ -94,15 +94,17 @@ class Sample:
     """Metropolis-adjusted Langevin steps at each level."""
     target_acceptance: float = 0.574
     """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
-    num_actors: int | None = None
-    """Ray actors that advance blocks; one for each CPU of the cluster when not given."""
+    lowest_noise: float = 0.05
+    """Noise of the lowest level, where draws are kept, in standard deviations of the data."""
+    num_control_chains: int = 1024
+    """Chains of the control ladder of twice the steps, against which the verdict tests the draws."""
 
     def __post_init__(self) -> None:
-        for key in ("num_chains", "num_draws", "thinning", "block_size", "steps_per_level"):
+        for key in ("num_chains", "num_draws", "thinning", "block_size", "steps_per_level", "num_control_chains"):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
-        require(self.num_actors is None or self.num_actors >= 1, "sample.num_actors", self.num_actors, "at least 1")
+        require(0.018 <= self.lowest_noise <= 1, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,13 @@ class Cluster:
     """Address of a running Ray cluster; a Ray of its own on this machine when not given."""
     num_cpus: int | None = None
     """CPUs that a Ray of its own offers; those of this machine when not given."""
+    num_actors: int | None = None
+    """Ray actors that advance blocks of chains; one a GPU, else one a CPU, when not given. Changes no draw."""
+
+    def __post_init__(self) -> None:
+        for key in ("num_cpus", "num_actors"):
+            value = getattr(self, key)
+            require(value is None or value >= 1, f"cluster.{key}", value, "at least 1")
 
 
 @dataclass(frozen=True)

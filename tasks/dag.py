@@ -1,10 +1,29 @@
-"""Runs named steps in order, skips what is already published, resumes what is not."""
+"""Runs named steps in order, skips what is already published, resumes what is not.
 
+A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from outside, and the
+keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is written last, by
+put-if-absent: present means done, absent means run it (again), which must end in the same files.
+"""
+
+import ast
+import dataclasses
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
+from typing import Any
 
 from tasks import config
+from tasks.memory import PeakMemory
+from tasks.store.objects import open_store, put_if_absent
 from tasks.tracking import Journal
+
+PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -18,3 +37,135 @@ class Context:
     root: Path
     cluster: config.Cluster
     journal: Journal
+
+
+@dataclass(frozen=True)
+class Step:
+    """`run(config, context, *artifacts of needs) -> artifact`; `reads(config)` digests what it reads from outside."""
+
+    name: str
+    run: Callable[..., Any]
+    config: Any
+    artifact: type
+    needs: tuple[str, ...] = ()
+    reads: Callable[[Any], str] | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished step: its artifact, and what it cost when it ran."""
+
+    artifact: Any
+    seconds: float
+    peak_bytes: int
+    was_done: bool
+
+
+def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
+    """The key of every step, in an order in which they can run."""
+    by_name = {step.name: step for step in steps}
+    order = TopologicalSorter({step.name: step.needs for step in steps}).static_order()
+    keys: dict[str, str] = {}
+    for name in order:
+        step = by_name[name]
+        identity = {
+            "step": name,
+            "code": code_digest(step.run.__module__),
+            "config": dataclasses.asdict(step.config),
+            "name": run.name,
+            "seed": run.seed,
+            "reads": step.reads(step.config) if step.reads else None,
+            "needs": [keys[need] for need in step.needs],
+        }
+        keys[name] = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    return keys
+
+
+@cache
+def code_digest(module: str) -> str:
+    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again."""
+    digests: dict[str, str] = {}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        source = PACKAGE.parent / (name.replace(".", "/") + ".py")
+        if name in digests or not source.is_file():
+            continue
+        beside = sorted(source.parent.glob(f"{source.stem}.*"))  # a page's template belongs to its module
+        digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in beside)).hexdigest()
+        pending += _imported_names(source.read_text())
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _imported_names(source: str) -> Iterator[str]:
+    """Every dotted name that could be a module of this package."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Steps with the run they belong to, and where their keys put them."""
+
+    steps: Sequence[Step]
+    run: config.Run
+    root: Path
+    keys: Mapping[str, str]
+
+    @classmethod
+    def of(cls, steps: Sequence[Step], run: config.Run) -> "Pipeline":
+        """Find every key; this reads what the steps read from outside, and refuses what is not there."""
+        return cls(steps, run, Path(run.root.removeprefix("file://")).resolve(), keys_of(steps, run))
+
+    @property
+    def key(self) -> str:
+        """Names the whole run: the key of its last steps."""
+        return hashlib.sha256("".join(self.keys.values()).encode()).hexdigest()
+
+    def folder(self, name: str) -> Path:
+        """Where a step keeps its files."""
+        return self.root / name / self.keys[name][:16]
+
+    def is_done(self, name: str) -> bool:
+        """Whether a step has published."""
+        return (self.folder(name) / "manifest.json").exists()
+
+    def forget(self, start: str | None) -> None:
+        """Remove what `start` and the steps after it have published, or everything when it is None."""
+        names = list(self.keys)
+        for name in names[names.index(start) if start else 0 :]:
+            (self.folder(name) / "manifest.json").unlink(missing_ok=True)
+            shutil.rmtree(self.folder(name), ignore_errors=True)
+
+    def execute(self, name: str, artifacts: Mapping[str, Any], journal: Journal) -> Outcome:
+        """Run one step, or read back what it has published."""
+        step = next(step for step in self.steps if step.name == name)
+        if not self.is_done(name):
+            self._run_and_publish(step, [artifacts[need] for need in step.needs], journal)
+            return self._published(step, was_done=False)
+        return self._published(step, was_done=True)
+
+    def _run_and_publish(self, step: Step, needs: list[Any], journal: Journal) -> None:
+        folder = self.folder(step.name)
+        store = open_store(str(folder))
+        run, key = self.run, self.keys[step.name]
+        context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal)
+        start = time.monotonic()
+        with PeakMemory() as memory:
+            artifact = step.run(step.config, context, *needs)
+        manifest = {
+            "step": step.name,
+            "key": key,
+            "artifact": dataclasses.asdict(artifact),
+            "seconds": round(time.monotonic() - start, 3),
+            "peak_bytes": memory.peak_bytes,
+        }
+        journal.sync()
+        put_if_absent(store, "manifest.json", json.dumps(manifest, indent=2).encode())
+
+    def _published(self, step: Step, was_done: bool) -> Outcome:
+        manifest = json.loads((self.folder(step.name) / "manifest.json").read_text())
+        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()}
+        return Outcome(step.artifact(**fields), manifest["seconds"], manifest["peak_bytes"], was_done)

@@ -1,5 +1,6 @@
 """A trained energy as files: `model.json` says what to build, `weights.safetensors` fills it. Nothing is unpickled."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,10 @@ class Model:
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
 
+FILES = ("model.json", "weights.safetensors")
+ARCHITECTURE = ("dim", "energy", "width", "num_blocks")
+
+
 def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int) -> nn.Module:
     """An untrained energy; `f` is the anchor until it is trained."""
     return energies.ENERGIES[energy](dim, width, num_blocks)
@@ -61,10 +66,20 @@ def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes
     }
 
 
-def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model whose files `to_files` made, without gradients for its weights."""
-    description = json.loads((folder / "model.json").read_text())
-    network = build(**{key: description[key] for key in ("dim", "energy", "width", "num_blocks")})
-    weights = safetensors.torch.load((folder / "weights.safetensors").read_bytes())
-    network.load_state_dict(weights)
+def digest(files: dict[str, bytes]) -> str:
+    """The sha256 that names a model: of the digests of its files."""
+    listing = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
+
+
+def from_files(files: dict[str, bytes], device: torch.device | str = "cpu") -> Model:
+    """The model that `to_files` turned into bytes, without gradients for its weights."""
+    description = json.loads(files["model.json"])
+    network = build(**{key: description[key] for key in ARCHITECTURE})
+    network.load_state_dict(safetensors.torch.load(files["weights.safetensors"]))
     return Model(network.to(device).requires_grad_(False).eval(), description)
+
+
+def load(folder: Path, device: torch.device | str = "cpu") -> Model:
+    """The model whose files are in a folder."""
+    return from_files({name: (folder / name).read_bytes() for name in FILES}, device)

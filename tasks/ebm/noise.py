@@ -4,6 +4,8 @@ With `sigma^2 = beta/(1-beta)` it is `x' = (x + sigma eps)/sqrt(1+sigma^2)` and 
 variance in units of the (standardised) data, so it has no end points and equal steps in it are equal factors of noise.
 """
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -48,6 +50,11 @@ def training_levels(uniforms: Float[Tensor, "row 2"]) -> Float[Tensor, " row"]:
     return torch.where(choice < 1 / 3, LOGIT_BETA_MIN + span * place, normal).clamp(LOGIT_BETA_MIN, LOGIT_BETA_MAX)
 
 
-def ladder(num_levels: int, lowest: float, highest: float) -> Float[Tensor, " level"]:
-    """Noise levels `t` from the highest to the lowest, equally spaced in log noise variance."""
-    return torch.linspace(highest, lowest, num_levels)
+def logit_beta_of(sigma: float) -> float:
+    """The level at which the noise has `sigma` standard deviations of the data: `2 ln sigma`."""
+    return 2 * math.log(sigma)
+
+
+def ladder(num_levels: int, lowest: float) -> Float[Tensor, " level"]:
+    """Noise levels `t` from pure noise to the lowest, equally spaced in log noise variance."""
+    return torch.linspace(LOGIT_BETA_MAX, lowest, num_levels)

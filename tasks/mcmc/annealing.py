@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.mcmc import mala, metropolis
@@ -28,7 +28,7 @@ TargetAt = Callable[[float], Target]
 class LevelStats(NamedTuple):
     """What the Metropolis steps of one level did."""
 
-    accepted: Float[Tensor, " chain"]
+    accepted: Int[Tensor, " chain"]
     num_nonfinite: int
 
 
@@ -72,7 +72,7 @@ def adjust(
     stream: Stream, phase: int, state: State, target: Target, step_size: float, num_steps: int
 ) -> tuple[State, LevelStats]:
     """`num_steps` Metropolis-adjusted Langevin steps at one level, with a frozen step size."""
-    accepted, num_nonfinite = torch.zeros(len(state.x)), 0
+    accepted, num_nonfinite = torch.zeros(len(state.x), dtype=torch.int32), 0
     for k in range(num_steps):
         state, info = mala.step(stream.at(phase, k + 1), state, target, step_size)
         accepted += info.is_accepted.cpu()

@@ -1,0 +1,63 @@
+"""Connects to a Ray cluster, or starts one of its own on this machine: authenticated, on loopback."""
+
+import os
+import secrets
+
+import ray
+
+from tasks import config
+from tasks.errors import ServiceError, UsageError
+
+RAY_SETTINGS = {
+    "RAY_AUTH_MODE": "token",
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts when the controller has looked
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+
+
+def connect(cluster: config.Cluster) -> None:
+    """Connect once; a later call finds the connection.
+
+    Without an address a Ray of our own starts, with a token that lives as long as it and object store for small messages:
+    samples and rows never pass through it.
+    """
+    if ray.is_initialized():
+        return
+    for key, value in RAY_SETTINGS.items():
+        os.environ.setdefault(key, value)
+    if cluster.address is None:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        ray.init(
+            address="local",
+            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=256 * 2**20,
+            _node_ip_address="127.0.0.1",
+            log_to_driver=False,
+            logging_level="error",
+        )
+        return
+    try:
+        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+    except ConnectionError as error:
+        message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
+        raise ServiceError(message) from error
+
+
+def num_cpus() -> int:
+    """CPUs of the cluster."""
+    return int(ray.cluster_resources().get("CPU", 0))
+
+
+def num_gpus() -> int:
+    """GPUs of the cluster."""
+    return int(ray.cluster_resources().get("GPU", 0))
+
+
+def require_cpus(count: int, key: str) -> None:
+    """Refuse to wait for ever for workers that this cluster cannot hold."""
+    if num_cpus() < count:
+        raise UsageError(f"{key} is {count}, but the cluster has {num_cpus()} CPUs: lower it, or add nodes")

@@ -1,0 +1,109 @@
+"""Turns chain states into rows of a sample store."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from tasks.ebm.model import Model
+from tasks.mcmc.annealing import Annealed, LevelStats
+from tasks.mcmc.program import Program, Segment
+from tasks.store.schema import DataSchema
+
+COLUMNS = ("chain", "superchain", "draw", "position", "log_density", "log_weight", "accepted")
+"""Columns that stand beside the user's own, which therefore must not use these names."""
+
+
+def to_table(
+    segment: Segment, program: Program, block: int, num_chains: int, model: Model, schema: DataSchema
+) -> pa.Table:
+    """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
+
+    The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the draw itself.
+    """
+    first_chain = block * program.block_size
+    kept = min(program.block_size, num_chains - first_chain)
+    position = segment.draws.position[:, :kept].cpu()
+    draws, dim = len(position), program.dim
+    flat = position.reshape(-1, dim)
+    chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
+    draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
+    columns = schema.decode(denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim).numpy())
+    return pa.table(
+        columns
+        | {
+            "chain": chain,
+            "superchain": chain,  # every chain has a start of its own
+            "draw": draw,
+            "position": vectors(flat),
+            "log_density": _flat(segment.draws.log_density, kept),
+            "log_weight": np.tile(segment.log_weight[:kept].cpu().numpy(), draws),
+            "accepted": _flat(segment.draws.accepted, kept),
+        }
+    )
+
+
+def _flat(values: Tensor, kept: int) -> np.ndarray:
+    return values[:, :kept].reshape(-1).cpu().numpy()
+
+
+def denoise(model: Model, position: Tensor, program: Program) -> Tensor:
+    """Tweedie's `E[x|x']` of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
+    level = torch.full((program.block_size,), program.ladder.levels[-1], device=position.device)
+    return torch.stack([model.denoise(x, level) for x in position]).cpu()
+
+
+def vectors(rows: Tensor) -> pa.FixedSizeListArray:
+    """Rows [row, dim] as a FixedSizeList<float32> column."""
+    values = pa.array(np.ascontiguousarray(rows.numpy(), dtype=np.float32).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
+
+
+def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
+    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by machine."""
+    return [
+        {
+            "accepted": int(level.accepted.sum()),
+            "proposed": num_steps * len(level.accepted),
+            "min_accepted": int(level.accepted.min()),
+            "num_stuck": int((level.accepted == 0).sum()),
+            "num_nonfinite": level.num_nonfinite,
+        }
+        for level in stats
+    ]
+
+
+def path_table(walk: Annealed) -> pa.Table:
+    """Chains on their way down: one row a level and chain."""
+    position = torch.stack([state.x for state in walk.path]).cpu()
+    num_levels, num_chains, dim = position.shape
+    return pa.table(
+        {
+            "level": np.repeat(np.arange(num_levels, dtype=np.int32), num_chains),
+            "chain": np.tile(np.arange(num_chains, dtype=np.int32), num_levels),
+            "position": vectors(position.reshape(-1, dim)),
+            "log_density": torch.stack([state.value for state in walk.path]).reshape(-1).cpu().numpy(),
+        }
+    )
+
+
+def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
+    """All blocks' facts about each level, from the highest noise to the lowest."""
+    ladder = program.ladder
+    levels = []
+    for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
+        total = {key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")}
+        levels.append(
+            {
+                "logit_beta": logit_beta,
+                "beta": 1 / (1 + float(np.exp(-logit_beta))),
+                "step_size": step_size,
+                "acceptance": total["accepted"] / total["proposed"],
+                "min_chain_acceptance": min(block["min_accepted"] for block in blocks) / program.steps_per_level,
+                "num_nonfinite": total["num_nonfinite"],
+                "num_stuck": total["num_stuck"],
+            }
+        )
+    return levels

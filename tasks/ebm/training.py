@@ -1,0 +1,64 @@
+"""One worker's training: batches keyed by step, AdamW on a warmed-up cosine, a moving average of the weights."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from tasks.ebm import noise
+from tasks.ebm.objectives import EnergyLoss
+from tasks.mcmc.streams import Random
+
+WARM_UP = 0.05
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows, the noise added to them and the levels `logit beta` it is added at."""
+
+    x: Float[Tensor, "row dim"]
+    noise: Float[Tensor, "row dim"]
+    logit_beta: Float[Tensor, " row"]
+
+
+def draw_batch(random: Random, rows: Float[Tensor, "row dim"], size: int) -> Batch:
+    """Rows with replacement, their levels and noise: a function of the step alone."""
+    chosen = random.integers(len(rows), size).to(rows.device)
+    uniforms = random.uniform(size, 2).to(rows)
+    return Batch(rows[chosen], random.normal(size, rows.shape[1]).to(rows), noise.training_levels(uniforms))
+
+
+def share(batch: Batch, rank: int, world_size: int) -> Batch:
+    """The part of a batch that worker `rank` of `world_size` learns from."""
+    return Batch(*(part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta)))
+
+
+def learning_rate(step: int, num_steps: int, peak: float) -> float:
+    """Linear over the first twentieth of the steps, then a half cosine down to zero."""
+    warm_up = max(1, round(WARM_UP * num_steps))
+    if step < warm_up:
+        return peak * (step + 1) / warm_up
+    return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, num_steps - warm_up)))
+
+
+def moving_average(network: nn.Module, decay: float) -> AveragedModel:
+    """An exponential moving average of the weights; its first update copies them."""
+    return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+
+
+def optimizer_of(network: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW over all weights."""
+    return torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+
+
+def validation_loss(
+    network: nn.Module, rows: Float[Tensor, "row dim"], time_score_weight: float, random: Random
+) -> float:
+    """The training loss on rows that training does not see, with the same noise and levels at every call."""
+    size = 1024
+    batch = draw_batch(random, rows, size)
+    denoising, time_score = EnergyLoss(network, time_score_weight)(batch.x, batch.noise, batch.logit_beta)
+    return float(denoising) + float(time_score)

@@ -1,0 +1,113 @@
+"""A fleet of Ray actors that advance blocks of chains and commit what they draw.
+
+Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block, segment) and
+its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or what ran twice.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+import torch
+
+from tasks import cluster
+from tasks.draws import level_facts, path_table, to_table
+from tasks.ebm import model as models
+from tasks.mcmc import annealing, program as programs
+from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.program import Program, Segment
+from tasks.mcmc.streams import Stream
+from tasks.store.manifest import Entry, SampleStore
+from tasks.store.schema import DataSchema
+
+
+@dataclass(frozen=True)
+class Job:
+    """A store to fill: the program of its blocks, and how many chains it holds."""
+
+    program: Program
+    num_chains: int
+    store: str
+
+    @property
+    def num_blocks(self) -> int:
+        """Blocks that hold the chains; the last may be only partly kept."""
+        return -(-self.num_chains // self.program.block_size)
+
+
+@ray.remote(max_restarts=-1, max_task_retries=-1)
+class ChainActor:
+    """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
+
+    def __init__(self, model_files: dict[str, bytes], schema: str):
+        self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+        torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
+        self.model = models.from_files(model_files, self.device)
+        self.schema = DataSchema.from_json(schema)
+
+    def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
+        """Find the step size of every level."""
+        return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
+
+    def walk(self, program: Program, num_chains: int) -> Any:
+        """A few chains on their way down, as a table."""
+        return path_table(programs.descend_ladder(program, 0, num_chains, self.target_at, self.device))
+
+    def advance(self, job: Job, block: int, segment: int) -> Entry:
+        """Make one segment of one block and commit it; one that is there already is left alone."""
+        store = SampleStore(job.store)
+        entry = store.committed(block, segment)
+        if entry is not None:
+            return entry
+        made = self._make(job.program, store, block, segment)
+        table = to_table(made, job.program, block, job.num_chains, self.model, self.schema)
+        state = {**made.state._asdict(), "log_weight": made.log_weight}
+        facts = {
+            "levels": level_facts(made.stats, job.program.steps_per_level),
+            "num_nonfinite": made.draws.num_nonfinite,
+        }
+        return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
+
+    def _make(self, program: Program, store: SampleStore, block: int, segment: int) -> Segment:
+        if segment == 0:
+            return programs.first_segment(program, block, self.target_at, self.device)
+        previous = store.committed(block, segment - 1)
+        assert previous is not None
+        loaded = {key: torch.from_numpy(value).to(self.device) for key, value in store.load_state(previous).items()}
+        log_weight = loaded.pop("log_weight")
+        return programs.next_segment(program, block, segment, State(**loaded), log_weight, self.target_at)
+
+    def target_at(self, logit_beta: float) -> Target:
+        """The model's density at one noise level."""
+        return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
+
+
+def start(model_files: dict[str, bytes], schema: str, num_actors: int | None) -> list[Any]:
+    """Actors spread over the nodes: one a GPU where there are any, else one a CPU."""
+    num_gpus = cluster.num_gpus()
+    actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
+    count = num_actors or num_gpus or cluster.num_cpus()
+    return [actor.remote(model_files, schema) for _ in range(count)]
+
+
+def run(actors: list[Any], job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:
+    """Every segment of every block, one in flight an actor; a block's segments in order, in any actor."""
+    waiting = deque((block, 0) for block in range(job.num_blocks))
+    entries: list[Entry] = []
+    in_flight: dict[Any, tuple[Any, int, int]] = {}
+    idle = list(actors)
+    while waiting or in_flight:
+        while idle and waiting:
+            actor, (block, segment) = idle.pop(), waiting.popleft()
+            in_flight[actor.advance.remote(job, block, segment)] = actor, block, segment
+        (done,), _ = ray.wait(list(in_flight), num_returns=1)
+        actor, block, segment = in_flight.pop(done)
+        idle.append(actor)
+        entries.append(ray.get(done))
+        on_commit(entries[-1])
+        if segment + 1 < job.program.num_segments:
+            waiting.appendleft((block, segment + 1))
+    return sorted(entries, key=lambda entry: (entry.block, entry.segment))

@@ -1,0 +1,130 @@
+"""Step 3: draw samples with a fleet of chains, and again with a ladder of twice the steps, which the verdict compares."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from tasks import cluster, config, fleet
+from tasks.artifacts import Dataset, Model, Samples
+from tasks.dag import Context
+from tasks.draws import summarise_levels
+from tasks.ebm import noise
+from tasks.ebm.model import FILES
+from tasks.fleet import Job
+from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.program import Program
+from tasks.mcmc.streams import Stream
+from tasks.progress import Progress
+from tasks.provenance import versions
+from tasks.store.manifest import Entry, SampleStore
+from tasks.store.objects import open_store, put_if_absent, read
+
+TUNING_STEPS = 16
+ROWS_PER_SHARD = 65_536
+NUM_WALKERS = 12
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one store needs beside its own settings."""
+
+    context: Context
+    actors: list[Any]
+    dim: int
+    provenance: dict[str, Any]
+
+
+def sample(config: config.Sample, context: Context, dataset: Dataset, model: Model) -> Samples:
+    """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
+    cluster.connect(context.cluster)
+    actors = _start(context, dataset, model)
+    provenance = {"model": model.digest, "data": dataset.digest, "seed": context.seed, "versions": versions()}
+    run = Run(context, actors, dataset.dim, provenance)
+    draws = _fill("draws", config, run)
+    control = dataclasses.replace(
+        config,
+        num_levels=2 * config.num_levels - 1,
+        num_chains=min(config.num_chains, config.num_control_chains),
+        num_draws=1,
+    )
+    _fill("control", control, run)
+    for actor in actors:
+        ray.kill(actor)
+    description = draws.description()
+    uris = {name: str(context.folder / name) for name in ("draws", "control")}
+    return Samples(uris["draws"], description["digest"], description["num_rows"], uris["control"])
+
+
+def _start(context: Context, dataset: Dataset, model: Model) -> list[Any]:
+    files = {name: (Path(model.uri) / name).read_bytes() for name in FILES}
+    schema = (Path(dataset.uri) / "schema.json").read_text()
+    return fleet.start(files, schema, context.cluster.num_actors)
+
+
+def _fill(name: str, config: config.Sample, run: Run) -> SampleStore:
+    """One store, from tuning to publication; `<name>.json` and `<name>-path.arrow` beside it say how it was made."""
+    beside = open_store(str(run.context.folder))
+    program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
+    store = SampleStore(str(run.context.folder / name))
+    job = Job(program, config.num_chains, store.uri)
+    entries = fleet.run(run.actors, job, _Watcher(name, job))
+    levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    put_if_absent(beside, f"{name}.json", json.dumps({"levels": levels}, indent=2).encode())
+    walk = ray.get(run.actors[0].walk.remote(program, NUM_WALKERS))
+    put_if_absent(beside, f"{name}-path.arrow", _ipc(walk))
+    store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
+    return store
+
+
+def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
+    """The frozen ladder: found once, kept beside the store, read back by every later run of this step."""
+    path = f"{name}-ladder.json"
+    beside = open_store(str(run.context.folder))
+    levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
+    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
+    stream = Stream(run.context.seed, 0, f"{name}-tuning")
+    tuned: Ladder = ray.get(run.actors[0].tune.remote(stream, tuple(levels.tolist()), tuning))
+    put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
+    return Ladder(**{key: tuple(values) for key, values in json.loads(read(beside, path)).items()})
+
+
+def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:
+    """The program of every block of a store."""
+    return Program(
+        seed=seed,
+        purpose=purpose,
+        ladder=ladder,
+        steps_per_level=config.steps_per_level,
+        block_size=config.block_size,
+        dim=dim,
+        num_draws=config.num_draws,
+        thinning=config.thinning,
+        draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
+    )
+
+
+class _Watcher:
+    """Counts committed rows into a progress line."""
+
+    def __init__(self, name: str, job: Job):
+        self._progress = Progress(name, job.num_chains * job.program.num_draws, "rows")
+        self._progress.update(0)
+        self._num_rows = 0
+
+    def __call__(self, entry: Entry) -> None:
+        self._num_rows += entry.rows
+        accepted = [level["accepted"] / level["proposed"] for level in entry.facts["levels"]]
+        note = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}" if accepted else ""
+        self._progress.update(self._num_rows, note)
+
+
+def _ipc(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()

@@ -1,0 +1,162 @@
+"""Step 2: fit the energy by denoising score matching, data-parallel with Ray Train.
+
+Every number that a step draws is keyed by (seed, step) and drawn for the whole batch, of which each worker takes its part.
+So a run that was killed and goes on from its last checkpoint ends with the weights that it would have had.
+"""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ray
+import ray.train
+import torch
+from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer, get_device
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from tasks import cluster, config
+from tasks.artifacts import Dataset, Model
+from tasks.dag import Context
+from tasks.ebm import checkpoint, model
+from tasks.ebm.defaults import choose
+from tasks.ebm.objectives import EnergyLoss
+from tasks.ebm.training import (
+    draw_batch,
+    learning_rate,
+    moving_average,
+    optimizer_of,
+    share,
+    validation_loss,
+)
+from tasks.mcmc.streams import Stream
+from tasks.prepare import read_schema, read_split
+from tasks.store.objects import open_store, put_if_absent
+from tasks.watch import Mailbox, Watch
+
+REPORT_EVERY = 50
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
+    """Train until the last step and keep the moving average of the weights."""
+    config = choose(config, dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    cluster.connect(context.cluster)
+    cluster.require_cpus(config.num_workers, "train.num_workers")
+    architecture = {"dim": dataset.dim, **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")}}
+    mailbox = Mailbox.remote()
+    settings = {
+        "config": config,
+        "architecture": architecture,
+        "data": dataset.uri,
+        "seed": context.seed,
+        "mailbox": mailbox,
+    }
+    assert config.num_steps is not None
+    with Watch(mailbox, "train", config.num_steps, "steps", context.journal):
+        result = _trainer(config, context, settings).fit()
+    assert result.checkpoint is not None
+    description = {
+        **architecture,
+        "seed": context.seed,
+        "data_digest": dataset.digest,
+        "train": dataclasses.asdict(config),
+    }
+    return _publish(context.folder, result.checkpoint, config, description)
+
+
+def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:
+    return TorchTrainer(
+        train_worker,
+        train_loop_config=settings,
+        scaling_config=ScalingConfig(
+            num_workers=config.num_workers, use_gpu=cluster.num_gpus() >= config.num_workers
+        ),
+        run_config=RunConfig(
+            name="ray",  # the folder is named by the step's key, so this can never meet another run's checkpoints
+            storage_path=str(context.folder),
+            failure_config=FailureConfig(max_failures=8),
+            checkpoint_config=CheckpointConfig(num_to_keep=2),
+        ),
+    )
+
+
+def _publish(
+    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any]
+) -> Model:
+    network, average, optimizer = _untrained(config, description, "cpu")
+    with last.as_directory() as local:
+        step = checkpoint.unpack((Path(local) / CHECKPOINT).read_bytes(), network, average, optimizer)
+    assert step == config.num_steps
+    files = model.to_files(average.module, description)
+    store = open_store(str(folder))
+    for name, data in files.items():
+        put_if_absent(store, name, data)
+    return Model(str(folder), model.digest(files))
+
+
+def _untrained(
+    config: config.Train, architecture: dict[str, Any], device: torch.device | str
+) -> tuple[torch.nn.Module, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
+    network = model.build(**{key: architecture[key] for key in model.ARCHITECTURE}).to(device)
+    optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
+    return network, moving_average(network, config.ema_decay), optimizer
+
+
+def train_worker(settings: dict[str, Any]) -> None:
+    """What each data-parallel worker runs: all steps from the last checkpoint on."""
+    config: config.Train = settings["config"]
+    rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    device, stream = get_device(), Stream(settings["seed"], 0, "train")
+    rows, validation = (_rows(settings["data"], split, device) for split in ("train", "validation"))
+    torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
+    network, average, optimizer = _untrained(config, settings["architecture"], device)
+    first = _restore(network, average, optimizer)
+    loss_of = EnergyLoss(network, config.time_score_weight)
+    parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
+
+    for step in range(first, config.num_steps):
+        batch = share(draw_batch(stream.at(1, step), rows, config.batch_size), rank, world_size)
+        denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta)
+        optimizer.zero_grad(set_to_none=True)
+        (denoising + time_score).backward()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(step, config.num_steps, config.learning_rate)
+        optimizer.step()
+        average.update_parameters(network)
+
+        done, is_last = step + 1, step + 1 == config.num_steps
+        if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
+            metrics = {"train/denoising_loss": float(denoising), "train/time_score_loss": float(time_score)}
+            settings["mailbox"].put.remote(done, metrics)
+        if done % config.checkpoint_every == 0 or is_last:
+            metrics = {"validation/loss": validation_loss(average.module, validation, config.time_score_weight, stream.at(2, 0))}
+            if rank == 0:
+                settings["mailbox"].put.remote(done, metrics)
+            _save(done, metrics, rank, checkpoint.pack(done, network, average, optimizer))
+
+
+def _rows(uri: str, split: str, device: torch.device) -> Tensor:
+    folder = Path(uri)
+    return torch.from_numpy(read_schema(folder).encode(read_split(folder, split))).to(device)
+
+
+def _restore(network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """The number of steps that the last checkpoint has behind it, 0 without one."""
+    last = ray.train.get_checkpoint()
+    if last is None:
+        return 0
+    with last.as_directory() as folder:
+        return checkpoint.unpack((Path(folder) / CHECKPOINT).read_bytes(), network, average, optimizer)
+
+
+def _save(step: int, metrics: dict[str, float], rank: int, data: bytes) -> None:
+    """Report a checkpoint; only rank 0 has one, and all must report."""
+    if rank != 0:
+        ray.train.report(metrics)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / CHECKPOINT).write_bytes(data)
+        ray.train.report(metrics, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=f"step-{step:08}")

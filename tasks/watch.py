@@ -1,0 +1,63 @@
+"""Brings what remote workers report to the driver: a progress line, and metrics in the journal."""
+
+import threading
+from types import TracebackType
+
+import ray
+
+from tasks.progress import Progress
+from tasks.tracking import Journal
+
+Message = tuple[int, dict[str, float]]
+
+
+@ray.remote(num_cpus=0)
+class Mailbox:
+    """Keeps messages until the driver fetches them; workers never wait for it."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+
+    def put(self, step: int, metrics: dict[str, float]) -> None:
+        """Leave the metrics of a step."""
+        self._messages.append((step, metrics))
+
+    def take(self) -> list[Message]:
+        """Fetch what has come since the last call."""
+        messages, self._messages = self._messages, []
+        return messages
+
+
+class Watch:
+    """Empties a mailbox once a second while the block runs."""
+
+    def __init__(self, mailbox: "ray.actor.ActorHandle", label: str, total: int, unit: str, journal: Journal):
+        self._mailbox, self._journal = mailbox, journal
+        self._progress = Progress(label, total, unit)
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._is_over.set()
+        self._thread.join()
+        if error is None:
+            self._empty()
+
+    def _run(self) -> None:
+        while not self._is_over.wait(1.0):
+            self._empty()
+
+    def _empty(self) -> None:
+        messages: list[Message] = ray.get(self._mailbox.take.remote())
+        for step, metrics in messages:
+            self._journal.metrics(metrics, step)
+        if messages:
+            step, metrics = messages[-1]
+            note = ", ".join(f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+            self._progress.update(step, note)
