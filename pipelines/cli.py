@@ -1,0 +1,58 @@
+"""The command `scorefleet`."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from pipelines.options import parse, parser_of
+from tasks.errors import UsageError, UserError
+
+USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
+
+commands:
+  run        data -> trained energy -> samples, verdict, registered model, report
+  generate   a registered model -> samples, verdict
+
+`scorefleet COMMAND --help` lists every key with its type, default and meaning."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; a mistake that the user can mend is one line on standard error and its exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not words or words[0] in ("-h", "--help"):
+            print(USAGE)
+            return 0 if words else UsageError.exit_code
+        command = COMMANDS.get(words[0])
+        if command is None:
+            raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(COMMANDS)}")
+        return command(words[1:])
+    except UserError as error:
+        print(f"scorefleet: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("scorefleet: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def run(arguments: Sequence[str]) -> int:
+    """`scorefleet run`."""
+    parser = parser_of("run", "Train an energy on data, draw samples from it, judge them, and show them.")
+    parser.add_argument("--dry-run", action="store_true", help="Say which steps would run, and run none.")
+    parser.add_argument("--from", type=str, default=None, metavar="STEP", help="Run this step and those after it again.")
+    parser.add_argument("--force", action="store_true", help="Run every step again.")
+    parser.add_argument("--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON.")
+    settings, parsed = parse(parser, arguments)
+    if not settings.prepare.data:
+        raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
+    from pipelines import train_and_sample  # Ray, torch and scikit-learn take seconds, which --help need not wait for
+    from pipelines.runner import Flow
+    from pipelines.runner import run as run_pipeline
+
+    flow = Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
+    return run_pipeline(train_and_sample.steps, settings, flow)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""From a YAML file, the environment and the command line to a checked configuration, or one line that says what is wrong."""
+
+import dataclasses
+import difflib
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
+
+from tasks import config
+from tasks.errors import UsageError
+
+PREFIX = "SCOREFLEET"
+SHORT = {"--data": "--prepare.data"}
+
+
+def parser_of(command: str, description: str) -> ArgumentParser:
+    """A parser that knows every key of `config.Run`; the caller adds what belongs to its command alone."""
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog=f"scorefleet {command}",
+        description=description,
+        epilog="--data X is short for --prepare.data X.",
+        default_env=True,
+        env_prefix=PREFIX,
+        exit_on_error=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of the keys below; given first, it needs no --config")
+    parser.add_class_arguments(config.Run, as_group=False)
+    return parser
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[config.Run, Namespace]:
+    """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
+    _refuse_unknown_variables(parser)
+    try:
+        parsed = parser.parse_args(_expanded(arguments))
+        for file in parsed.config or []:
+            _refuse_duplicate_keys(str(file))
+        _refuse_flat_sections(parsed)
+        run = parser.instantiate(parsed)
+    except (ArgumentError, ValueError) as error:
+        raise UsageError(explain(str(error), known_keys(parser))) from error
+    fields = {key: run[key] for key in config.Run.__dataclass_fields__}
+    try:
+        return config.Run(**fields), parsed
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def known_keys(parser: ArgumentParser) -> list[str]:
+    """Every key that can be set, by its dotted name."""
+    return [option.removeprefix("--") for action in parser._actions for option in action.option_strings]
+
+
+def explain(message: str, keys: Sequence[str]) -> str:
+    """One line: what was given, what is allowed, and the nearest known key where a key is unknown."""
+    unknown = re.search(r"(?:Option|Key|key) '-*([\w.]+)' is not (?:accepted|expected)", message) or re.search(
+        r"(?:[Uu]nrecognized arguments|No action for key):? '?-*([\w.]+)", message
+    )
+    if unknown:
+        return f"unknown key {unknown[1]!r}{nearest(unknown[1], keys)}"
+    wrong_type = re.search(r'[Pp]arser key "([\w.]+)":\s*(.*)', message, re.DOTALL)
+    if wrong_type:
+        return _explain_type(wrong_type[1], wrong_type[2])
+    if message.startswith("Unexpected config"):  # what follows is the whole file
+        return "the configuration file is not a YAML mapping of keys to values"
+    return " ".join(message.split())[:300]
+
+
+def _explain_type(key: str, reason: str) -> str:
+    """`train.num_steps must be int or null, but got 'x'`"""
+    expected = [re.sub(r"<class '(\w+)'>|typing\.", r"\1", kind) for kind in re.findall(r"Expected an? ([^\n]+?)\.?(?:\s-|\s*\n|\sG|$)", reason)]
+    given = re.search(r"(?:Got|Given) value: (.*)", reason, re.DOTALL)
+    if not expected or not given:
+        return f"{key}: {' '.join(reason.split())[:300]}"
+    return f"{key} must be {' or '.join(expected).replace('NoneType', 'null')}, but got {given[1].strip()[:80]!r}"
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """`; did you mean 'x'?` or, where nothing is near, where to look."""
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else "; --help lists every key"
+
+
+def _refuse_flat_sections(parsed: Namespace) -> None:
+    """A section, such as `train`, must be a mapping."""
+    for section in dataclasses.fields(config.Run):
+        if dataclasses.is_dataclass(section.type) and not isinstance(parsed[section.name], Namespace):
+            raise ValueError(f"{section.name} must be a mapping of keys to values, but got {parsed[section.name]!r}")
+
+
+def _refuse_duplicate_keys(file: str) -> None:
+    """YAML readers keep the last of two equal keys without a word."""
+    pending = [yaml.compose(Path(file).read_text(), Loader=yaml.SafeLoader)]
+    while pending:
+        node = pending.pop()
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"key {key!r} stands twice in {file}, line {node.start_mark.line + 1}: keep one")
+        pending += [value for _, value in node.value]
+
+
+def _expanded(arguments: Sequence[str]) -> list[str]:
+    """Long forms of the short ones: a first argument without dashes is the configuration file."""
+    words: list[str] = []
+    for index, word in enumerate(arguments):
+        name, equals, value = word.partition("=")
+        if index == 0 and not word.startswith("-"):
+            words += ["--config", word]
+        else:
+            words.append(SHORT.get(name, name) + equals + value)
+    return words
+
+
+def _refuse_unknown_variables(parser: ArgumentParser) -> None:
+    known = {f"{PREFIX}_{key.replace('.', '__').upper()}" for key in known_keys(parser)}
+    for name in os.environ:
+        if name.startswith(f"{PREFIX}_") and name not in known:
+            raise UsageError(f"unknown environment variable {name}{nearest(name, sorted(known))}")
+

@@ -1,0 +1,170 @@
+"""Runs a pipeline for a person: says what is done, what is going on, and at the end where everything is."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tasks import config
+from tasks.artifacts import Evaluation, Registration
+from tasks.dag import Outcome, Pipeline, Step
+from tasks.provenance import git_commit, versions
+from tasks.errors import ServiceError, UsageError
+from tasks.progress import clock
+from tasks.store.objects import open_store
+from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
+
+NOT_CONVERGED = 6
+MIRROR_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How to run, as against what."""
+
+    dry_run: bool = False
+    start: str | None = None
+    force: bool = False
+    summary: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything the steps left, and how the run ended."""
+
+    pipeline: Pipeline
+    outcomes: dict[str, Outcome]
+    mirror: MirrorStatus
+    failure: ServiceError | None
+
+
+def run(steps_of: Callable[[config.Run], Sequence[Step]], settings: config.Run, flow: Flow) -> int:
+    """Run every step that is not done; returns the exit code."""
+    pipeline = Pipeline.of(steps_of(settings), settings)
+    if flow.start is not None and flow.start not in pipeline.keys:
+        raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
+    if flow.dry_run:
+        return _plan(pipeline, flow)
+    open_store(str(pipeline.root))  # refuses a root that cannot be written before anything is computed
+    if flow.force or flow.start:
+        pipeline.forget(flow.start)
+    result = _execute(pipeline)
+    _say_where(result)
+    if flow.summary:
+        Path(flow.summary).write_text(json.dumps(_summary(result), indent=2) + "\n")
+    return _exit_code(result)
+
+
+def _plan(pipeline: Pipeline, flow: Flow) -> int:
+    again = list(pipeline.keys) if flow.force else []
+    if flow.start:
+        again = list(pipeline.keys)[list(pipeline.keys).index(flow.start) :]
+    for name in pipeline.keys:
+        state = "done already" if pipeline.is_done(name) and name not in again else "would run"
+        print(f"{name:<9}{state}: {pipeline.folder(name)}")
+    return 0
+
+
+def _execute(pipeline: Pipeline) -> Result:
+    """Every step in order; a step that nothing needs may fail for want of a service without stopping the others."""
+    outcomes: dict[str, Outcome] = {}
+    failure: ServiceError | None = None
+    journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
+    settings = pipeline.run
+    mirror = Mirror(
+        journal,
+        tracking_uri(settings.register, pipeline.root),
+        pipeline.root / "mlartifacts",
+        settings.register.experiment,
+        settings.name,
+        pipeline.key,
+    )
+    mirror.start()
+    journal.params(flatten(dataclasses.asdict(settings)))
+    journal.tags(versions() | {"git_commit": git_commit() or "none"})
+    for name in pipeline.keys:
+        if not pipeline.is_done(name):
+            print(f"{name:<9}started", file=sys.stderr, flush=True)
+        try:
+            outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
+        except ServiceError as error:
+            if any(name in step.needs for step in pipeline.steps):
+                raise
+            failure = error
+            continue
+        _say_step(name, outcomes[name])
+    if "report" in outcomes:
+        journal.artifact(Path(outcomes["report"].artifact.uri), "report")
+    return Result(pipeline, outcomes, mirror.finish(MIRROR_TIMEOUT_S), failure)
+
+
+def _say_step(name: str, outcome: Outcome) -> None:
+    if outcome.was_done:
+        print(f"{name:<9}done already", file=sys.stderr, flush=True)
+        return
+    peak = f"{outcome.peak_bytes / 2**30:.1f} GiB"
+    print(f"{name:<9}done in {clock(outcome.seconds)}, peak memory {peak}", file=sys.stderr, flush=True)
+
+
+def _say_where(result: Result) -> None:
+    """What a person wants to know at the end, in as few lines as possible."""
+    evaluation: Evaluation = result.outcomes["evaluate"].artifact
+    if not evaluation.is_converged:
+        print(f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.", file=sys.stderr)
+    if result.mirror.num_pending:
+        print(f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
+              "command sends them", file=sys.stderr)
+    if result.failure:
+        print(f"scorefleet: {result.failure}", file=sys.stderr)
+    for label, place in _places(result).items():
+        print(f"{label:<9}{place}")
+
+
+def _places(result: Result) -> dict[str, str]:
+    uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
+    return {
+        "samples": result.outcomes["sample"].artifact.uri,
+        "report": result.outcomes["report"].artifact.uri,
+        "mlflow": f"mlflow ui --backend-store-uri {uri}" if "://" not in uri or uri.startswith("sqlite") else uri,
+    }
+
+
+def _summary(result: Result) -> dict[str, Any]:
+    """What the last lines say, for scripts."""
+    evaluation: Evaluation = result.outcomes["evaluate"].artifact
+    registered = result.outcomes.get("register")
+    registration: Registration | None = registered.artifact if registered else None
+    return {
+        "is_converged": evaluation.is_converged,
+        "reasons": evaluation.reasons,
+        "metrics": evaluation.metrics,
+        "samples": result.outcomes["sample"].artifact.uri,
+        "samples_digest": result.outcomes["sample"].artifact.digest,
+        "num_rows": result.outcomes["sample"].artifact.num_rows,
+        "report": result.outcomes["report"].artifact.uri,
+        "mlflow_run": registration.run_id if registration else None,
+        "model_version": registration.model_uri if registration else None,
+        "mlflow_pending": result.mirror.num_pending,
+        "steps": {
+            name: {"seconds": outcome.seconds, "peak_bytes": outcome.peak_bytes, "was_done": outcome.was_done}
+            for name, outcome in result.outcomes.items()
+        },
+        "exit_code": _exit_code(result),
+    }
+
+
+def _exit_code(result: Result) -> int:
+    if result.failure:
+        return result.failure.exit_code
+    return 0 if result.outcomes["evaluate"].artifact.is_converged else NOT_CONVERGED
+
+
+def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """`{"train": {"num_steps": 3}}` as `{"train.num_steps": 3}`."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat

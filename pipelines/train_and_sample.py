@@ -1,0 +1,30 @@
+"""The main pipeline: from data to certified samples and a page that shows them.
+
+1. prepare   read and check the data, split it, keep it as Arrow
+2. train     fit a noise-conditioned energy by denoising score matching
+3. sample    run fleets of Metropolis-adjusted Langevin chains down the noise levels
+4. evaluate  judge the chains, then the draws against held-out rows
+5. register  record the model in MLflow, with an alias if its chains converged
+6. report    draw the page
+"""
+
+from tasks import artifacts, config
+from tasks.dag import Step
+from tasks.evaluate import evaluate
+from tasks.prepare import prepare, source_digest
+from tasks.register import register
+from tasks.report import report
+from tasks.sample import sample
+from tasks.train import train
+
+
+def steps(run: config.Run) -> list[Step]:
+    """The steps and what each needs."""
+    return [
+        Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
+        Step("train", train, run.train, artifacts.Model, ("prepare",)),
+        Step("sample", sample, run.sample, artifacts.Samples, ("prepare", "train")),
+        Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, ("prepare", "train", "sample")),
+        Step("register", register, run.register, artifacts.Registration, ("prepare", "train", "sample", "evaluate")),
+        Step("report", report, run.report, artifacts.Report, ("prepare", "train", "sample", "evaluate")),
+    ]
