@@ -42,7 +42,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     """Train until the last step and keep the moving average of the weights."""
-    config = choose(config, dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    config = _completed(config, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
     architecture = {"dim": dataset.dim, **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")}}
@@ -65,6 +65,13 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "train": dataclasses.asdict(config),
     }
     return _publish(context.folder, result.checkpoint, config, description)
+
+
+def _completed(config: config.Train, dataset: Dataset) -> config.Train:
+    """The configuration with every key that was left out chosen from the data."""
+    choice = choose(dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
+    return dataclasses.replace(config, **left_out)
 
 
 def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:
@@ -129,7 +136,8 @@ def train_worker(settings: dict[str, Any]) -> None:
 
         done, is_last = step + 1, step + 1 == config.num_steps
         if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
-            metrics = {"train/denoising_loss": float(denoising), "train/time_score_loss": float(time_score)}
+            losses = {"denoising": denoising, "time_score": time_score}
+            metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             settings["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:
             metrics = {"validation/loss": validation_loss(average.module, validation, config.time_score_weight, stream.at(2, 0))}
