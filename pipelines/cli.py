@@ -9,6 +9,7 @@ from pipelines.flow import Flow
 from pipelines.options import parse, parser_of
 from tasks import config
 from tasks.errors import UsageError, UserError
+from tasks.secure import secure_ray
 
 USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = COMMANDS.get(words[0])
         if command is None:
             raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(COMMANDS)}")
+        secure_ray()
         return command(words[1:])
     except UserError as error:
         print(f"scorefleet: {error}", file=sys.stderr)

@@ -14,7 +14,6 @@ from tasks.artifacts import Model, Samples
 from tasks.dag import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.ebm.model import FILES
 from tasks.fleet import Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
@@ -42,9 +41,8 @@ class Run:
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
-    files = {name: (Path(model.uri) / name).read_bytes() for name in (*FILES, "schema.json")}
-    actors = fleet.start(files, context.cluster.num_actors)
-    description = json.loads(files["model.json"])
+    actors = fleet.start(model.uri, context.cluster.num_actors)
+    description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
         "model_digest": model.digest,
         "data_digest": description["data_digest"],
