@@ -42,7 +42,7 @@ CHECKPOINT = "checkpoint.safetensors"
 
 def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     """Train until the last step and keep the moving average of the weights."""
-    config = choose(config, dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    config = _completed(config, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
     architecture = {"dim": dataset.dim, **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")}}
@@ -64,7 +64,14 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "data_digest": dataset.digest,
         "train": dataclasses.asdict(config),
     }
-    return _publish(context.folder, result.checkpoint, config, description)
+    return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
+
+
+def _completed(config: config.Train, dataset: Dataset) -> config.Train:
+    """The configuration with every key that was left out chosen from the data."""
+    choice = choose(dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
+    return dataclasses.replace(config, **left_out)
 
 
 def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:
@@ -84,15 +91,16 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
 
 
 def _publish(
-    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any]
+    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path
 ) -> Model:
+    """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = _untrained(config, description, "cpu")
     with last.as_directory() as local:
         step = checkpoint.unpack((Path(local) / CHECKPOINT).read_bytes(), network, average, optimizer)
     assert step == config.num_steps
     files = model.to_files(average.module, description)
     store = open_store(str(folder))
-    for name, data in files.items():
+    for name, data in {**files, "schema.json": schema.read_bytes()}.items():
         put_if_absent(store, name, data)
     return Model(str(folder), model.digest(files))
 
@@ -129,7 +137,8 @@ def train_worker(settings: dict[str, Any]) -> None:
 
         done, is_last = step + 1, step + 1 == config.num_steps
         if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
-            metrics = {"train/denoising_loss": float(denoising), "train/time_score_loss": float(time_score)}
+            losses = {"denoising": denoising, "time_score": time_score}
+            metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             settings["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:
             metrics = {"validation/loss": validation_loss(average.module, validation, config.time_score_weight, stream.at(2, 0))}

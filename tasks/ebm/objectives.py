@@ -62,9 +62,9 @@ def scores(
     The density of `y` is `f(sqrt(1-beta) y, t) + (d/2) ln(1-beta)`, and `t = 2 ln sigma`. Its derivative along `t` has three
     parts: that of `f`, that of `sqrt(1-beta)` (which moves `x'` by `-beta x'/2`) and that of the Jacobian (`-beta d/2`).
     """
-    noisy, logit_beta = noisy.requires_grad_(), logit_beta.requires_grad_()
-    value = log_density(noisy, logit_beta)
-    score, level_score = torch.autograd.grad(value.sum(), (noisy, logit_beta), create_graph=True)
+    noisy, level = noisy.detach().requires_grad_(), logit_beta.detach().requires_grad_()
+    value = log_density(noisy, level)
+    score, level_score = torch.autograd.grad(value.sum(), (noisy, level), create_graph=True)
     beta = torch.sigmoid(logit_beta)
     along = level_score - 0.5 * beta * ((noisy * score).sum(1) + noisy.shape[1])
     return score, 2 * along

@@ -61,4 +61,4 @@ def validation_loss(
     size = 1024
     batch = draw_batch(random, rows, size)
     denoising, time_score = EnergyLoss(network, time_score_weight)(batch.x, batch.noise, batch.logit_beta)
-    return float(denoising) + float(time_score)
+    return float((denoising + time_score).detach())

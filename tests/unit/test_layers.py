@@ -1,0 +1,49 @@
+"""The mathematics, the chains and the store stand without Ray and MLflow."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tasks
+
+BLOCKED = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("ray", "mlflow"):
+            raise ImportError(f"{name} is blocked")
+sys.meta_path.insert(0, Block())
+import importlib
+importlib.import_module(sys.argv[1])
+"""
+
+FOLDER = Path(tasks.__file__).parent
+MODULES = sorted(
+    ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts)
+    for layer in ("ebm", "mcmc", "store")
+    for path in (FOLDER / layer).glob("*.py")
+)
+
+
+def _import(module):
+    return subprocess.run([sys.executable, "-c", BLOCKED, module], capture_output=True, text=True, check=False)
+
+
+def test_every_module_of_the_inner_layers_imports_without_ray_and_mlflow():
+    listing = ",".join(MODULES)
+    loop = BLOCKED.replace("importlib.import_module(sys.argv[1])", "[importlib.import_module(m) for m in sys.argv[1].split(',')]")
+    done = subprocess.run([sys.executable, "-c", loop, listing], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_block_blocks():
+    assert "ray is blocked" in _import("tasks.cluster").stderr
+
+
+@pytest.mark.parametrize("module", ["tasks.config", "pipelines.cli"])
+def test_importing_makes_no_file(module, tmp_path):
+    done = subprocess.run([sys.executable, "-c", f"import {module}"], cwd=tmp_path, check=False, env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"})
+    assert done.returncode == 0
+    assert list(tmp_path.iterdir()) == []

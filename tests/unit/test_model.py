@@ -1,0 +1,28 @@
+import torch
+
+from tasks.ebm import model
+
+DESCRIPTION = {"dim": 3, "energy": "inner_product", "width": 8, "num_blocks": 1}
+
+
+def _network():
+    torch.manual_seed(0)
+    network = model.build(**DESCRIPTION)
+    torch.nn.init.normal_(network.network.last.weight)
+    return network
+
+
+def test_a_model_that_is_saved_and_loaded_has_the_same_density(tmp_path):
+    network = _network()
+    for name, data in model.to_files(network, DESCRIPTION).items():
+        (tmp_path / name).write_bytes(data)
+    x, t = torch.randn(16, 3), torch.zeros(16)
+    torch.testing.assert_close(model.load(tmp_path).log_density(x, t), network(x, t).detach(), rtol=0, atol=0)
+
+
+def test_the_files_of_equal_models_are_equal_bytes_and_other_weights_give_another_digest():
+    files = model.to_files(_network(), DESCRIPTION)
+    assert files == model.to_files(_network(), DESCRIPTION)
+    other = _network()
+    other.network.last.weight.data += 1e-6
+    assert model.digest(files) != model.digest(model.to_files(other, DESCRIPTION))

@@ -1,0 +1,79 @@
+import torch
+
+from tasks.mcmc.annealing import Ladder
+from tasks.mcmc.program import Program, first_segment, next_segment
+
+
+def normal_at(logit_beta):
+    """N(0, I) at every level."""
+    return lambda x: (-0.5 * x.square().sum(1), -x)
+
+
+def program(**changes):
+    settings = {
+        "seed": 1,
+        "purpose": "draws",
+        "ladder": Ladder((8.0, 0.0, -4.0), (0.8, 0.5, 0.3), (1.0, 1.0, 1.0)),
+        "steps_per_level": 4,
+        "block_size": 8,
+        "dim": 3,
+        "num_draws": 7,
+        "thinning": 2,
+        "draws_per_segment": 3,
+    }
+    return Program(**(settings | changes))
+
+
+def _all_draws(settings, block):
+    made = [first_segment(settings, block, normal_at, "cpu")]
+    for segment in range(1, settings.num_segments):
+        made.append(next_segment(settings, block, segment, made[-1].state, made[-1].log_weight, normal_at))
+    return torch.cat([segment.draws.position for segment in made]), [segment.first_draw for segment in made]
+
+
+def test_segments_hold_every_draw_once():
+    position, first_draws = _all_draws(program(), 0)
+    assert position.shape == (7, 8, 3)
+    assert first_draws == [0, 3, 6]
+
+
+def test_draws_do_not_depend_on_how_they_are_cut_into_segments():
+    whole, _ = _all_draws(program(draws_per_segment=7), 5)
+    cut, _ = _all_draws(program(draws_per_segment=2), 5)
+    torch.testing.assert_close(whole, cut, rtol=0, atol=0)
+
+
+def test_more_draws_extend_the_same_chains():
+    few, _ = _all_draws(program(num_draws=4), 5)
+    many, _ = _all_draws(program(num_draws=7), 5)
+    torch.testing.assert_close(many[:4], few, rtol=0, atol=0)
+
+
+def test_blocks_and_purposes_have_streams_of_their_own():
+    draws = [_all_draws(program(), 0)[0], _all_draws(program(), 1)[0], _all_draws(program(purpose="control"), 0)[0]]
+    assert not torch.equal(draws[0], draws[1])
+    assert not torch.equal(draws[0], draws[2])
+
+
+def test_accepted_counts_the_steps_since_the_last_draw():
+    made = first_segment(program(draws_per_segment=7), 0, normal_at, "cpu")
+    assert int(made.draws.accepted[0].max()) <= 4
+    assert int(made.draws.accepted[1:].max()) <= 2
+    assert made.draws.accepted.float().mean() > 0
+    assert made.draws.num_nonfinite == 0
+
+
+def test_gradients_are_counted_as_they_are_spent():
+    count = 0
+
+    def counting_at(logit_beta):
+        def target(x):
+            nonlocal count
+            count += 1
+            return normal_at(logit_beta)(x)
+
+        return target
+
+    settings = program(draws_per_segment=7)
+    first_segment(settings, 0, counting_at, "cpu")
+    assert count == settings.gradients_per_chain

@@ -1,0 +1,57 @@
+import torch
+
+from tasks.ebm import checkpoint, model, training
+from tasks.ebm.objectives import EnergyLoss
+from tasks.mcmc.streams import Stream
+
+ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+
+
+def _start():
+    torch.manual_seed(0)
+    network = model.build(3, "scalar_head", 8, 1)
+    return network, training.moving_average(network, 0.9), training.optimizer_of(network, 1e-2, 0.0)
+
+
+def _advance(network, average, optimizer, first, end):
+    loss_of = EnergyLoss(network, 0.1)
+    for step in range(first, end):
+        batch = training.draw_batch(Stream(0, 0, "train").at(1, step), ROWS, 32)
+        optimizer.zero_grad()
+        sum(loss_of(batch.x, batch.noise, batch.logit_beta)).backward()
+        optimizer.step()
+        average.update_parameters(network)
+
+
+def test_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes():
+    whole, cut, resumed = _start(), _start(), _start()
+    _advance(*whole, 0, 20)
+    _advance(*cut, 0, 8)
+    first = checkpoint.unpack(checkpoint.pack(8, *cut), *resumed)
+    assert first == 8
+    _advance(*resumed, first, 20)
+    assert checkpoint.pack(20, *resumed) == checkpoint.pack(20, *whole)
+
+
+def test_workers_share_a_batch_that_does_not_depend_on_their_number():
+    batch = training.draw_batch(Stream(0, 0, "train").at(1, 7), ROWS, 32)
+    parts = [training.share(batch, rank, 4) for rank in range(4)]
+    for name in ("x", "noise", "logit_beta"):
+        torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+
+
+def test_learning_rate_warms_up_peaks_and_ends_near_zero():
+    rates = [training.learning_rate(step, 1000, 1.0) for step in range(1000)]
+    assert rates[0] == 1 / 50
+    assert max(rates) == 1.0
+    assert rates.index(1.0) in (49, 50)
+    assert rates[-1] < 1e-4
+    assert all(later <= earlier for earlier, later in zip(rates[50:], rates[51:], strict=False))
+
+
+def test_training_lowers_the_loss_on_rows_it_has_not_seen():
+    network, average, optimizer = _start()
+    unseen = 0.2 * torch.randn(500, 3, generator=torch.Generator().manual_seed(1))
+    before = training.validation_loss(average.module, unseen, 0.1, Stream(0, 0).at(0, 0))
+    _advance(network, average, optimizer, 0, 300)
+    assert training.validation_loss(average.module, unseen, 0.1, Stream(0, 0).at(0, 0)) < 0.8 * before
