@@ -7,6 +7,7 @@ its commit is put-if-absent, so a store does not depend on how many actors there
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -42,11 +43,11 @@ class Job:
 class ChainActor:
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
-    def __init__(self, model_files: dict[str, bytes], schema: str):
+    def __init__(self, folder: str):
         self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
-        self.model = models.from_files(model_files, self.device)
-        self.schema = DataSchema.from_json(schema)
+        self.model = models.load(Path(folder), self.device)
+        self.schema = DataSchema.from_json((Path(folder) / "schema.json").read_text())
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
@@ -85,12 +86,12 @@ class ChainActor:
         return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
 
 
-def start(model_files: dict[str, bytes], schema: str, num_actors: int | None) -> list[Any]:
-    """Actors spread over the nodes: one a GPU where there are any, else one a CPU."""
+def start(folder: str, num_actors: int | None) -> list[Any]:
+    """Actors that hold the model of a folder, spread over the nodes: one a GPU where there are any, else one a CPU."""
     num_gpus = cluster.num_gpus()
     actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
     count = num_actors or num_gpus or cluster.num_cpus()
-    return [actor.remote(model_files, schema) for _ in range(count)]
+    return [actor.remote(folder) for _ in range(count)]
 
 
 def run(actors: list[Any], job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:

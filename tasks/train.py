@@ -64,7 +64,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "data_digest": dataset.digest,
         "train": dataclasses.asdict(config),
     }
-    return _publish(context.folder, result.checkpoint, config, description)
+    return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
 
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
@@ -91,15 +91,16 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
 
 
 def _publish(
-    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any]
+    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path
 ) -> Model:
+    """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = _untrained(config, description, "cpu")
     with last.as_directory() as local:
         step = checkpoint.unpack((Path(local) / CHECKPOINT).read_bytes(), network, average, optimizer)
     assert step == config.num_steps
     files = model.to_files(average.module, description)
     store = open_store(str(folder))
-    for name, data in files.items():
+    for name, data in {**files, "schema.json": schema.read_bytes()}.items():
         put_if_absent(store, name, data)
     return Model(str(folder), model.digest(files))
 
