@@ -1,7 +1,7 @@
 """What a run records, on local disk first: an append-only file with one JSON object a line.
 
-An entry counts when its line is whole. Whatever becomes of the writer or of the MLflow server, a run loses at most the line
-that was being written, and a mirror can send the journal from any line on.
+An entry counts when its line is whole. Whatever becomes of the writer or of the MLflow server, a run loses at
+most the line that was being written, and a mirror can send the journal from any line on.
 """
 
 import json
@@ -50,7 +50,7 @@ class Journal:
         self._append_news("tags", redact_values(values), is_mutable=True)
 
     def artifact(self, path: Path, folder: str) -> None:
-        """Record that the file at `path` belongs into `folder` of the run's artifacts; it is read when it is sent."""
+        """Record that a file belongs into `folder` of the run's artifacts; it is read when it is sent."""
         with self._lock:
             self._append({"kind": "artifact", "path": str(path.absolute()), "folder": folder})
 
@@ -147,7 +147,9 @@ def _parse(line: bytes) -> list[Entry]:
 def _name(key: str) -> str:
     """A name that MLflow takes: letters, digits and `_.- :`, in parts between slashes."""
     parts = re.sub(r"[^\w.\- :/]", "_", key).split("/")
-    return "/".join(part for part in parts if part not in ("", ".", ".."))[:MAX_NAME_LENGTH].rstrip("/") or "_"
+    return (
+        "/".join(part for part in parts if part not in ("", ".", ".."))[:MAX_NAME_LENGTH].rstrip("/") or "_"
+    )
 
 
 def _json_number(value: float) -> float | str:

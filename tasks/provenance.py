@@ -14,7 +14,7 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """The commit of the checkout that this code runs from, `-dirty` behind it if files differ; None outside of one."""
+    """The commit of the checkout of this code, `-dirty` behind it if files differ; None outside of one."""
     folder = Path(__file__).parent
     if not (folder.parent / ".git").exists():  # an installed package may lie inside someone else's checkout
         return None

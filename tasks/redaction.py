@@ -11,7 +11,7 @@ SECRET_KEY = re.compile(
     r"(api|access|private|account|encryption|signing)[-_. ]?key|[-_.]auth$|^auth$",
     re.IGNORECASE,
 )
-# What follows `://` up to the last `@`: a password may hold `/`, `:` and `@`, and without a colon it is a token.
+# What follows `://` up to the last `@`: a password may hold `/`, `:` and `@`; without a colon it is a token.
 USERINFO = re.compile(r"(?<=://)(?:[^\s/?#:]*:\S*|[^\s/?#]*)(?=@)")
 SECRET_VALUES = (
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"),

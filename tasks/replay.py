@@ -1,8 +1,8 @@
-"""Sends entries of a journal to an MLflow run so that everything is there exactly once, however often it is sent.
+"""Sends entries of a journal to an MLflow run so that everything is there once, however often it is sent.
 
-Of a (metric, step) in the journal twice, which a resumed training leaves, the first counts: it never changes, so the row
-that is sent again after a kill or a timeout is the row that the server has, which it then keeps once. The last would have
-been another row. Both values are equal anyway, since training that resumes repeats itself.
+Of a (metric, step) that is in the journal twice, which a resumed training leaves, the first counts: it never
+changes, so what is sent again after a kill or a timeout is the very row that the server has, and keeps once.
+The last would be another row. Their values are equal anyway, since training that resumes repeats itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -78,7 +78,7 @@ class Replay:
 
 
 def _values(entries: Sequence[Entry], kind: str) -> dict[str, str]:
-    """The values of one kind; of several for one key the last, and the journal has no second one of a parameter."""
+    """The values of one kind, of several for one key the last; a journal has one of each parameter."""
     return {
         key: value for entry in entries if entry["kind"] == kind for key, value in entry["values"].items()
     }

@@ -1,7 +1,6 @@
-"""Tracking: a local journal first, mirrored to MLflow in the background, so that a slow or dead server costs a run nothing."""
+"""A local journal first, mirrored to MLflow in the background: a slow or dead server costs a run nothing."""
 
 import json
-import os
 import sys
 import threading
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ class MirrorStatus:
 
 
 class Mirror:
-    """Sends a journal to MLflow every few seconds from a thread of its own; nothing that fails there reaches the run.
+    """Sends a journal to MLflow every few seconds from its own thread; no failure there reaches the run.
 
     How far it came is kept beside the journal, so that a run that is done does not even import MLflow.
     """
@@ -113,5 +112,5 @@ class Mirror:
         server = endpoint_digest(self._uri, self._experiment)
         temporary = self._sent_path.with_suffix(".temporary")
         temporary.write_text(json.dumps({"server": server, "run_id": self._run_id, "offset": offset}))
-        os.replace(temporary, self._sent_path)
+        temporary.replace(self._sent_path)
         self._offset = offset

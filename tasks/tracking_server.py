@@ -1,6 +1,6 @@
 """Reaches MLflow within limits of time, and finds or makes the run that a journal belongs to.
 
-Importing mlflow takes seconds, so each function imports it when it runs: a pipeline that has nothing to send never does.
+Importing mlflow takes seconds, so each function imports it when it runs: one with nothing to send never does.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ RUN_TAG = "scorefleet.run"
 PROBE_TIMEOUT_S = 5
 SQLITE = "sqlite:///"
 
-# An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise; a user's own settings stay.
+# An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -88,16 +88,14 @@ def _probe(uri: str) -> None:
 
     host = get_default_host_creds(uri)
     try:
-        http_request(
-            host, "/health", "GET", timeout=PROBE_TIMEOUT_S, max_retries=0, raise_on_status=False
-        ).close()
+        http_request(host, "/health", "GET", timeout=PROBE_TIMEOUT_S, max_retries=0, raise_on_status=False)
     except MlflowException as error:
         remedy = "start it, or leave register.tracking_uri out to record in a file under the root"
         raise ServiceError(f"no MLflow server answers at {redact(uri)}: {remedy}") from error
 
 
 def _make_database(path: Path) -> None:
-    """Make the tables once, whole or not at all: two processes that make them at once both fail, and a kill leaves half."""
+    """Make the tables once and whole: two processes at once would both fail, and a kill would leave half."""
     from mlflow import MlflowClient
 
     with locked(path.with_name(f"{path.name}.lock")):
@@ -114,8 +112,8 @@ def open_run(
 ) -> str:
     """The id of the run that carries the journal's key, made if there is none.
 
-    A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have done so, the
-    first one is the run, for everyone.
+    A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have
+    done so, the first one is the run, for everyone.
     """
     with locked(journal.path.with_suffix(".lock")):
         experiment_id = _experiment_id(client, experiment, artifact_root)
@@ -141,9 +139,8 @@ def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> st
             if found is None:
                 raise
     if found.lifecycle_stage == "deleted":
-        raise UsageError(
-            f"experiment {name!r} is deleted in MLflow: restore it there, or choose another register.experiment"
-        )
+        remedy = "restore it there, or choose another register.experiment"
+        raise UsageError(f"experiment {name!r} is deleted in MLflow: {remedy}")
     return found.experiment_id
 
 
