@@ -72,7 +72,12 @@ def _fill(name: str, config: config.Sample, run: Run) -> SampleStore:
     job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(run.actors, job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
-    made = {"levels": levels, "num_chains": config.num_chains, "gradients_per_chain": program.gradients_per_chain}
+    made = {
+        "levels": levels,
+        "num_chains": config.num_chains,
+        "target_acceptance": config.target_acceptance,
+        "gradients_per_chain": program.gradients_per_chain,
+    }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
     walk = ray.get(run.actors[0].walk.remote(program, NUM_WALKERS))
     put_if_absent(beside, f"{name}-path.arrow", _ipc(walk))
