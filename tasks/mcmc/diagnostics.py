@@ -1,7 +1,8 @@
 """Numbers that say whether chains have converged: pure functions of arrays.
 
-Rank-normalised split R-hat and bulk and tail effective sample sizes: Vehtari, Gelman, Simpson, Carpenter & Bürkner,
-Bayesian Analysis 16, 2021. Nested R-hat: Margossian et al., Bayesian Analysis 2024, arXiv 2110.13017.
+Rank-normalised split R-hat and bulk and tail effective sample sizes: Vehtari, Gelman, Simpson, Carpenter &
+Bürkner, Bayesian Analysis 16, 2021. Nested R-hat: Margossian et al., Bayesian Analysis 2024, arXiv
+2110.13017.
 """
 
 import math
@@ -17,8 +18,9 @@ MIN_DRAWS = 4
 ACCEPTANCE_CORRELATION = 0.2
 """Correlation of two acceptances of one chain at one level, at most.
 
-Chains that move freely still differ in acceptance, for it depends on where they are. On exact Gaussian mixtures in 1 to 128
-dimensions the share of chains that 5, 10 or 20 steps leave unmoved is that of a beta-binomial law of correlation .17 or less.
+Chains that move freely still differ in acceptance, for it depends on where they are. On exact Gaussian
+mixtures in 1 to 128 dimensions the share of chains that 5, 10 or 20 steps leave unmoved is that of a
+beta-binomial law of correlation .17 or less.
 """
 
 
@@ -40,12 +42,15 @@ def tail_ess(draws: Float[np.ndarray, "chain draw"]) -> float:
 def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarray, " chain"]) -> float:
     """`sqrt(1 + B/W)` over superchains, which are chains of one starting point and equal in number.
 
-    B is the variance of the superchains' means; W is the variance between the chains of a superchain plus that within a
-    chain, averaged over superchains. With M chains of N independent draws it is near `sqrt(1 + 1/(M N))`.
+    B is the variance of the superchains' means; W is the variance between the chains of a superchain plus
+    that within a chain, averaged over superchains. With M chains of N independent draws it is near `sqrt(1 +
+    1/(M N))`.
     """
     _, sizes = np.unique(superchain, return_counts=True)
     if len(sizes) < 2 or sizes.min() != sizes.max():
-        raise ValueError(f"nested R-hat needs 2 or more superchains of equal size, but got sizes {sizes.tolist()}")
+        raise ValueError(
+            f"nested R-hat needs 2 or more superchains of equal size, but got sizes {sizes.tolist()}"
+        )
     nested = draws[np.argsort(superchain, kind="stable")].reshape(len(sizes), sizes[0], -1)
     means = nested.mean(2)
     between_chains = means.var(1, ddof=1).mean() if nested.shape[1] > 1 else 0.0
@@ -60,15 +65,21 @@ def weights_ess(log_weight: Float[np.ndarray, " chain"]) -> float:
 
 
 def log_mean_exp(log_weight: Float[np.ndarray, " chain"]) -> tuple[float, float]:
-    """`ln mean w` in nats, which estimates log Z for annealing weights, and its standard error `sd(w)/(mean(w) sqrt(n))`."""
+    """`ln mean w` in nats, which estimates log Z for annealing weights, and its standard error
+    `sd(w)/(mean(w) sqrt(n))`.
+    """
     log_weight = log_weight.astype(np.float64)
     value = float(special.logsumexp(log_weight)) - math.log(len(log_weight))
+    if len(log_weight) == 1:
+        return value, math.inf
     relative = np.exp(log_weight - value)
     return value, float(relative.std(ddof=1) / math.sqrt(len(log_weight)))
 
 
 def unmoved_probability(acceptance: float, num_steps: int) -> float:
-    """Probability that a chain that moves freely accepts none of `num_steps` proposals: a beta-binomial law at 0."""
+    """Probability that a chain that moves freely accepts none of `num_steps` proposals: a beta-binomial law
+    at 0.
+    """
     strength = 1 / ACCEPTANCE_CORRELATION - 1
     accepted, rejected = acceptance * strength, (1 - acceptance) * strength
     return float(np.exp(special.betaln(accepted, rejected + num_steps) - special.betaln(accepted, rejected)))

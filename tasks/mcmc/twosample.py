@@ -1,4 +1,4 @@
-"""Tests of whether two sets of rows come from one law, and whether draws are copies of the rows a model learned from."""
+"""Tests of whether two sets of rows come from one law, and whether draws are copies of training rows."""
 
 import math
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-EXCEEDANCES = 100  # so many permutations beyond the statistic give p to a tenth of its value, and more are not needed
+EXCEEDANCES = 100  # permutations beyond the statistic that give p to a tenth of its value
 BATCH = 256
 FOLDS = 5
 
@@ -29,8 +29,9 @@ def energy_test(
 ) -> EnergyTest:
     """Permutation test of the energy distance `2 E|a-b| - E|a-a'| - E|b-b'|` (Székely & Rizzo, 2013).
 
-    There are at most `3/level` permutations, so p can fall to a third of `level`; they stop at the 100th that is beyond the
-    statistic (Besag & Clifford, Biometrika 78, 1991). Either way `P(p <= x) <= x` when the laws are equal.
+    There are at most `3/level` permutations, so p can fall to a third of `level`; they stop at the 100th that
+    is beyond the statistic (Besag & Clifford, Biometrika 78, 1991). Either way `P(p <= x) <= x` when the laws
+    are equal.
     """
     centred, scale = _centred_distances(np.concatenate([a, b])), 1 / len(a) + 1 / len(b)
     total, random = len(centred), np.random.default_rng(seed)
@@ -53,8 +54,8 @@ def energy_test(
 def _centred_distances(rows: np.ndarray) -> np.ndarray:
     """Pairwise distances less their row and column means.
 
-    Contrasts `z` of mean 0 see no difference, `z'Dz = z'Cz`, but the sums are small and float32 holds them; and with the
-    indicator `u` of the first set the energy distance is `-(1/n + 1/m)^2 u'Cu`.
+    Contrasts `z` of mean 0 see no difference, `z'Dz = z'Cz`, but the sums are small and float32 holds them;
+    and with the indicator `u` of the first set the energy distance is `-(1/n + 1/m)^2 u'Cu`.
     """
     rows = (rows - rows.mean(0)).astype(np.float32)
     squares = np.square(rows).sum(1)
@@ -72,7 +73,7 @@ def _centred_distances(rows: np.ndarray) -> np.ndarray:
 
 
 class Auc(NamedTuple):
-    """Area under the ROC curve, 0.5 when a classifier cannot tell, 1 when it always can, with its standard error."""
+    """Area under the ROC curve, 0.5 when a classifier cannot tell and 1 when it always can."""
 
     value: float
     standard_error: float
@@ -86,23 +87,26 @@ def classifier_auc(
     num_repeats: int = 3,
     max_rows: int = 2000,
 ) -> Auc:
-    """How well gradient-boosted trees tell draws from held-out rows that they have not seen (Lopez-Paz & Oquab, 2017).
+    """How well gradient-boosted trees tell draws from held-out rows (Lopez-Paz & Oquab, ICLR 2017).
 
-    Equal numbers of each, stratified 5-fold cross-validation, repeated. A row's placement is the share of the other set, in
-    the same fold, that it outranks; AUC is their mean, and its standard error is that of DeLong et al., Biometrics 44, 1988.
+    Equal numbers of each, stratified 5-fold cross-validation, repeated. A row's placement is the share of the
+    other set, in the same fold, that it outranks; AUC is their mean, and its standard error is that of DeLong
+    et al., Biometrics 44, 1988.
     """
     random = np.random.default_rng(seed)
     size = min(len(draws), len(held_out), max_rows)
     rows = np.concatenate([x[random.choice(len(x), size, replace=False)] for x in (held_out, draws)])
     is_draw = np.repeat([0, 1], size)
-    with threadpool_limits(1, user_api="openmp"):  # on so few rows threads that wait for each other cost tenfold
+    with threadpool_limits(
+        1, user_api="openmp"
+    ):  # on so few rows threads that wait for each other cost tenfold
         placements = np.mean([_placements(rows, is_draw, seed + k) for k in range(num_repeats)], axis=0)
     spread = placements[is_draw == 1].var(ddof=1) + placements[is_draw == 0].var(ddof=1)
     return Auc(float(placements[is_draw == 1].mean()), math.sqrt(spread / size), size)
 
 
 def _placements(rows: np.ndarray, is_draw: np.ndarray, seed: int) -> np.ndarray:
-    """Of each draw: the share of held-out rows of its fold that score lower; of each held-out row: of draws that score higher."""
+    """The share of the other set, in the same fold, that each row ranks on the right side of."""
     placements = np.zeros(len(rows))
     for learn, judge in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, is_draw):
         classifier = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)
@@ -121,16 +125,18 @@ class Nearest(NamedTuple):
     distance: np.ndarray
 
 
-def nearest_distances(rows: Float[np.ndarray, "row dim"], reference: Float[np.ndarray, "other dim"]) -> Nearest:
+def nearest_distances(
+    rows: Float[np.ndarray, "row dim"], reference: Float[np.ndarray, "other dim"]
+) -> Nearest:
     """Euclidean distance of each row to its nearest reference row."""
     return Nearest(*pairwise_distances_argmin_min(rows, reference))
 
 
 class MemorisationTest(NamedTuple):
-    """`p_value` is small when draws stand closer to training rows than held-out rows do, or some of them much closer.
+    """`p_value` is small when draws stand closer to training rows than held-out rows do.
 
-    `closer_share` is the probability that a draw is closer than a held-out row, near 0.5 for new draws; `num_closest` counts
-    draws that are closer than every held-out row.
+    `closer_share` is the probability that a draw is closer than a held-out row, near 0.5 for new draws;
+    `num_closest` counts draws that are closer than every held-out row.
     """
 
     p_value: float
@@ -141,10 +147,11 @@ class MemorisationTest(NamedTuple):
 def memorisation_test(
     draws: Float[np.ndarray, " draw"], held_out: Float[np.ndarray, " row"]
 ) -> MemorisationTest:
-    """Are the distances of draws to their nearest training rows smaller than those of held-out rows? One-sided.
+    """Are draws closer to their nearest training rows than held-out rows are? One-sided.
 
-    Twice the smaller p of two exact questions: of all draws together (Mann-Whitney), and of the few closest, which finds
-    copies among many new draws: that the k closest of all distances are draws' has `prod_i<k (m - i)/(m + n - i)`.
+    Twice the smaller p of two exact questions: of all draws together (Mann-Whitney), and of the few closest,
+    which finds copies among many new draws: that the k closest of all distances are draws' has `prod_i<k (m -
+    i)/(m + n - i)`.
     """
     m, n = len(draws), len(held_out)
     test = stats.mannwhitneyu(draws, held_out, alternative="less")

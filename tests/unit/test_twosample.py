@@ -66,7 +66,9 @@ def test_a_thousand_rows_of_64_columns_take_seconds():
 
 
 def test_classifier_cannot_tell_equal_laws_apart():
-    """Over 20 pairs |AUC - .5| has the size that its standard error says: chi-squared, once in a million beyond."""
+    """Over 20 pairs |AUC - .5| has the size that its standard error says: chi-squared, once in a million
+    beyond.
+    """
     pairs = normal(14, 20, 2, 150, 3)
     results = [classifier_auc(a, b, seed, num_repeats=1) for seed, (a, b) in enumerate(pairs)]
     squares = sum(((auc.value - 0.5) / auc.standard_error) ** 2 for auc in results)
@@ -94,7 +96,9 @@ def test_nearest_distance_of_a_training_row_is_zero():
 
 
 def distances(seed, num_copies=0):
-    """Draws and held-out rows to the nearest of 500 training rows; some draws are training rows with a little noise."""
+    """Draws and held-out rows to the nearest of 500 training rows; some draws are training rows with a little
+    noise.
+    """
     train, held_out, draws = normal(seed, 500, 8), normal(seed + 1, 200, 8), normal(seed + 2, 300, 8)
     draws[:num_copies] = train[:num_copies] + 0.1 * draws[:num_copies]
     return nearest_distances(draws, train).distance, nearest_distances(held_out, train).distance
@@ -105,7 +109,9 @@ def test_new_draws_are_not_called_copies():
 
 
 def test_memorisation_test_keeps_its_false_alarm_rate():
-    """2,000 sets of equal law, with ties, at level .05: more alarms than that gives but once in a million would fail."""
+    """2,000 sets of equal law, with ties, at level .05: more alarms than that gives but once in a million
+    would fail.
+    """
     sets = np.random.default_rng(20).gamma(8, size=(2000, 120)).round(1)
     alarms = sum(memorisation_test(row[:70], row[70:]).p_value <= 0.05 for row in sets)
     assert alarms <= stats.binom.isf(ONE_IN_A_MILLION, 2000, 0.05)

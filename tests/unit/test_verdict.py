@@ -43,7 +43,10 @@ def test_one_fault_fails_the_verdict_and_is_the_first_reason(changes, words):
 
 
 def test_every_reason_is_one_sentence():
-    for changes in ({}, {"control_p_value": 0.0, "acceptance": (0.1,) * 3, "num_stuck": (999,) * 3, "num_nonfinite": 1}):
+    for changes in (
+        {},
+        {"control_p_value": 0.0, "acceptance": (0.1,) * 3, "num_stuck": (999,) * 3, "num_nonfinite": 1},
+    ):
         for reason in judged(**changes).reasons:
             assert reason.endswith(".")
             assert ". " not in reason
