@@ -109,7 +109,7 @@ class DataSchema:
 
 
 def array_field(name: str, kind: pa.DataType, shape: tuple[int, ...]) -> pa.Field:
-    """The field of a column of numbers of `kind`, or of arrays of them: flat, row-major, shape as metadata."""
+    """The field of a column of numbers of `kind`, or of flat, row-major arrays with their shape as metadata."""
     if not shape:
         return pa.field(name, kind)
     return pa.field(name, pa.list_(kind, math.prod(shape)), metadata={"shape": json.dumps(shape)})

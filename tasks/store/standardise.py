@@ -8,8 +8,8 @@ from tasks.errors import DataError
 from tasks.store.schema import Column
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-ROUNDINGS = 4
-"""Values that differ by no more than this many roundings of their own type are one value."""
+ROUNDINGS = 1
+"""A standard deviation of no more roundings of the mean, in the type of the data, is no variation."""
 
 
 def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarray) -> Column:
