@@ -1,7 +1,7 @@
 """Spreads whole numbers over the reals, so that there is a smooth density to learn; rounding and clipping give them back.
 
-A value inside the range becomes `v + U(-1/2, 1/2)`. A value at an end of the range stands for everything that is clipped to
-it, so it is moved outwards by `N(w, (w/2)^2)`, never further in than half a step: an atom such as the black of an image
+A value inside the range becomes `v + h U(-1, 1)`, `h` a hair below 1/2, which would round either way. A value at an end of the range stands for everything that is clipped to
+it, so it is moved outwards by `N(w, (w/2)^2)`, never further in than h: an atom such as the black of an image
 becomes a bump as wide as the noise that a network resolves with ease. In every training step the numbers are fresh, which
 also keeps the energy from learning the rows by heart.
 """
@@ -15,6 +15,7 @@ from torch import Tensor
 from tasks.mcmc.streams import Random
 
 END_WIDTH = 0.7  # w, in standard deviations of the data
+HALF = 0.499
 
 
 class Grid(NamedTuple):
@@ -27,9 +28,9 @@ class Grid(NamedTuple):
 
 def dequantise(x: Float[Tensor, "row dim"], grid: Grid, random: Random) -> Float[Tensor, "row dim"]:
     """Real numbers that round and clip to the whole numbers in `x`; coordinates without a grid stay as they are."""
-    within = grid.step * (random.uniform(*x.shape).to(x) - 0.5)
+    within = HALF * grid.step * (2 * random.uniform(*x.shape).to(x) - 1)
     beyond = END_WIDTH * (1 + 0.5 * random.normal(*x.shape).to(x))
-    beyond = torch.maximum(beyond, -0.5 * grid.step)
+    beyond = torch.maximum(beyond, -HALF * grid.step)
     near = 0.25 * grid.step  # standardising rounds
     moved = torch.where(x < grid.lowest + near, -beyond, torch.where(x > grid.highest - near, beyond, within))
     return torch.where(grid.step > 0, x + moved, x)
