@@ -3,8 +3,13 @@
 import sys
 from collections.abc import Callable, Sequence
 
+from jsonargparse import ArgumentParser, Namespace
+
+from pipelines.flow import Flow
 from pipelines.options import parse, parser_of
+from tasks import config
 from tasks.errors import UsageError, UserError
+from tasks.secure import secure_ray
 
 USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 
@@ -25,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = COMMANDS.get(words[0])
         if command is None:
             raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(COMMANDS)}")
+        secure_ray()
         return command(words[1:])
     except UserError as error:
         print(f"scorefleet: {error}", file=sys.stderr)
@@ -36,23 +42,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
-    parser = parser_of("run", "Train an energy on data, draw samples from it, judge them, and show them.")
+    parser = parser_of("run", config.Run, "Train an energy on data, draw samples from it, judge them, and show them.")
+    _add_flow(parser)
+    settings, parsed = parse(parser, config.Run, arguments)
+    if not settings.prepare.data:
+        raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
+    from pipelines import runner, train_and_sample  # seconds of Ray and torch, for which --help need not wait
+
+    return runner.run(train_and_sample.steps(settings), settings, _flow_of(parsed))
+
+
+def generate(arguments: Sequence[str]) -> int:
+    """`scorefleet generate`."""
+    parser = parser_of("generate", config.Generate, "Draw samples from a registered model, and judge the chains.")
+    _add_flow(parser)
+    settings, parsed = parse(parser, config.Generate, arguments)
+    from pipelines import generate as pipeline
+    from pipelines import runner
+
+    return runner.run(pipeline.steps(settings), pipeline.as_run(settings), _flow_of(parsed))
+
+
+def _add_flow(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="Say which steps would run, and run none.")
     parser.add_argument("--from", type=str, default=None, metavar="STEP", help="Run this step and those after it again.")
     parser.add_argument("--force", action="store_true", help="Run every step again.")
     parser.add_argument("--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON.")
-    settings, parsed = parse(parser, arguments)
-    if not settings.prepare.data:
-        raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
-    from pipelines import train_and_sample  # Ray, torch and scikit-learn take seconds, which --help need not wait for
-    from pipelines.runner import Flow
-    from pipelines.runner import run as run_pipeline
-
-    flow = Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
-    return run_pipeline(train_and_sample.steps, settings, flow)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run}
+def _flow_of(parsed: Namespace) -> Flow:
+    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run, "generate": generate}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
 from typing import Any
 
 import yaml
@@ -18,39 +19,39 @@ PREFIX = "SCOREFLEET"
 SHORT = {"--data": "--prepare.data"}
 
 
-def parser_of(command: str, description: str) -> ArgumentParser:
-    """A parser that knows every key of `config.Run`; the caller adds what belongs to its command alone."""
+Settings = TypeVar("Settings", config.Run, config.Generate)
+
+
+def parser_of(command: str, settings: type, description: str) -> ArgumentParser:
+    """A parser that knows every key of `settings`; the caller adds what belongs to its command alone."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
     parser = ArgumentParser(
         prog=f"scorefleet {command}",
         description=description,
-        epilog="--data X is short for --prepare.data X.",
-        default_env=True,
-        env_prefix=PREFIX,
+        epilog=f"A key is also an environment variable: {PREFIX}_TRAIN__WIDTH. --data X is short for --prepare.data X.",
         exit_on_error=False,
         allow_abbrev=False,
     )
     parser.add_argument("--config", action="config", help="YAML file with any of the keys below; given first, it needs no --config")
-    parser.add_class_arguments(config.Run, as_group=False)
+    parser.add_class_arguments(settings, as_group=False)
     return parser
 
 
-def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[config.Run, Namespace]:
+def parse(
+    parser: ArgumentParser, settings: type[Settings], arguments: Sequence[str]
+) -> tuple[Settings, Namespace]:
     """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
-    _refuse_unknown_variables(parser)
+    variables = _variables(known_keys(parser))
     try:
-        parsed = parser.parse_args(_expanded(arguments))
+        parsed = parser.parse_args(_expanded(arguments, variables, known_keys(parser)))
         for file in parsed.config or []:
             _refuse_duplicate_keys(str(file))
-        _refuse_flat_sections(parsed)
-        run = parser.instantiate(parsed)
+        _refuse_flat_sections(settings, parsed)
+        made = parser.instantiate(parsed)
+        values = {field.name: made[field.name] for field in dataclasses.fields(settings)}
+        return settings(**values), parsed
     except (ArgumentError, ValueError) as error:
         raise UsageError(explain(str(error), known_keys(parser))) from error
-    fields = {key: run[key] for key in config.Run.__dataclass_fields__}
-    try:
-        return config.Run(**fields), parsed
-    except ValueError as error:
-        raise UsageError(str(error)) from error
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:
@@ -60,6 +61,9 @@ def known_keys(parser: ArgumentParser) -> list[str]:
 
 def explain(message: str, keys: Sequence[str]) -> str:
     """One line: what was given, what is allowed, and the nearest known key where a key is unknown."""
+    in_section = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
+    if in_section:
+        return f"unknown key '{in_section[1]}.{in_section[2]}'{nearest(f'{in_section[1]}.{in_section[2]}', keys)}"
     unknown = re.search(r"(?:Option|Key|key) '-*([\w.]+)' is not (?:accepted|expected)", message) or re.search(
         r"(?:[Uu]nrecognized arguments|No action for key):? '?-*([\w.]+)", message
     )
@@ -88,9 +92,9 @@ def nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else "; --help lists every key"
 
 
-def _refuse_flat_sections(parsed: Namespace) -> None:
+def _refuse_flat_sections(settings: type, parsed: Namespace) -> None:
     """A section, such as `train`, must be a mapping."""
-    for section in dataclasses.fields(config.Run):
+    for section in dataclasses.fields(settings):
         if dataclasses.is_dataclass(section.type) and not isinstance(parsed[section.name], Namespace):
             raise ValueError(f"{section.name} must be a mapping of keys to values, but got {parsed[section.name]!r}")
 
@@ -109,21 +113,26 @@ def _refuse_duplicate_keys(file: str) -> None:
         pending += [value for _, value in node.value]
 
 
-def _expanded(arguments: Sequence[str]) -> list[str]:
-    """Long forms of the short ones: a first argument without dashes is the configuration file."""
-    words: list[str] = []
-    for index, word in enumerate(arguments):
+def _expanded(arguments: Sequence[str], variables: Sequence[str], known: Sequence[str]) -> list[str]:
+    """The file first, then the environment, then the words of the command line in their long forms."""
+    file = ["--config", arguments[0]] if arguments and not arguments[0].startswith("-") else []
+    words = [*file, *variables]
+    for word in arguments[len(file) // 2 :]:
         name, equals, value = word.partition("=")
-        if index == 0 and not word.startswith("-"):
-            words += ["--config", word]
-        else:
-            words.append(SHORT.get(name, name) + equals + value)
+        name = SHORT.get(name, name)
+        underscored = "--" + name.removeprefix("--").replace("-", "_")
+        is_key = name.startswith("--") and underscored.removeprefix("--") in known
+        words.append((underscored if is_key else name) + equals + value)
     return words
 
 
-def _refuse_unknown_variables(parser: ArgumentParser) -> None:
-    known = {f"{PREFIX}_{key.replace('.', '__').upper()}" for key in known_keys(parser)}
-    for name in os.environ:
-        if name.startswith(f"{PREFIX}_") and name not in known:
-            raise UsageError(f"unknown environment variable {name}{nearest(name, sorted(known))}")
-
+def _variables(known: Sequence[str]) -> list[str]:
+    """What the environment sets, as words of a command line."""
+    names = {f"{PREFIX}_{key.replace('.', '__').upper()}": key for key in known}
+    words: list[str] = []
+    for name, value in os.environ.items():
+        if name in names:
+            words.append(f"--{names[name]}={value}")
+        elif name.startswith(f"{PREFIX}_"):
+            raise UsageError(f"unknown environment variable {name}{nearest(name, sorted(names))}")
+    return words

@@ -3,11 +3,12 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
 from tasks.dag import Outcome, Pipeline, Step
@@ -22,16 +23,6 @@ MIRROR_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True)
-class Flow:
-    """How to run, as against what."""
-
-    dry_run: bool = False
-    start: str | None = None
-    force: bool = False
-    summary: str | None = None
-
-
-@dataclass(frozen=True)
 class Result:
     """Everything the steps left, and how the run ended."""
 
@@ -41,9 +32,9 @@ class Result:
     failure: ServiceError | None
 
 
-def run(steps_of: Callable[[config.Run], Sequence[Step]], settings: config.Run, flow: Flow) -> int:
+def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
     """Run every step that is not done; returns the exit code."""
-    pipeline = Pipeline.of(steps_of(settings), settings)
+    pipeline = Pipeline.of(steps, settings)
     if flow.start is not None and flow.start not in pipeline.keys:
         raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
     if flow.dry_run:
@@ -125,9 +116,10 @@ def _say_where(result: Result) -> None:
 
 def _places(result: Result) -> dict[str, str]:
     uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
+    page = {"report": result.outcomes["report"].artifact.uri} if "report" in result.outcomes else {}
     return {
         "samples": result.outcomes["sample"].artifact.uri,
-        "report": result.outcomes["report"].artifact.uri,
+        **page,
         "mlflow": f"mlflow ui --backend-store-uri {uri}" if "://" not in uri or uri.startswith("sqlite") else uri,
     }
 
@@ -144,7 +136,7 @@ def _summary(result: Result) -> dict[str, Any]:
         "samples": result.outcomes["sample"].artifact.uri,
         "samples_digest": result.outcomes["sample"].artifact.digest,
         "num_rows": result.outcomes["sample"].artifact.num_rows,
-        "report": result.outcomes["report"].artifact.uri,
+        "report": result.outcomes["report"].artifact.uri if "report" in result.outcomes else None,
         "mlflow_run": registration.run_id if registration else None,
         "model_version": registration.model_uri if registration else None,
         "mlflow_pending": result.mirror.num_pending,

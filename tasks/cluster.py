@@ -8,16 +8,6 @@ import ray
 from tasks import config
 from tasks.errors import ServiceError, UsageError
 
-RAY_SETTINGS = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts when the controller has looked
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
-
-
 def connect(cluster: config.Cluster) -> None:
     """Connect once; a later call finds the connection.
 
@@ -26,8 +16,8 @@ def connect(cluster: config.Cluster) -> None:
     """
     if ray.is_initialized():
         return
-    for key, value in RAY_SETTINGS.items():
-        os.environ.setdefault(key, value)
+    if os.environ.get("RAY_AUTH_MODE") != "token":
+        raise UsageError("RAY_AUTH_MODE must be token before Ray is imported: call tasks.secure.secure_ray() first")
     if cluster.address is None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         ray.init(

@@ -179,3 +179,26 @@ class Run:
     def __post_init__(self) -> None:
         require(self.name.replace("-", "").replace("_", "").isalnum(), "name", self.name, "letters, digits, - and _")
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Samples from a registered model."""
+
+    model: str = ""
+    """Registered model: models:/NAME@ALIAS or models:/NAME/VERSION."""
+    num_samples: int = 1024
+    """Rows to draw."""
+    root: str = "./runs"
+    """Folder or URI under which everything is kept."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    sample: Sample = field(default_factory=Sample)
+    evaluate: Evaluate = field(default_factory=Evaluate)
+    register: Register = field(default_factory=Register)
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        require(self.model.startswith("models:/"), "model", self.model, "models:/NAME@ALIAS or models:/NAME/VERSION")
+        require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
+        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -89,6 +89,19 @@ def path_table(walk: Annealed) -> pa.Table:
     )
 
 
+def trace_table(stay: Segment) -> pa.Table:
+    """Chains after their arrival at the lowest level: one row a draw and chain."""
+    num_draws, num_chains, dim = stay.draws.position.shape
+    return pa.table(
+        {
+            "draw": np.repeat(np.arange(num_draws, dtype=np.int32), num_chains),
+            "chain": np.tile(np.arange(num_chains, dtype=np.int32), num_draws),
+            "position": vectors(stay.draws.position.cpu().reshape(-1, dim)),
+            "log_density": stay.draws.log_density.reshape(-1).cpu().numpy(),
+        }
+    )
+
+
 def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
     """All blocks' facts about each level, from the highest noise to the lowest."""
     ladder = program.ladder

@@ -7,13 +7,15 @@ its commit is put-if-absent, so a store does not depend on how many actors there
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray
 import torch
 
 from tasks import cluster
-from tasks.draws import level_facts, path_table, to_table
+from tasks.draws import level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.mcmc import annealing, program as programs
 from tasks.mcmc.annealing import Ladder, Tuning
@@ -42,19 +44,21 @@ class Job:
 class ChainActor:
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
-    def __init__(self, model_files: dict[str, bytes], schema: str):
+    def __init__(self, folder: str):
         self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
-        self.model = models.from_files(model_files, self.device)
-        self.schema = DataSchema.from_json(schema)
+        self.model = models.load(Path(folder), self.device)
+        self.schema = DataSchema.from_json((Path(folder) / "schema.json").read_text())
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
         return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
 
-    def walk(self, program: Program, num_chains: int) -> Any:
-        """A few chains on their way down, as a table."""
-        return path_table(programs.descend_ladder(program, 0, num_chains, self.target_at, self.device))
+    def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
+        """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
+        arrived = programs.descend_ladder(program, 0, self.target_at, self.device)
+        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, self.target_at)
+        return path_table(arrived), trace_table(stay)
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -85,12 +89,12 @@ class ChainActor:
         return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
 
 
-def start(model_files: dict[str, bytes], schema: str, num_actors: int | None) -> list[Any]:
-    """Actors spread over the nodes: one a GPU where there are any, else one a CPU."""
+def start(folder: str, num_actors: int | None) -> list[Any]:
+    """Actors that hold the model of a folder, spread over the nodes: one a GPU where there are any, else one a CPU."""
     num_gpus = cluster.num_gpus()
     actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
     count = num_actors or num_gpus or cluster.num_cpus()
-    return [actor.remote(model_files, schema) for _ in range(count)]
+    return [actor.remote(folder) for _ in range(count)]
 
 
 def run(actors: list[Any], job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:

@@ -10,11 +10,10 @@ import pyarrow as pa
 import ray
 
 from tasks import cluster, config, fleet
-from tasks.artifacts import Dataset, Model, Samples
+from tasks.artifacts import Model, Samples
 from tasks.dag import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.ebm.model import FILES
 from tasks.fleet import Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
@@ -26,7 +25,7 @@ from tasks.store.objects import open_store, put_if_absent, read
 
 TUNING_STEPS = 16
 ROWS_PER_SHARD = 65_536
-NUM_WALKERS = 12
+NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
 
 @dataclass(frozen=True)
@@ -39,51 +38,65 @@ class Run:
     provenance: dict[str, Any]
 
 
-def sample(config: config.Sample, context: Context, dataset: Dataset, model: Model) -> Samples:
+def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
-    actors = _start(context, dataset, model)
-    provenance = {"model": model.digest, "data": dataset.digest, "seed": context.seed, "versions": versions()}
-    run = Run(context, actors, dataset.dim, provenance)
-    draws = _fill("draws", config, run)
-    control = dataclasses.replace(
+    actors = fleet.start(model.uri, context.cluster.num_actors)
+    description = json.loads((Path(model.uri) / "model.json").read_text())
+    provenance = {
+        "model_digest": model.digest,
+        "data_digest": description["data_digest"],
+        "seed": context.seed,
+        "versions": versions(),
+    }
+    run = Run(context, actors, description["dim"], provenance)
+    draws, program = _fill("draws", config, run)
+    _show(program, run)
+    twice = dataclasses.replace(
         config,
         num_levels=2 * config.num_levels - 1,
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    _fill("control", control, run)
+    control, _ = _fill("control", twice, run)
     for actor in actors:
         ray.kill(actor)
-    description = draws.description()
-    uris = {name: str(context.folder / name) for name in ("draws", "control")}
-    return Samples(uris["draws"], description["digest"], description["num_rows"], uris["control"])
+    published = draws.description()
+    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
 
 
-def _start(context: Context, dataset: Dataset, model: Model) -> list[Any]:
-    files = {name: (Path(model.uri) / name).read_bytes() for name in FILES}
-    schema = (Path(dataset.uri) / "schema.json").read_text()
-    return fleet.start(files, schema, context.cluster.num_actors)
-
-
-def _fill(name: str, config: config.Sample, run: Run) -> SampleStore:
-    """One store, from tuning to publication; `<name>.json` and `<name>-path.arrow` beside it say how it was made."""
+def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
+    """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
     store = SampleStore(str(run.context.folder / name))
     job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(run.actors, job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
-    put_if_absent(beside, f"{name}.json", json.dumps({"levels": levels}, indent=2).encode())
-    walk = ray.get(run.actors[0].walk.remote(program, NUM_WALKERS))
-    put_if_absent(beside, f"{name}-path.arrow", _ipc(walk))
+    made = {"levels": levels, "num_chains": config.num_chains, "gradients_per_chain": program.gradients_per_chain}
+    put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
     store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
-    return store
+    return store, program
+
+
+def _show(program: Program, run: Run) -> None:
+    """A few chains that the report draws: `path.arrow` down the ladder, `trace.arrow` at its foot."""
+    few = dataclasses.replace(
+        program,
+        purpose="show",
+        block_size=NUM_WALKERS,
+        num_draws=2 * NUM_WALKER_DRAWS,
+        draws_per_segment=NUM_WALKER_DRAWS,
+    )
+    path, trace = ray.get(run.actors[0].walk.remote(few))
+    beside = open_store(str(run.context.folder))
+    put_if_absent(beside, "path.arrow", _ipc(path))
+    put_if_absent(beside, "trace.arrow", _ipc(trace))
 
 
 def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     """The frozen ladder: found once, kept beside the store, read back by every later run of this step."""
-    path = f"{name}-ladder.json"
+    path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)

@@ -22,6 +22,7 @@ from tasks.artifacts import Dataset, Model
 from tasks.dag import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.defaults import choose
+from tasks.ebm.dequantise import Grid
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
     draw_batch,
@@ -64,7 +65,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "data_digest": dataset.digest,
         "train": dataclasses.asdict(config),
     }
-    return _publish(context.folder, result.checkpoint, config, description)
+    return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
 
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
@@ -91,15 +92,16 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
 
 
 def _publish(
-    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any]
+    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path
 ) -> Model:
+    """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = _untrained(config, description, "cpu")
     with last.as_directory() as local:
         step = checkpoint.unpack((Path(local) / CHECKPOINT).read_bytes(), network, average, optimizer)
     assert step == config.num_steps
     files = model.to_files(average.module, description)
     store = open_store(str(folder))
-    for name, data in files.items():
+    for name, data in {**files, "schema.json": schema.read_bytes()}.items():
         put_if_absent(store, name, data)
     return Model(str(folder), model.digest(files))
 
@@ -116,8 +118,10 @@ def train_worker(settings: dict[str, Any]) -> None:
     """What each data-parallel worker runs: all steps from the last checkpoint on."""
     config: config.Train = settings["config"]
     rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
-    device, stream = get_device(), Stream(settings["seed"], 0, "train")
-    rows, validation = (_rows(settings["data"], split, device) for split in ("train", "validation"))
+    device = get_device()
+    stream, watching = (Stream(settings["seed"], 0, purpose) for purpose in ("train", "validation"))
+    rows, validation = (read_rows(settings["data"], split).to(device) for split in ("train", "validation"))
+    grid = Grid(*(part.to(device) for part in read_grid(settings["data"])))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, settings["architecture"], device)
     first = _restore(network, average, optimizer)
@@ -125,7 +129,7 @@ def train_worker(settings: dict[str, Any]) -> None:
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
-        batch = share(draw_batch(stream.at(1, step), rows, config.batch_size), rank, world_size)
+        batch = share(draw_batch(stream, step, rows, grid, config.batch_size), rank, world_size)
         denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta)
         optimizer.zero_grad(set_to_none=True)
         (denoising + time_score).backward()
@@ -140,15 +144,22 @@ def train_worker(settings: dict[str, Any]) -> None:
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             settings["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:
-            metrics = {"validation/loss": validation_loss(average.module, validation, config.time_score_weight, stream.at(2, 0))}
+            unseen = validation_loss(average.module, validation, grid, config.time_score_weight, watching)
+            metrics = {"validation/loss": unseen}
             if rank == 0:
                 settings["mailbox"].put.remote(done, metrics)
             _save(done, metrics, rank, checkpoint.pack(done, network, average, optimizer))
 
 
-def _rows(uri: str, split: str, device: torch.device) -> Tensor:
+def read_rows(uri: str, split: str) -> Tensor:
+    """The standardised rows of a split."""
     folder = Path(uri)
-    return torch.from_numpy(read_schema(folder).encode(read_split(folder, split))).to(device)
+    return torch.from_numpy(read_schema(folder).encode(read_split(folder, split)))
+
+
+def read_grid(uri: str) -> Grid:
+    """Which coordinates are whole numbers."""
+    return Grid(*(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
 
 
 def _restore(network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -48,7 +48,6 @@ class Model:
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
 
-FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks")
 
 
@@ -72,14 +71,9 @@ def digest(files: dict[str, bytes]) -> str:
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def from_files(files: dict[str, bytes], device: torch.device | str = "cpu") -> Model:
-    """The model that `to_files` turned into bytes, without gradients for its weights."""
-    description = json.loads(files["model.json"])
-    network = build(**{key: description[key] for key in ARCHITECTURE})
-    network.load_state_dict(safetensors.torch.load(files["weights.safetensors"]))
-    return Model(network.to(device).requires_grad_(False).eval(), description)
-
-
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model whose files are in a folder."""
-    return from_files({name: (folder / name).read_bytes() for name in FILES}, device)
+    """The model whose files `to_files` made, without gradients for its weights."""
+    description = json.loads((folder / "model.json").read_text())
+    network = build(**{key: description[key] for key in ARCHITECTURE})
+    network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
+    return Model(network.to(device).requires_grad_(False).eval(), description)
