@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tasks.errors import DataError
-from tasks.store.schema import array_field
+from tasks.store.schema import array_field, shape_of
 
 LARGEST_BLOCK_BYTES = 2**31 - 1
 
@@ -103,6 +103,9 @@ def _require_same_columns(first: pa.Table, first_path: Path, part: pa.Table, pat
                 f"column {name!r} is {kind} in {path} but {first_kind} in {first_path.name}: "
                 "all files need the same types"
             )
+        shape, first_shape = shape_of(part.field(name)), shape_of(first.field(name))
+        if shape != first_shape:
+            raise DataError(f"column {name!r} has shape {shape} in {path} but {first_shape} in {first_path.name}")
 
 
 def _read_parquet(path: Path) -> pa.Table:
