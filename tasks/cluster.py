@@ -8,6 +8,7 @@ import ray
 from tasks import config
 from tasks.errors import ServiceError, UsageError
 
+
 def connect(cluster: config.Cluster) -> None:
     """Connect once; a later call finds the connection.
 

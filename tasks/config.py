@@ -100,7 +100,14 @@ class Sample:
     """Chains of the control ladder of twice the steps, against which the verdict tests the draws."""
 
     def __post_init__(self) -> None:
-        for key in ("num_chains", "num_draws", "thinning", "block_size", "steps_per_level", "num_control_chains"):
+        for key in (
+            "num_chains",
+            "num_draws",
+            "thinning",
+            "block_size",
+            "steps_per_level",
+            "num_control_chains",
+        ):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
@@ -177,7 +184,12 @@ class Run:
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
-        require(self.name.replace("-", "").replace("_", "").isalnum(), "name", self.name, "letters, digits, - and _")
+        require(
+            self.name.replace("-", "").replace("_", "").isalnum(),
+            "name",
+            self.name,
+            "letters, digits, - and _",
+        )
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
 
 
@@ -199,6 +211,11 @@ class Generate:
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
-        require(self.model.startswith("models:/"), "model", self.model, "models:/NAME@ALIAS or models:/NAME/VERSION")
+        require(
+            self.model.startswith("models:/"),
+            "model",
+            self.model,
+            "models:/NAME@ALIAS or models:/NAME/VERSION",
+        )
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -20,7 +20,7 @@ from typing import Any
 
 from tasks import config
 from tasks.memory import PeakMemory
-from tasks.store.objects import open_store, put_if_absent
+from tasks.store.objects import folder_of, open_store, put_if_absent
 from tasks.tracking import Journal
 
 PACKAGE = Path(__file__).parent
@@ -117,7 +117,7 @@ class Pipeline:
     @classmethod
     def of(cls, steps: Sequence[Step], run: config.Run) -> "Pipeline":
         """Find every key; this reads what the steps read from outside, and refuses what is not there."""
-        return cls(steps, run, Path(run.root.removeprefix("file://")).resolve(), keys_of(steps, run))
+        return cls(steps, run, folder_of(run.root), keys_of(steps, run))
 
     @property
     def key(self) -> str:
@@ -167,5 +167,7 @@ class Pipeline:
 
     def _published(self, step: Step, was_done: bool) -> Outcome:
         manifest = json.loads((self.folder(step.name) / "manifest.json").read_text())
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()}
+        fields = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()
+        }
         return Outcome(step.artifact(**fields), manifest["seconds"], manifest["peak_bytes"], was_done)

@@ -107,7 +107,9 @@ def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> l
     ladder = program.ladder
     levels = []
     for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
-        total = {key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")}
+        total = {
+            key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")
+        }
         levels.append(
             {
                 "logit_beta": logit_beta,

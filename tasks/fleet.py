@@ -17,7 +17,8 @@ import torch
 from tasks import cluster
 from tasks.draws import level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
-from tasks.mcmc import annealing, program as programs
+from tasks.mcmc import annealing
+from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.program import Program, Segment

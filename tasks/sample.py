@@ -73,7 +73,11 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(run.actors, job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
-    made = {"levels": levels, "num_chains": config.num_chains, "gradients_per_chain": program.gradients_per_chain}
+    made = {
+        "levels": levels,
+        "num_chains": config.num_chains,
+        "gradients_per_chain": program.gradients_per_chain,
+    }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
     store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
     return store, program

@@ -46,7 +46,10 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     config = _completed(config, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
-    architecture = {"dim": dataset.dim, **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")}}
+    architecture = {
+        "dim": dataset.dim,
+        **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
+    }
     mailbox = Mailbox.remote()
     settings = {
         "config": config,
@@ -79,9 +82,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
     return TorchTrainer(
         train_worker,
         train_loop_config=settings,
-        scaling_config=ScalingConfig(
-            num_workers=config.num_workers, use_gpu=cluster.num_gpus() >= config.num_workers
-        ),
+        scaling_config=ScalingConfig(num_workers=config.num_workers, use_gpu=cluster.num_gpus() >= config.num_workers),
         run_config=RunConfig(
             name="ray",  # the folder is named by the step's key, so this can never meet another run's checkpoints
             storage_path=str(context.folder),
@@ -91,9 +92,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
     )
 
 
-def _publish(
-    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path
-) -> Model:
+def _publish(folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path) -> Model:
     """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = _untrained(config, description, "cpu")
     with last.as_directory() as local:
@@ -103,7 +102,7 @@ def _publish(
     store = open_store(str(folder))
     for name, data in {**files, "schema.json": schema.read_bytes()}.items():
         put_if_absent(store, name, data)
-    return Model(str(folder), model.digest(files))
+    return Model(str(folder), model.digest(folder))
 
 
 def _untrained(

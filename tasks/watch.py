@@ -59,5 +59,7 @@ class Watch:
             self._journal.metrics(metrics, step)
         if messages:
             step, metrics = messages[-1]
-            note = ", ".join(f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+            note = ", ".join(
+                f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items()
+            )
             self._progress.update(step, note)

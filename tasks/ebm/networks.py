@@ -54,9 +54,7 @@ class ResidualMLP(nn.Module):
         self.last = nn.Linear(width, num_outputs, bias=False)
         nn.init.zeros_(self.last.weight)
 
-    def forward(
-        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row output"]:
+    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row output"]:
         embedding = self.embedding(logit_beta)
         hidden = self.first(x)
         for block in self.blocks:

@@ -10,7 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LOGIT_BETA_MIN, LOGIT_BETA_MAX = -8.0, 8.0  # sigma from .018 to 55: data that are exact to 2 %, and pure noise
+LOGIT_BETA_MIN, LOGIT_BETA_MAX = (
+    -8.0,
+    8.0,
+)  # sigma from .018 to 55: data that are exact to 2 %, and pure noise
 
 
 def signal_level(logit_beta: Tensor) -> Tensor:

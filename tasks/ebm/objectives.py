@@ -18,9 +18,7 @@ def denoising_score_matching(
     return beta * (noise + beta.sqrt()[:, None] * score).square().sum(1)
 
 
-def time_score_matching(
-    time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]
-) -> Float[Tensor, " row"]:
+def time_score_matching(time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
     """`(dU/d ln sigma - (d - |eps|^2))^2` of each row, `U` the energy of `y = x + sigma eps` with `y` held fixed.
 
     The conditional density of `y` given `x` has `d ln q/d ln sigma = |eps|^2 - d`, and its mean given `y` is the derivative

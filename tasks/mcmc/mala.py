@@ -12,9 +12,7 @@ from tasks.mcmc.metropolis import Info, State, Target, metropolis
 from tasks.mcmc.streams import Random
 
 
-def propose(
-    noise: Float[Tensor, "chain dim"], state: State, step_size: float
-) -> Float[Tensor, "chain dim"]:
+def propose(noise: Float[Tensor, "chain dim"], state: State, step_size: float) -> Float[Tensor, "chain dim"]:
     """`x + (eta/2) g + sqrt(eta) eps`; `step_size` is eta, in data units squared."""
     return state.x + 0.5 * step_size * state.score + step_size**0.5 * noise
 

@@ -73,9 +73,7 @@ def next_segment(
     return _keep(program, block, segment, [], state, log_weight, [], target_at)
 
 
-def descend_ladder(
-    program: Program, block: int, target_at: TargetAt, device: torch.device | str
-) -> Annealed:
+def descend_ladder(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Annealed:
     """A block's way down, before anything is kept."""
     stream = Stream(program.seed, block, program.purpose)
     steps, size = program.steps_per_level, program.block_size

@@ -37,6 +37,7 @@ def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarra
         scale=scale,
         minimum=float(rows.min()),
         maximum=float(rows.max()),
+        is_whole=bool((rows == np.rint(rows)).all()),
     )
 
 
@@ -50,7 +51,5 @@ def describe(rows: np.ndarray) -> dict[str, Any]:
         "maximum": float(x.max()),
         "mean": float(x.mean()),
         "standard_deviation": float(x.std()),
-        "quantiles": {
-            str(q): float(value) for q, value in zip(QUANTILES, np.quantile(x, QUANTILES), strict=True)
-        },
+        "quantiles": {str(q): float(value) for q, value in zip(QUANTILES, np.quantile(x, QUANTILES), strict=True)},
     }

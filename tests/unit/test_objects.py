@@ -97,9 +97,7 @@ def test_of_racing_processes_exactly_one_wins_each_path(tmp_path: Path):
 
     start = str(time.time() + 1.5)
     racers = [
-        subprocess.Popen(
-            [sys.executable, "-c", RACER, str(tmp_path), mark, start], stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", RACER, str(tmp_path), mark, start], stdout=subprocess.PIPE, text=True)
         for mark in "xyz"
     ]
     wins = [json.loads(racer.communicate(timeout=30)[0]) for racer in racers]

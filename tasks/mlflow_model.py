@@ -1,0 +1,64 @@
+"""A trained energy as an MLflow model of its own flavour: weights, description, schema; nothing pickled."""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tasks.artifacts import Dataset, Model
+from tasks.errors import StorageError, UsageError
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+FLAVOR = "scorefleet"
+FILES = ("model.json", "weights.safetensors", "schema.json")
+
+
+def write(folder: Path, dataset: Dataset, model: Model, model_id: str, run_id: str) -> None:
+    """Fill `folder` with the three files and `MLmodel`, which holds the sha256 of each."""
+    from mlflow.models import Model as MlflowModel
+
+    sources = {name: Path(dataset.uri if name == "schema.json" else model.uri) / name for name in FILES}
+    for name, source in sources.items():
+        shutil.copyfile(source, folder / name)
+    description = MlflowModel(run_id=run_id, model_id=model_id, signature=_signature(dataset.dim))
+    description.add_flavor(FLAVOR, files={name: _sha256(folder / name) for name in FILES})
+    description.save(str(folder / "MLmodel"))
+
+
+def _signature(dim: int) -> "ModelSignature":
+    """`(x [row, dim], logit_beta [row]) -> log_density [row]`, float32, the log density in nats."""
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+
+    float32 = np.dtype("float32")
+    inputs = Schema([TensorSpec(float32, (-1, dim), "x"), TensorSpec(float32, (-1,), "logit_beta")])
+    return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1,), "log_density")]))
+
+
+def require_flavor(description: Path, model_uri: str) -> dict[str, str]:
+    """The sha256 of each file of a model of ours; any other kind of model is refused."""
+    from mlflow.models import Model as MlflowModel
+
+    flavors: dict[str, Any] = MlflowModel.load(str(description)).flavors
+    if FLAVOR not in flavors:
+        kinds = ", ".join(sorted(flavors)) or "none"
+        raise UsageError(
+            f"{model_uri} is not a scorefleet model (its flavours: {kinds}): name one that `run` registered"
+        )
+    return flavors[FLAVOR]["files"]
+
+
+def require_whole(folder: Path, digests: dict[str, str], model_uri: str) -> None:
+    """Refuse files that are not the ones that were registered."""
+    for name in FILES:
+        if _sha256(folder / name) != digests[name]:
+            raise StorageError(
+                f"{name} of {model_uri} is damaged: its sha256 is not the registered one; register it again"
+            )
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

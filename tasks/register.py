@@ -1,0 +1,100 @@
+"""Step 5: record the model in MLflow as a model version, which gets the alias if its chains converged.
+
+The alias moves only to a model whose verdict is good. One that failed gets its version, marked so, and no
+alias, even where no version holds it yet: who asks for the champion must never receive a model that failed.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import config, mlflow_model
+from tasks.artifacts import Dataset, Evaluation, Model, Registration, Samples
+from tasks.dag import Context
+from tasks.provenance import git_commit, versions
+from tasks.tracking_server import connect, open_run, service, tracking_uri
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+KEY_TAG = "scorefleet.key"
+
+
+def register(
+    config: config.Register,
+    context: Context,
+    dataset: Dataset,
+    model: Model,
+    samples: Samples,
+    evaluation: Evaluation,
+) -> Registration:
+    """Find or make the version that carries this step's key: a second call makes nothing twice."""
+    uri = tracking_uri(config, context.root)
+    facts = _facts(context, dataset, model, samples, evaluation)
+    context.journal.tags(facts)
+    context.journal.artifact(Path(samples.uri) / "dataset.json", "samples")
+    context.journal.artifact(Path(evaluation.uri) / "evaluation.json", "evaluation")
+    with service(uri):
+        client = connect(uri)
+        version = _find_version(client, context)
+        if version is None:
+            run_id = open_run(client, context.journal, config.experiment, context.root / "mlartifacts", context.name)
+            model_id = _log_model(client, context, run_id, dataset, model)
+            version = _create_version(client, context, run_id, model_id, facts)
+        if evaluation.is_converged:
+            client.set_registered_model_alias(context.name, config.alias, version.version)
+    return Registration(f"models:/{context.name}/{version.version}", version.run_id or "")
+
+
+def _facts(
+    context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
+) -> dict[str, str]:
+    """What the version and its run carry as tags."""
+    facts = {
+        KEY_TAG: context.key,
+        "data_digest": dataset.digest,
+        "model_digest": model.digest,
+        "samples_digest": samples.digest,
+        "verdict": "converged" if evaluation.is_converged else "not converged",
+        "verdict_reasons": " ".join(evaluation.reasons),
+        "git_commit": git_commit() or "none",
+    }
+    return facts | {f"version.{name}": number for name, number in versions().items()}
+
+
+def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | None":
+    """The version of this step's key; should a retried request have made it twice, the first."""
+    filter_string = f"name = '{context.name}' and tags.`{KEY_TAG}` = '{context.key}'"
+    found = client.search_model_versions(filter_string)
+    return min(found, key=lambda version: int(version.version), default=None)
+
+
+def _log_model(client: "MlflowClient", context: Context, run_id: str, dataset: Dataset, model: Model) -> str:
+    """Find or make the logged model of this step's key, and upload its files."""
+    experiment_id = client.get_run(run_id).info.experiment_id
+    found = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{context.key}'")
+    if found:
+        model_id = found[0].model_id
+    else:
+        tags = {KEY_TAG: context.key}
+        model_id = client.create_logged_model(experiment_id, context.name, run_id, tags).model_id
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow_model.write(Path(folder), dataset, model, model_id, run_id)
+        client.log_model_artifacts(model_id, folder)
+    client.finalize_logged_model(model_id, "READY")
+    return model_id
+
+
+def _create_version(
+    client: "MlflowClient", context: Context, run_id: str, model_id: str, facts: dict[str, str]
+) -> "ModelVersion":
+    from mlflow.exceptions import MlflowException
+
+    try:
+        client.create_registered_model(context.name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    source = client.get_logged_model(model_id).artifact_location
+    return client.create_model_version(context.name, source, run_id, facts, model_id=model_id)

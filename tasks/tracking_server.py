@@ -1,0 +1,147 @@
+"""Reaches MLflow within limits of time, and finds or makes the run that a journal belongs to.
+
+Importing mlflow takes seconds, so each function imports it when it runs: one with nothing to send never does.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks import config
+from tasks.errors import ServiceError, UsageError
+from tasks.journal import Journal
+from tasks.locks import locked
+from tasks.redaction import redact
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+RUN_TAG = "scorefleet.run"
+PROBE_TIMEOUT_S = 5
+SQLITE = "sqlite:///"
+
+# An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
+MLFLOW_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+
+def limit_mlflow() -> None:
+    """Bound how long MLflow waits and how much it says; called before its first import."""
+    for key, value in MLFLOW_SETTINGS.items():
+        os.environ.setdefault(key, value)
+    for name in ("urllib3.connectionpool", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def tracking_uri(config: config.Register, root: Path) -> str:
+    """Where MLflow is: the server of the configuration, or a sqlite file under the root."""
+    uri = config.tracking_uri or f"{SQLITE}{root.absolute() / 'mlflow.db'}"
+    if not uri.startswith(("http://", "https://", SQLITE)):
+        allowed = "start with http://, https:// or sqlite:///"
+        raise UsageError(f"register.tracking_uri must {allowed}, but got {redact(uri)!r}")
+    return uri
+
+
+@contextmanager
+def service(uri: str) -> Iterator[None]:
+    """Turn every way in which MLflow fails into a `ServiceError` of one line."""
+    limit_mlflow()
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
+    except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
+        reason = redact(" ".join(str(error).split()))[:300]
+        raise ServiceError(f"MLflow at {redact(uri)} failed: {reason}") from error
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client of the server at `uri`; a server that gives no answer is given up after `PROBE_TIMEOUT_S`."""
+    limit_mlflow()
+    from mlflow import MlflowClient
+
+    if uri.startswith(SQLITE):
+        _make_database(Path(uri.removeprefix(SQLITE)))
+    else:
+        _probe(uri)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _probe(uri: str) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    host = get_default_host_creds(uri)
+    try:
+        http_request(host, "/health", "GET", timeout=PROBE_TIMEOUT_S, max_retries=0, raise_on_status=False)
+    except MlflowException as error:
+        remedy = "start it, or leave register.tracking_uri out to record in a file under the root"
+        raise ServiceError(f"no MLflow server answers at {redact(uri)}: {remedy}") from error
+
+
+def _make_database(path: Path) -> None:
+    """Make the tables once and whole: two processes at once would both fail, and a kill would leave half."""
+    from mlflow import MlflowClient
+
+    with locked(path.with_name(f"{path.name}.lock")):
+        if path.exists():
+            return
+        unfinished = path.with_name(f"{path.name}.unfinished")
+        unfinished.unlink(missing_ok=True)
+        MlflowClient(f"{SQLITE}{unfinished}").search_experiments(max_results=1)
+        unfinished.rename(path)
+
+
+def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:
+    """The id of the run that carries the journal's key, made if there is none.
+
+    A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have
+    done so, the first one is the run, for everyone.
+    """
+    with locked(journal.path.with_suffix(".lock")):
+        experiment_id = _experiment_id(client, experiment, artifact_root)
+        found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{journal.run_key}'")
+        if found:
+            return min(found, key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
+        first = journal.read(0, 1)[0]
+        start_time = first[0]["time"] if first else None
+        tags = {RUN_TAG: journal.run_key}
+        return client.create_run(experiment_id, start_time, tags, run_name).info.run_id
+
+
+def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> str:
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        location = artifact_root.absolute().as_uri() if client.tracking_uri.startswith(SQLITE) else None
+        try:
+            return client.create_experiment(name, artifact_location=location)
+        except MlflowException:
+            found = client.get_experiment_by_name(name)  # another run has just made it
+            if found is None:
+                raise
+    if found.lifecycle_stage == "deleted":
+        remedy = "restore it there, or choose another register.experiment"
+        raise UsageError(f"experiment {name!r} is deleted in MLflow: {remedy}")
+    return found.experiment_id
+
+
+def endpoint_digest(uri: str, experiment: str) -> str:
+    """Names a server and an experiment on it without keeping what may be a password in the URI."""
+    return hashlib.sha256(f"{redact(uri)}\n{experiment}".encode()).hexdigest()
