@@ -130,14 +130,14 @@ def _is_number(text: str) -> bool:
 
 
 def _read_numpy(path: Path) -> pa.Table:
-    with path.open("rb") as file:
+    with path.open("rb") as file:  # np.load leaves a file that it opened itself open when it fails
         if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
             raise ValueError("it is not a .npy or .npz file")
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return columns_of("x", loaded)
-    with loaded as arrays:
-        parts = [columns_of(name, arrays[name]) for name in arrays.files]
+        file.seek(0)
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return columns_of("x", loaded)
+        parts = [columns_of(name, loaded[name]) for name in loaded.files]
     fields = [field for part in parts for field in part.schema]
     return pa.Table.from_arrays([column for part in parts for column in part.columns], schema=pa.schema(fields))
 

@@ -1,6 +1,5 @@
 """Bundled sets are the real data, typed as they are."""
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -15,7 +14,7 @@ def test_digits_are_images_of_small_integers_with_their_digit():
     assert table.field("image").type.value_type == pa.uint8()
     values = rows_of(table["image"], 64)
     assert (values.min(), values.max()) == (0, 16)
-    assert sorted(np.unique(table["digit"])) == list(range(10))
+    assert sorted(table["digit"].unique().to_pylist()) == list(range(10))
 
 
 @pytest.mark.parametrize(("data", "shape"), [("sklearn:wine", (178, 13)), ("sklearn:breast_cancer", (569, 30))])
