@@ -1,4 +1,6 @@
-"""From a YAML file, the environment and the command line to a checked configuration, or one line that says what is wrong."""
+"""From a YAML file, the environment and the command line to a checked configuration, or one line that says what is
+wrong.
+"""
 
 import dataclasses
 import difflib

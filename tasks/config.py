@@ -56,13 +56,16 @@ class Train:
     """Units of a hidden layer."""
     num_blocks: int = 2
     """Residual blocks of the network."""
-    checkpoint_every: int = 500
+    dropout: float | None = None
+    """Share of hidden units that a training step leaves out, against learning the rows by heart."""
+    checkpoint_every: int = 1000
     """Steps between checkpoints; a killed run goes on from the last one."""
 
     def __post_init__(self) -> None:
         for key in ("num_workers", "batch_size", "num_blocks", "checkpoint_every"):
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
+        require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")

@@ -1,8 +1,8 @@
 """Runs named steps in order, skips what is already published, resumes what is not.
 
-A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from outside, and the
-keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is written last, by
-put-if-absent: present means done, absent means run it (again), which must end in the same files.
+A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from
+outside, and the keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is
+written last, by put-if-absent: present means done, absent means run it (again), which must end in the same files.
 """
 
 import ast

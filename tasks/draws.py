@@ -21,7 +21,8 @@ def to_table(
 ) -> pa.Table:
     """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
 
-    The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the draw itself.
+    The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
+    draw itself.
     """
     first_chain = block * program.block_size
     kept = min(program.block_size, num_chains - first_chain)
@@ -62,7 +63,9 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
-    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by machine."""
+    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by
+    machine.
+    """
     return [
         {
             "accepted": int(level.accepted.sum()),

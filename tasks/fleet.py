@@ -1,7 +1,8 @@
 """A fleet of Ray actors that advance blocks of chains and commit what they draw.
 
-Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block, segment) and
-its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or what ran twice.
+Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block,
+segment) and its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or
+what ran twice.
 """
 
 from collections import deque

@@ -1,9 +1,11 @@
-"""Spreads whole numbers over the reals, so that there is a smooth density to learn; rounding and clipping give them back.
+"""Spreads whole numbers over the reals, so that there is a smooth density to learn; rounding and clipping give them
+back.
 
-A value inside the range becomes `v + h U(-1, 1)`, `h` a hair below 1/2, which would round either way. A value at an end of the range stands for everything that is clipped to
-it, so it is moved outwards by `N(w, (w/2)^2)`, never further in than h: an atom such as the black of an image
-becomes a bump as wide as the noise that a network resolves with ease. In every training step the numbers are fresh, which
-also keeps the energy from learning the rows by heart.
+A value inside the range becomes `v + h U(-1, 1)`, `h` a hair below 1/2, which would round either way. A value at an
+end of the range stands for everything that is clipped to it, so it is moved outwards by `N(w, (w/2)^2)`, never
+further in than h: an atom such as the black of an image becomes a bump as wide as the noise that a network resolves
+with ease. In every training step the numbers are fresh, which also keeps the energy from learning the rows by
+heart.
 """
 
 from typing import NamedTuple

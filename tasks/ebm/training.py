@@ -15,7 +15,7 @@ from tasks.mcmc.streams import Stream
 
 WARM_UP = 0.05
 VALIDATION_SIZE = 1024
-NOISING, DEQUANTISING = 1, 2  # phases of the training stream
+NOISING, DEQUANTISING, DROPPING = 1, 2, 3  # phases of the training stream
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,11 @@ def draw_batch(stream: Stream, step: int, rows: Float[Tensor, "row dim"], grid: 
     x = dequantise(chosen, grid, stream.at(DEQUANTISING, step))
     uniforms = random.uniform(size, 2).to(rows)
     return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms))
+
+
+def dropout_seed(stream: Stream, step: int, rank: int) -> int:
+    """What torch's own generator, which dropout uses, is seeded with before a step: then a step can be repeated."""
+    return int(stream.at(DROPPING, step).integers(2**62, rank + 1)[rank])
 
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
@@ -64,5 +69,6 @@ def validation_loss(
 ) -> float:
     """The training loss on rows that training does not see, with the same noise and levels at every call."""
     batch = draw_batch(stream, 0, rows, grid, VALIDATION_SIZE)
+    network.eval()
     denoising, time_score = EnergyLoss(network, time_score_weight)(batch.x, batch.noise, batch.logit_beta)
     return float((denoising + time_score).detach())

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import torch
 
 from tasks.ebm import checkpoint, model, training
@@ -49,7 +51,7 @@ def test_learning_rate_warms_up_peaks_and_ends_near_zero():
     assert max(rates) == 1.0
     assert rates.index(1.0) in (49, 50)
     assert rates[-1] < 1e-4
-    assert all(later <= earlier for earlier, later in zip(rates[50:], rates[51:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[50:]))
 
 
 def test_training_lowers_the_loss_on_rows_it_has_not_seen():
