@@ -68,7 +68,7 @@ def test_what_is_known_already_is_not_written_again(path: Path) -> None:
         journal.params({"a": 1, "b": 2})
         journal.tags({"c": "x"})
         journal.status("FINISHED")
-    assert len(journal.read(0)[0]) == 3
+    assert len(Journal(path).read(0)[0]) == 3
 
 
 def test_a_parameter_keeps_its_first_value_and_a_tag_takes_its_last(path: Path) -> None:
@@ -96,7 +96,8 @@ def test_non_finite_metrics_are_kept_as_valid_json(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "taken"), [("mean/größe [cm]", "mean/größe _cm_"), ("../a//b/", "a/b"), ("", "_"), ("x" * 300, "x" * 250)]
+    ("name", "taken"),
+    [("mean/größe [cm]", "mean/größe _cm_"), ("../a//b/", "a/b"), ("", "_"), ("x" * 300, "x" * 250)],
 )
 def test_names_become_ones_that_mlflow_takes(path: Path, name: str, taken: str) -> None:
     journal = Journal(path)
@@ -107,7 +108,8 @@ def test_names_become_ones_that_mlflow_takes(path: Path, name: str, taken: str) 
 def test_threads_do_not_mix_their_lines(path: Path) -> None:
     journal = Journal(path)
     threads = [
-        threading.Thread(target=lambda k=k: [journal.metrics({f"m{k}": i}, i) for i in range(200)]) for k in range(4)
+        threading.Thread(target=lambda k=k: [journal.metrics({f"m{k}": i}, i) for i in range(200)])
+        for k in range(4)
     ]
     for thread in threads:
         thread.start()
