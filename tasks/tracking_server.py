@@ -108,9 +108,7 @@ def _make_database(path: Path) -> None:
         unfinished.rename(path)
 
 
-def open_run(
-    client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str
-) -> str:
+def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:
     """The id of the run that carries the journal's key, made if there is none.
 
     A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have

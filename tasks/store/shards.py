@@ -1,0 +1,87 @@
+"""Shards: Arrow tables as Parquet bytes, and what a table says apart from how it is written.
+
+Parquet files name the library that wrote them, so the same rows have other bytes from another version. The
+logical digest is the sha256 of names, types and values alone.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tasks.errors import StorageError
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Parquet bytes: zstd, byte-stream-split floats, a checksum on every page; the same bytes every time."""
+    floats = [path for path, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
+    others = [path for path, kind in _leaves(table.schema) if not pa.types.is_floating(kind)]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.combine_chunks(),
+        sink,
+        compression="zstd",
+        use_byte_stream_split=floats,  # pyright: ignore[reportArgumentType]  (its stub forgets lists)
+        use_dictionary=others,  # pyright: ignore[reportArgumentType]
+        write_page_checksum=True,
+    )
+    return sink.getvalue().to_pybytes()
+
+
+def from_parquet(data: bytes) -> pa.Table:
+    """The table of `to_parquet`, every page checked; `StorageError` when one is not what was written.
+
+    No page holds the names and types of columns: that they are right is proven by the sha256 of the file alone.
+    """
+    try:
+        return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise StorageError(f"a Parquet shard is damaged: {str(error).splitlines()[0]}") from error
+
+
+def _leaves(schema: pa.Schema) -> Iterator[tuple[str, pa.DataType]]:
+    """Parquet's name and the type of every column's values."""
+    for field in schema:
+        is_list = pa.types.is_fixed_size_list(field.type)
+        yield (f"{field.name}.list.element", field.type.value_type) if is_list else (field.name, field.type)
+
+
+def logical_digest(table: pa.Table) -> str:
+    """sha256 of column names, types and little-endian values: the same for any chunking and library version.
+
+    Columns are numeric, boolean, text or fixed-size lists of numbers, without nulls (`ValueError`).
+    """
+    header = {
+        "rows": table.num_rows,
+        "columns": [[field.name, type_name(field.type)] for field in table.schema],
+    }
+    digest = hashlib.sha256(json.dumps(header).encode())
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count:
+            raise ValueError(f"column {name!r} has {column.null_count} nulls")
+        for values in _buffers(column):
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
+
+
+def type_name(kind: pa.DataType) -> str:
+    """Our own name of a type, since a library may rename its own: uint8, float32, text, float32[64]."""
+    if pa.types.is_fixed_size_list(kind):
+        return f"{type_name(kind.value_type)}[{kind.list_size}]"
+    return "text" if pa.types.is_string(kind) else np.dtype(kind.to_pandas_dtype()).name
+
+
+def _buffers(column: pa.ChunkedArray) -> Iterator[np.ndarray]:
+    """A column's values as flat arrays, in order; text as the byte lengths of all rows, then their bytes."""
+    if pa.types.is_string(column.type):
+        encoded = [text.encode() for text in column.to_pylist()]
+        yield np.array([len(text) for text in encoded], dtype="<i8")
+        yield np.frombuffer(b"".join(encoded), dtype=np.uint8)
+        return
+    for chunk in column.chunks:
+        flat = chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk
+        values = flat.to_numpy(zero_copy_only=False)
+        yield values.astype(values.dtype.newbyteorder("<"), copy=False)
