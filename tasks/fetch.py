@@ -75,7 +75,8 @@ def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:
     from mlflow.exceptions import MlflowException
 
     try:
-        return dict(client.get_registered_model(name).aliases)
+        aliases = client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in aliases.items()}
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -33,6 +33,7 @@ MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -65,7 +66,7 @@ def service(uri: str) -> Iterator[None]:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
-        reason = redact(" ".join(str(error).split()))[:300]
+        reason = redact(str(error).strip().partition("\n")[0])[:300]
         raise ServiceError(f"MLflow at {redact(uri)} failed: {reason}") from error
 
 
