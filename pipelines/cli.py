@@ -65,9 +65,13 @@ def generate(arguments: Sequence[str]) -> int:
 
 def _add_flow(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="Say which steps would run, and run none.")
-    parser.add_argument("--from", type=str, default=None, metavar="STEP", help="Run this step and those after it again.")
+    parser.add_argument(
+        "--from", type=str, default=None, metavar="STEP", help="Run this step and those after it again."
+    )
     parser.add_argument("--force", action="store_true", help="Run every step again.")
-    parser.add_argument("--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON.")
+    parser.add_argument(
+        "--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON."
+    )
 
 
 def _flow_of(parsed: Namespace) -> Flow:

@@ -10,7 +10,7 @@ import dataclasses
 from tasks import artifacts, config
 from tasks.dag import Step
 from tasks.evaluate import judge_chains
-from tasks.register import fetch, version_of
+from tasks.fetch import fetch, version_of
 from tasks.sample import sample
 
 
@@ -29,5 +29,9 @@ def as_run(settings: config.Generate) -> config.Run:
     """Where the steps run, and under which name: that of the model."""
     name = settings.model.removeprefix("models:/").partition("@")[0].partition("/")[0]
     return config.Run(
-        name=name, root=settings.root, seed=settings.seed, register=settings.register, cluster=settings.cluster
+        name=name,
+        root=settings.root,
+        seed=settings.seed,
+        register=settings.register,
+        cluster=settings.cluster,
     )

@@ -1,4 +1,6 @@
-"""From a YAML file, the environment and the command line to a checked configuration, or one line that says what is wrong."""
+"""From a YAML file, the environment and the command line to a checked configuration, or one line that says what is
+wrong.
+"""
 
 import dataclasses
 import difflib
@@ -7,7 +9,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
-from typing import Any
 
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
@@ -32,14 +33,16 @@ def parser_of(command: str, settings: type, description: str) -> ArgumentParser:
         exit_on_error=False,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", action="config", help="YAML file with any of the keys below; given first, it needs no --config")
+    parser.add_argument(
+        "--config",
+        action="config",
+        help="YAML file with any of the keys below; given first, it needs no --config",
+    )
     parser.add_class_arguments(settings, as_group=False)
     return parser
 
 
-def parse(
-    parser: ArgumentParser, settings: type[Settings], arguments: Sequence[str]
-) -> tuple[Settings, Namespace]:
+def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[str]) -> tuple[Settings, Namespace]:
     """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
     variables = _variables(known_keys(parser))
     try:
@@ -79,7 +82,10 @@ def explain(message: str, keys: Sequence[str]) -> str:
 
 def _explain_type(key: str, reason: str) -> str:
     """`train.num_steps must be int or null, but got 'x'`"""
-    expected = [re.sub(r"<class '(\w+)'>|typing\.", r"\1", kind) for kind in re.findall(r"Expected an? ([^\n]+?)\.?(?:\s-|\s*\n|\sG|$)", reason)]
+    expected = [
+        re.sub(r"<class '(\w+)'>|typing\.", r"\1", kind)
+        for kind in re.findall(r"Expected an? ([^\n]+?)\.?(?:\s-|\s*\n|\sG|$)", reason)
+    ]
     given = re.search(r"(?:Got|Given) value: (.*)", reason, re.DOTALL)
     if not expected or not given:
         return f"{key}: {' '.join(reason.split())[:300]}"

@@ -12,9 +12,9 @@ from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
 from tasks.dag import Outcome, Pipeline, Step
-from tasks.provenance import git_commit, versions
 from tasks.errors import ServiceError, UsageError
 from tasks.progress import clock
+from tasks.provenance import git_commit, versions
 from tasks.store.objects import open_store
 from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
 
@@ -71,7 +71,6 @@ def _execute(pipeline: Pipeline) -> Result:
         pipeline.root / "mlartifacts",
         settings.register.experiment,
         settings.name,
-        pipeline.key,
     )
     mirror.start()
     journal.params(flatten(dataclasses.asdict(settings)))
@@ -104,10 +103,16 @@ def _say_where(result: Result) -> None:
     """What a person wants to know at the end, in as few lines as possible."""
     evaluation: Evaluation = result.outcomes["evaluate"].artifact
     if not evaluation.is_converged:
-        print(f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.", file=sys.stderr)
+        print(
+            f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.",
+            file=sys.stderr,
+        )
     if result.mirror.num_pending:
-        print(f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
-              "command sends them", file=sys.stderr)
+        print(
+            f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
+            "command sends them",
+            file=sys.stderr,
+        )
     if result.failure:
         print(f"scorefleet: {result.failure}", file=sys.stderr)
     for label, place in _places(result).items():

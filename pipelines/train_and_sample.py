@@ -25,6 +25,12 @@ def steps(run: config.Run) -> list[Step]:
         Step("train", train, run.train, artifacts.Model, ("prepare",)),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",)),
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, ("prepare", "train", "sample")),
-        Step("register", register, run.register, artifacts.Registration, ("prepare", "train", "sample", "evaluate")),
+        Step(
+            "register",
+            register,
+            run.register,
+            artifacts.Registration,
+            ("prepare", "train", "sample", "evaluate"),
+        ),
         Step("report", report, run.report, artifacts.Report, ("prepare", "train", "sample", "evaluate")),
     ]

@@ -1,5 +1,6 @@
 """Connects to a Ray cluster, or starts one of its own on this machine: authenticated, on loopback."""
 
+import logging
 import os
 import secrets
 
@@ -8,11 +9,12 @@ import ray
 from tasks import config
 from tasks.errors import ServiceError, UsageError
 
+
 def connect(cluster: config.Cluster) -> None:
     """Connect once; a later call finds the connection.
 
-    Without an address a Ray of our own starts, with a token that lives as long as it and object store for small messages:
-    samples and rows never pass through it.
+    Without an address a Ray of our own starts, with a token that lives as long as it and object store for small
+    messages: samples and rows never pass through it.
     """
     if ray.is_initialized():
         return
@@ -27,11 +29,11 @@ def connect(cluster: config.Cluster) -> None:
             object_store_memory=256 * 2**20,
             _node_ip_address="127.0.0.1",
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
         )
         return
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="error")
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError as error:
         message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
         raise ServiceError(message) from error

@@ -56,13 +56,16 @@ class Train:
     """Units of a hidden layer."""
     num_blocks: int = 2
     """Residual blocks of the network."""
-    checkpoint_every: int = 500
+    dropout: float | None = None
+    """Share of hidden units that a training step leaves out, against learning the rows by heart."""
+    checkpoint_every: int = 1000
     """Steps between checkpoints; a killed run goes on from the last one."""
 
     def __post_init__(self) -> None:
         for key in ("num_workers", "batch_size", "num_blocks", "checkpoint_every"):
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
+        require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
@@ -100,7 +103,14 @@ class Sample:
     """Chains of the control ladder of twice the steps, against which the verdict tests the draws."""
 
     def __post_init__(self) -> None:
-        for key in ("num_chains", "num_draws", "thinning", "block_size", "steps_per_level", "num_control_chains"):
+        for key in (
+            "num_chains",
+            "num_draws",
+            "thinning",
+            "block_size",
+            "steps_per_level",
+            "num_control_chains",
+        ):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
@@ -177,7 +187,12 @@ class Run:
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
-        require(self.name.replace("-", "").replace("_", "").isalnum(), "name", self.name, "letters, digits, - and _")
+        require(
+            self.name.replace("-", "").replace("_", "").isalnum(),
+            "name",
+            self.name,
+            "letters, digits, - and _",
+        )
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
 
 
@@ -199,6 +214,11 @@ class Generate:
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
-        require(self.model.startswith("models:/"), "model", self.model, "models:/NAME@ALIAS or models:/NAME/VERSION")
+        require(
+            self.model.startswith("models:/"),
+            "model",
+            self.model,
+            "models:/NAME@ALIAS or models:/NAME/VERSION",
+        )
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -1,8 +1,8 @@
 """Runs named steps in order, skips what is already published, resumes what is not.
 
-A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from outside, and the
-keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is written last, by
-put-if-absent: present means done, absent means run it (again), which must end in the same files.
+A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from
+outside, and the keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is
+written last, by put-if-absent: present means done, absent means run it (again), which must end in the same files.
 """
 
 import ast
@@ -20,7 +20,7 @@ from typing import Any
 
 from tasks import config
 from tasks.memory import PeakMemory
-from tasks.store.objects import open_store, put_if_absent
+from tasks.store.objects import folder_of, open_store, put_if_absent
 from tasks.tracking import Journal
 
 PACKAGE = Path(__file__).parent
@@ -117,7 +117,7 @@ class Pipeline:
     @classmethod
     def of(cls, steps: Sequence[Step], run: config.Run) -> "Pipeline":
         """Find every key; this reads what the steps read from outside, and refuses what is not there."""
-        return cls(steps, run, Path(run.root.removeprefix("file://")).resolve(), keys_of(steps, run))
+        return cls(steps, run, folder_of(run.root), keys_of(steps, run))
 
     @property
     def key(self) -> str:
@@ -167,5 +167,7 @@ class Pipeline:
 
     def _published(self, step: Step, was_done: bool) -> Outcome:
         manifest = json.loads((self.folder(step.name) / "manifest.json").read_text())
-        fields = {key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()}
+        fields = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()
+        }
         return Outcome(step.artifact(**fields), manifest["seconds"], manifest["peak_bytes"], was_done)

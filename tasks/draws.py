@@ -21,7 +21,8 @@ def to_table(
 ) -> pa.Table:
     """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
 
-    The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the draw itself.
+    The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
+    draw itself.
     """
     first_chain = block * program.block_size
     kept = min(program.block_size, num_chains - first_chain)
@@ -62,7 +63,9 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
-    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by machine."""
+    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by
+    machine.
+    """
     return [
         {
             "accepted": int(level.accepted.sum()),
@@ -89,12 +92,27 @@ def path_table(walk: Annealed) -> pa.Table:
     )
 
 
+def trace_table(stay: Segment) -> pa.Table:
+    """Chains after their arrival at the lowest level: one row a draw and chain."""
+    num_draws, num_chains, dim = stay.draws.position.shape
+    return pa.table(
+        {
+            "draw": np.repeat(np.arange(num_draws, dtype=np.int32), num_chains),
+            "chain": np.tile(np.arange(num_chains, dtype=np.int32), num_draws),
+            "position": vectors(stay.draws.position.cpu().reshape(-1, dim)),
+            "log_density": stay.draws.log_density.reshape(-1).cpu().numpy(),
+        }
+    )
+
+
 def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
     """All blocks' facts about each level, from the highest noise to the lowest."""
     ladder = program.ladder
     levels = []
     for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
-        total = {key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")}
+        total = {
+            key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")
+        }
         levels.append(
             {
                 "logit_beta": logit_beta,

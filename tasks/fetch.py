@@ -6,14 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import mlflow_model
+from tasks import config, mlflow_model
+from tasks.artifacts import Model
+from tasks.dag import Context
+from tasks.ebm import model as models
 from tasks.errors import UsageError
-from tasks.tracking_server import connect, service
+from tasks.store.objects import folder_of
+from tasks.tracking_server import connect, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 MODEL_URI = re.compile(r"models:/(?P<name>[\w .-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[0-9]+))")
+
+
+def fetch(config: config.Generate, context: Context) -> Model:
+    """The step: the version that the model's name, with its alias, stands for now."""
+    folder = fetch_model(config.model, tracking_uri(config.register, context.root), context.folder)
+    return Model(str(folder), models.digest(folder))
+
+
+def version_of(config: config.Generate) -> str:
+    """What an alias stands for now, so that a new champion is fetched and an old one is not fetched again."""
+    uri = tracking_uri(config.register, folder_of(config.root))
+    match = _parse(config.model)
+    with service(uri):
+        return _resolve(connect(uri), **match.groupdict())
 
 
 def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
@@ -23,17 +41,20 @@ def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
     ask for the latest, which may be a model that failed. The sha256 of every file is compared with the
     registered one.
     """
-    match = MODEL_URI.fullmatch(model_uri)
-    if match is None:
-        raise UsageError(
-            f"a model is named models:/NAME@ALIAS or models:/NAME/VERSION, but got {model_uri!r}"
-        )
+    match = _parse(model_uri)
     with service(tracking_uri):
         client = connect(tracking_uri)
         version = _resolve(client, **match.groupdict())
         source = client.get_model_version_download_uri(match["name"], version)
         _download(source, model_uri, tracking_uri, destination)
     return destination
+
+
+def _parse(model_uri: str) -> re.Match[str]:
+    match = MODEL_URI.fullmatch(model_uri)
+    if match is None:
+        raise UsageError(f"a model is named models:/NAME@ALIAS or models:/NAME/VERSION, but got {model_uri!r}")
+    return match
 
 
 def _resolve(client: "MlflowClient", name: str, alias: str | None, version: str | None) -> str:
@@ -43,9 +64,7 @@ def _resolve(client: "MlflowClient", name: str, alias: str | None, version: str 
         if alias in aliases:
             return aliases[alias]
         known = ", ".join(f"{key} -> version {value}" for key, value in aliases.items()) or "none"
-        raise UsageError(
-            f"model {name!r} has no alias {alias!r}: its aliases are {known}; {_versions(client, name)}"
-        )
+        raise UsageError(f"model {name!r} has no alias {alias!r}: its aliases are {known}; {_versions(client, name)}")
     if version not in _numbers(client, name):
         raise UsageError(f"model {name!r} has no version {version}: {_versions(client, name)}")
     return version
@@ -56,7 +75,8 @@ def _aliases(client: "MlflowClient", name: str) -> dict[str, str]:
     from mlflow.exceptions import MlflowException
 
     try:
-        return dict(client.get_registered_model(name).aliases)
+        aliases = client.get_registered_model(name).aliases
+        return {alias: str(version) for alias, version in aliases.items()}
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise

@@ -1,7 +1,8 @@
 """A fleet of Ray actors that advance blocks of chains and commit what they draw.
 
-Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block, segment) and
-its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or what ran twice.
+Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block,
+segment) and its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or
+what ran twice.
 """
 
 from collections import deque
@@ -10,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import ray
 import torch
 
 from tasks import cluster
-from tasks.draws import level_facts, path_table, to_table
+from tasks.draws import level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
-from tasks.mcmc import annealing, program as programs
+from tasks.mcmc import annealing
+from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.program import Program, Segment
@@ -53,9 +56,11 @@ class ChainActor:
         """Find the step size of every level."""
         return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
 
-    def walk(self, program: Program, num_chains: int) -> Any:
-        """A few chains on their way down, as a table."""
-        return path_table(programs.descend_ladder(program, 0, num_chains, self.target_at, self.device))
+    def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
+        """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
+        arrived = programs.descend_ladder(program, 0, self.target_at, self.device)
+        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, self.target_at)
+        return path_table(arrived), trace_table(stay)
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""

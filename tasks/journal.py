@@ -85,9 +85,7 @@ class Journal:
             known = self._known.setdefault(kind, {})
             named = {_name(key): value for key, value in values.items()}
             news = {
-                key: value
-                for key, value in named.items()
-                if key not in known or (is_mutable and known[key] != value)
+                key: value for key, value in named.items() if key not in known or (is_mutable and known[key] != value)
             }
             if news:
                 self._append({"kind": kind, "values": news})
@@ -147,9 +145,7 @@ def _parse(line: bytes) -> list[Entry]:
 def _name(key: str) -> str:
     """A name that MLflow takes: letters, digits and `_.- :`, in parts between slashes."""
     parts = re.sub(r"[^\w.\- :/]", "_", key).split("/")
-    return (
-        "/".join(part for part in parts if part not in ("", ".", ".."))[:MAX_NAME_LENGTH].rstrip("/") or "_"
-    )
+    return "/".join(part for part in parts if part not in ("", ".", ".."))[:MAX_NAME_LENGTH].rstrip("/") or "_"
 
 
 def _json_number(value: float) -> float | str:

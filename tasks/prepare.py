@@ -65,16 +65,12 @@ def source_digest(config: config.Prepare) -> str:
     return digest.hexdigest()
 
 
-def split_rows(
-    num_rows: int, validation_fraction: float, test_fraction: float, seed: int
-) -> dict[str, np.ndarray]:
+def split_rows(num_rows: int, validation_fraction: float, test_fraction: float, seed: int) -> dict[str, np.ndarray]:
     """Sorted row indices of each split: a function of the seed and the number of rows alone.
 
     Rows are ordered by raw Philox numbers, whose stream numpy never changes (that of `permutation` it may).
     """
-    order = np.argsort(
-        np.random.Philox(key=np.array([seed, num_rows], np.uint64)).random_raw(num_rows), kind="stable"
-    )
+    order = np.argsort(np.random.Philox(key=np.array([seed, num_rows], np.uint64)).random_raw(num_rows), kind="stable")
     num_validation = max(MIN_SPLIT_ROWS["validation"], round(num_rows * validation_fraction))
     num_test = max(MIN_SPLIT_ROWS["test"], round(num_rows * test_fraction))
     num_train = num_rows - num_validation - num_test
@@ -104,9 +100,7 @@ def _read(config: config.Prepare) -> tuple[pa.Table, str | None]:
 
 def _folder(config: config.Prepare) -> Path:
     if not config.data:
-        raise UsageError(
-            "prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES)
-        )
+        raise UsageError("prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES))
     return objects.folder_of(config.data)
 
 
@@ -117,9 +111,7 @@ def _fit(table: pa.Table, label: str | None, training: np.ndarray) -> DataSchema
             shape = shape_of(field)
             rows = rows_of(table[field.name], int(np.prod(shape)))
             columns.append(fit(field.name, shape, rows, training))
-    return DataSchema(
-        tuple(columns), LabelColumn(label, type_name(table.field(label).type)) if label else None
-    )
+    return DataSchema(tuple(columns), LabelColumn(label, type_name(table.field(label).type)) if label else None)
 
 
 def _to_ipc(table: pa.Table) -> bytes:

@@ -15,7 +15,9 @@ class Progress:
         self._is_terminal = sys.stderr.isatty()
 
     def update(self, done: int, note: str = "") -> None:
-        """Show that `done` units are finished; the rate counts from the first update, so work that was resumed is free."""
+        """Show that `done` units are finished; the rate counts from the first update, so work that was resumed is
+        free.
+        """
         now = time.monotonic()
         if self._first_done is None:
             self._first_done, self._start = done, now

@@ -39,9 +39,7 @@ def register(
         client = connect(uri)
         version = _find_version(client, context)
         if version is None:
-            run_id = open_run(
-                client, context.journal, config.experiment, context.root / "mlartifacts", context.name
-            )
+            run_id = open_run(client, context.journal, config.experiment, context.root / "mlartifacts", context.name)
             model_id = _log_model(client, context, run_id, dataset, model)
             version = _create_version(client, context, run_id, model_id, facts)
         if evaluation.is_converged:

@@ -29,9 +29,7 @@ class Replay:
         self.client, self.run_id = client, run_id
         data = client.get_run(run_id).data
         self._params = set(data.params)
-        self._points = {
-            (key, metric.step) for key in data.metrics for metric in client.get_metric_history(run_id, key)
-        }
+        self._points = {(key, metric.step) for key in data.metrics for metric in client.get_metric_history(run_id, key)}
 
     def send(self, entries: Sequence[Entry]) -> None:
         """Send what the run does not have; raises what MLflow raises, and may then be called again."""
@@ -79,9 +77,7 @@ class Replay:
 
 def _values(entries: Sequence[Entry], kind: str) -> dict[str, str]:
     """The values of one kind, of several for one key the last; a journal has one of each parameter."""
-    return {
-        key: value for entry in entries if entry["kind"] == kind for key, value in entry["values"].items()
-    }
+    return {key: value for entry in entries if entry["kind"] == kind for key, value in entry["values"].items()}
 
 
 def _chunks(items: Iterator[T], size: int) -> Iterator[list[T]]:

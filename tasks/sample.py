@@ -25,7 +25,7 @@ from tasks.store.objects import open_store, put_if_absent, read
 
 TUNING_STEPS = 16
 ROWS_PER_SHARD = 65_536
-NUM_WALKERS = 12
+NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
 
 @dataclass(frozen=True)
@@ -50,22 +50,23 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         "versions": versions(),
     }
     run = Run(context, actors, description["dim"], provenance)
-    draws = _fill("draws", config, run)
+    draws, program = _fill("draws", config, run)
+    _show(program, run)
     twice = dataclasses.replace(
         config,
         num_levels=2 * config.num_levels - 1,
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control = _fill("control", twice, run)
+    control, _ = _fill("control", twice, run)
     for actor in actors:
         ray.kill(actor)
     published = draws.description()
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
 
 
-def _fill(name: str, config: config.Sample, run: Run) -> SampleStore:
-    """One store, from tuning to publication; `<name>-ladder.json` and `<name>-path.arrow` beside it say how it was made."""
+def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
+    """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
     store = SampleStore(str(run.context.folder / name))
@@ -79,10 +80,23 @@ def _fill(name: str, config: config.Sample, run: Run) -> SampleStore:
         "gradients_per_chain": program.gradients_per_chain,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    walk = ray.get(run.actors[0].walk.remote(program, NUM_WALKERS))
-    put_if_absent(beside, f"{name}-path.arrow", _ipc(walk))
     store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
-    return store
+    return store, program
+
+
+def _show(program: Program, run: Run) -> None:
+    """A few chains that the report draws: `path.arrow` down the ladder, `trace.arrow` at its foot."""
+    few = dataclasses.replace(
+        program,
+        purpose="show",
+        block_size=NUM_WALKERS,
+        num_draws=2 * NUM_WALKER_DRAWS,
+        draws_per_segment=NUM_WALKER_DRAWS,
+    )
+    path, trace = ray.get(run.actors[0].walk.remote(few))
+    beside = open_store(str(run.context.folder))
+    put_if_absent(beside, "path.arrow", _ipc(path))
+    put_if_absent(beside, "trace.arrow", _ipc(trace))
 
 
 def _tune(name: str, config: config.Sample, run: Run) -> Ladder:

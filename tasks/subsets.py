@@ -9,7 +9,7 @@ from tasks.store.manifest import SampleStore
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
-    """A random draw of each of at most `max_chains` random chains, in the order of chains: independent rows."""
+    """A random draw of each of at most `max_chains` random chains, in their order: independent rows."""
     description, random = store.description(), np.random.default_rng(seed)
     num_chains, num_draws = description["num_chains"], description["program"]["num_draws"]
     chains = random.choice(num_chains, min(num_chains, max_chains), replace=False)

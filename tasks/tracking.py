@@ -34,9 +34,7 @@ class Mirror:
     How far it came is kept beside the journal, so that a run that is done does not even import MLflow.
     """
 
-    def __init__(
-        self, journal: Journal, tracking_uri: str, artifact_root: Path, experiment: str, run_name: str
-    ):
+    def __init__(self, journal: Journal, tracking_uri: str, artifact_root: Path, experiment: str, run_name: str):
         self._journal, self._uri = journal, tracking_uri
         self._artifact_root, self._experiment, self._run_name = artifact_root, experiment, run_name
         self._sent_path = journal.path.with_suffix(".sent.json")

@@ -33,6 +33,7 @@ MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -65,7 +66,7 @@ def service(uri: str) -> Iterator[None]:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
-        reason = redact(" ".join(str(error).split()))[:300]
+        reason = redact(str(error).strip().partition("\n")[0])[:300]
         raise ServiceError(f"MLflow at {redact(uri)} failed: {reason}") from error
 
 
@@ -107,9 +108,7 @@ def _make_database(path: Path) -> None:
         unfinished.rename(path)
 
 
-def open_run(
-    client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str
-) -> str:
+def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:
     """The id of the run that carries the journal's key, made if there is none.
 
     A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have

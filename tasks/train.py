@@ -1,7 +1,8 @@
 """Step 2: fit the energy by denoising score matching, data-parallel with Ray Train.
 
-Every number that a step draws is keyed by (seed, step) and drawn for the whole batch, of which each worker takes its part.
-So a run that was killed and goes on from its last checkpoint ends with the weights that it would have had.
+Every number that a step draws is keyed by (seed, step) and drawn for the whole batch, of which each worker takes
+its part. So a run that was killed and goes on from its last checkpoint ends with the weights that it would have
+had.
 """
 
 import dataclasses
@@ -22,9 +23,11 @@ from tasks.artifacts import Dataset, Model
 from tasks.dag import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.defaults import choose
+from tasks.ebm.dequantise import Grid
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
     draw_batch,
+    dropout_seed,
     learning_rate,
     moving_average,
     optimizer_of,
@@ -45,7 +48,10 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     config = _completed(config, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
-    architecture = {"dim": dataset.dim, **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")}}
+    architecture = {
+        "dim": dataset.dim,
+        **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
+    }
     mailbox = Mailbox.remote()
     settings = {
         "config": config,
@@ -78,9 +84,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
     return TorchTrainer(
         train_worker,
         train_loop_config=settings,
-        scaling_config=ScalingConfig(
-            num_workers=config.num_workers, use_gpu=cluster.num_gpus() >= config.num_workers
-        ),
+        scaling_config=ScalingConfig(num_workers=config.num_workers, use_gpu=cluster.num_gpus() >= config.num_workers),
         run_config=RunConfig(
             name="ray",  # the folder is named by the step's key, so this can never meet another run's checkpoints
             storage_path=str(context.folder),
@@ -90,9 +94,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
     )
 
 
-def _publish(
-    folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path
-) -> Model:
+def _publish(folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path) -> Model:
     """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = _untrained(config, description, "cpu")
     with last.as_directory() as local:
@@ -102,31 +104,35 @@ def _publish(
     store = open_store(str(folder))
     for name, data in {**files, "schema.json": schema.read_bytes()}.items():
         put_if_absent(store, name, data)
-    return Model(str(folder), model.digest(files))
+    return Model(str(folder), model.digest(folder))
 
 
 def _untrained(
     config: config.Train, architecture: dict[str, Any], device: torch.device | str
 ) -> tuple[torch.nn.Module, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
-    network = model.build(**{key: architecture[key] for key in model.ARCHITECTURE}).to(device)
+    kept = {key: architecture[key] for key in model.ARCHITECTURE}
+    network = model.build(**kept, dropout=config.dropout or 0.0).to(device)
     optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
     return network, moving_average(network, config.ema_decay), optimizer
 
 
-def train_worker(settings: dict[str, Any]) -> None:
+def train_worker(job: dict[str, Any]) -> None:
     """What each data-parallel worker runs: all steps from the last checkpoint on."""
-    config: config.Train = settings["config"]
+    config = job["config"]
     rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
-    device, stream = get_device(), Stream(settings["seed"], 0, "train")
-    rows, validation = (_rows(settings["data"], split, device) for split in ("train", "validation"))
+    device = get_device()
+    stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
+    rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
+    grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
-    network, average, optimizer = _untrained(config, settings["architecture"], device)
+    network, average, optimizer = _untrained(config, job["architecture"], device)
     first = _restore(network, average, optimizer)
     loss_of = EnergyLoss(network, config.time_score_weight)
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
-        batch = share(draw_batch(stream.at(1, step), rows, config.batch_size), rank, world_size)
+        batch = share(draw_batch(stream, step, rows, grid, config.batch_size), rank, world_size)
+        torch.manual_seed(dropout_seed(stream, step, rank))
         denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta)
         optimizer.zero_grad(set_to_none=True)
         (denoising + time_score).backward()
@@ -139,17 +145,24 @@ def train_worker(settings: dict[str, Any]) -> None:
         if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
             losses = {"denoising": denoising, "time_score": time_score}
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
-            settings["mailbox"].put.remote(done, metrics)
+            job["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:
-            metrics = {"validation/loss": validation_loss(average.module, validation, config.time_score_weight, stream.at(2, 0))}
+            unseen = validation_loss(average.module, validation, grid, config.time_score_weight, watching)
+            metrics = {"validation/loss": unseen}
             if rank == 0:
-                settings["mailbox"].put.remote(done, metrics)
+                job["mailbox"].put.remote(done, metrics)
             _save(done, metrics, rank, checkpoint.pack(done, network, average, optimizer))
 
 
-def _rows(uri: str, split: str, device: torch.device) -> Tensor:
+def read_rows(uri: str, split: str) -> Tensor:
+    """The standardised rows of a split."""
     folder = Path(uri)
-    return torch.from_numpy(read_schema(folder).encode(read_split(folder, split))).to(device)
+    return torch.from_numpy(read_schema(folder).encode(read_split(folder, split)))
+
+
+def read_grid(uri: str) -> Grid:
+    """Which coordinates are whole numbers."""
+    return Grid(*(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
 
 
 def _restore(network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -2,6 +2,7 @@
 
 import threading
 from types import TracebackType
+from typing import Any
 
 import ray
 
@@ -31,7 +32,7 @@ class Mailbox:
 class Watch:
     """Empties a mailbox once a second while the block runs."""
 
-    def __init__(self, mailbox: "ray.actor.ActorHandle", label: str, total: int, unit: str, journal: Journal):
+    def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal):
         self._mailbox, self._journal = mailbox, journal
         self._progress = Progress(label, total, unit)
         self._is_over = threading.Event()
@@ -59,5 +60,7 @@ class Watch:
             self._journal.metrics(metrics, step)
         if messages:
             step, metrics = messages[-1]
-            note = ", ".join(f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items())
+            note = ", ".join(
+                f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items()
+            )
             self._progress.update(step, note)

@@ -12,8 +12,9 @@ class Choice:
     energy: EnergyName
     width: int
     num_steps: int
+    dropout: float
 
 
 def choose(num_rows: int, dim: int, is_array: bool) -> Choice:
     """Inner product for images, scalar head for tables."""
-    return Choice("inner_product" if is_array else "scalar_head", 256 if is_array else 128, 4000)
+    return Choice("inner_product" if is_array else "scalar_head", 256 if is_array else 128, 4000, 0.0)

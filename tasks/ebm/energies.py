@@ -1,8 +1,9 @@
 """Noise-conditioned log densities `f(x', t)`, `p = exp f / Z` (11.1), on top of a network.
 
-Sign: `f` is the log density, `energy = -f`, both in nats; the score is `S = grad_x' f`. Each form adds to the *anchor*, the log
-density of N(0, I), which is the law of standardised Gaussian data at every noise level in the coordinates of (11.4), and
-which every data set tends to as beta -> 1. The network is divided by `sigma = exp(t/2)`, so there the anchor is all that is left.
+Sign: `f` is the log density, `energy = -f`, both in nats; the score is `S = grad_x' f`. Each form adds to the
+*anchor*, the log density of N(0, I), which is the law of standardised Gaussian data at every noise level in the
+coordinates of (11.4), and which every data set tends to as beta -> 1. The network is divided by `sigma = exp(t/2)`,
+so there the anchor is all that is left.
 """
 
 import math
@@ -27,9 +28,9 @@ def anchor(x: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
 class ScalarHead(nn.Module):
     """`f = anchor(x') + g(t) h(x', t)`, a network `h` with one output."""
 
-    def __init__(self, dim: int, width: int, num_blocks: int):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
         super().__init__()
-        self.network = ResidualMLP(dim, 1, width, num_blocks)
+        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout)
 
     def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
         return anchor(x) + torch.exp(-logit_beta / 2) * self.network(x, logit_beta)[:, 0]
@@ -38,9 +39,9 @@ class ScalarHead(nn.Module):
 class InnerProduct(nn.Module):
     """`f = anchor(x') + <x', F(x', t)> / sigma`, a network `F` with an output a coordinate."""
 
-    def __init__(self, dim: int, width: int, num_blocks: int):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout)
 
     def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
         return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta)).sum(1)

@@ -25,9 +25,7 @@ class Model:
     def dim(self) -> int:
         return self.description["dim"]
 
-    def log_density(
-        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-    ) -> Float[Tensor, " row"]:
+    def log_density(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
         """`f(x', t)` in nats."""
         return self.network(x, logit_beta)
 
@@ -41,19 +39,20 @@ class Model:
         """`(f, grad_x' f)` of each row."""
         return energies.value_and_score(self.network, x, logit_beta)
 
-    def denoise(
-        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row dim"]:
+    def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
 
+FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks")
 
 
-def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int) -> nn.Module:
+def build(
+    dim: int, energy: energies.EnergyName, width: int, num_blocks: int, dropout: float = 0.0
+) -> nn.Module:
     """An untrained energy; `f` is the anchor until it is trained."""
-    return energies.ENERGIES[energy](dim, width, num_blocks)
+    return energies.ENERGIES[energy](dim, width, num_blocks, dropout)
 
 
 def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
@@ -65,9 +64,9 @@ def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes
     }
 
 
-def digest(files: dict[str, bytes]) -> str:
-    """The sha256 that names a model: of the digests of its files."""
-    listing = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+def digest(folder: Path) -> str:
+    """The sha256 that names the model in a folder: of the digests of its files."""
+    listing = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in FILES}
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 

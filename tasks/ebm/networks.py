@@ -5,10 +5,15 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-class LevelEmbedding(nn.Module):
-    """Fourier features of the noise level `t = logit beta`, `[sin, cos](omega_k t)`, `omega_k` geometric in (1/16, 2)."""
+NUM_FREQUENCIES = 16
 
-    def __init__(self, num_frequencies: int = 16):
+
+class LevelEmbedding(nn.Module):
+    """Fourier features of the noise level `t = logit beta`, `[sin, cos](omega_k t)`, `omega_k` from 1/16 to 2."""
+
+    frequencies: Tensor
+
+    def __init__(self, num_frequencies: int = NUM_FREQUENCIES):
         super().__init__()
         self.register_buffer("frequencies", torch.logspace(-4, 1, num_frequencies, base=2.0))
 
@@ -18,13 +23,14 @@ class LevelEmbedding(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """`h + W2 silu(W1 norm(h) * (1 + scale) + shift)`, scale and shift from the noise level (FiLM)."""
+    """`h + W2 dropout(silu(W1 norm(h) * (1 + scale) + shift))`, scale and shift from the noise level (FiLM)."""
 
-    def __init__(self, width: int, embedding_size: int):
+    def __init__(self, width: int, dropout: float):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.inner = nn.Linear(width, width)
-        self.modulation = nn.Linear(embedding_size, 2 * width)
+        self.modulation = nn.Linear(2 * NUM_FREQUENCIES, 2 * width)
+        self.dropout = nn.Dropout(dropout)
         self.outer = nn.Linear(width, width)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
@@ -34,7 +40,7 @@ class ResidualBlock(nn.Module):
     ) -> Float[Tensor, "row width"]:
         scale, shift = self.modulation(embedding).chunk(2, dim=1)
         inner = self.inner(self.norm(hidden)) * (1 + scale) + shift
-        return hidden + self.outer(nn.functional.silu(inner))
+        return hidden + self.outer(self.dropout(nn.functional.silu(inner)))
 
 
 class ResidualMLP(nn.Module):
@@ -44,19 +50,16 @@ class ResidualMLP(nn.Module):
     would refuse.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, width: int, num_blocks: int):
+    def __init__(self, num_inputs: int, num_outputs: int, width: int, num_blocks: int, dropout: float):
         super().__init__()
         self.embedding = LevelEmbedding()
-        embedding_size = 2 * len(self.embedding.frequencies)
         self.first = nn.Linear(num_inputs, width)
-        self.blocks = nn.ModuleList(ResidualBlock(width, embedding_size) for _ in range(num_blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(num_blocks))
         self.norm = nn.LayerNorm(width)
         self.last = nn.Linear(width, num_outputs, bias=False)
         nn.init.zeros_(self.last.weight)
 
-    def forward(
-        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-    ) -> Float[Tensor, "row output"]:
+    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row output"]:
         embedding = self.embedding(logit_beta)
         hidden = self.first(x)
         for block in self.blocks:

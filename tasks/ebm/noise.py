@@ -1,7 +1,8 @@
 """The noise kernel `x' = sqrt(1-beta) x + sqrt(beta) eps` (11.4, 11.5), written in `t = logit beta`.
 
-With `sigma^2 = beta/(1-beta)` it is `x' = (x + sigma eps)/sqrt(1+sigma^2)` and `t = 2 ln sigma`: the logit is the log noise
-variance in units of the (standardised) data, so it has no end points and equal steps in it are equal factors of noise.
+With `sigma^2 = beta/(1-beta)` it is `x' = (x + sigma eps)/sqrt(1+sigma^2)` and `t = 2 ln sigma`: the logit is the
+log noise variance in units of the (standardised) data, so it has no end points and equal steps in it are equal
+factors of noise.
 """
 
 import math
@@ -10,7 +11,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-LOGIT_BETA_MIN, LOGIT_BETA_MAX = -8.0, 8.0  # sigma from .018 to 55: data that are exact to 2 %, and pure noise
+LOGIT_BETA_MIN, LOGIT_BETA_MAX = (
+    -8.0,
+    8.0,
+)  # sigma from .018 to 55: data that are exact to 2 %, and pure noise
 
 
 def signal_level(logit_beta: Tensor) -> Tensor:
@@ -39,10 +43,11 @@ def denoise(
 
 
 def training_levels(uniforms: Float[Tensor, "row 2"]) -> Float[Tensor, " row"]:
-    """Levels `t` to train at, from two uniforms a row: two thirds `N(-2, 2.4^2)`, one third uniform over the whole range.
+    """Levels `t` to train at, from two uniforms a row: two thirds `N(-2, 2.4^2)`, one third uniform over the whole
+    range.
 
-    The normal part is Karras et al. (arXiv 2206.00364), `ln sigma ~ N(-1, 1.2^2)`, where the score is hardest to learn; the
-    uniform part keeps the energy right over the whole ladder that the chains descend.
+    The normal part is Karras et al. (arXiv 2206.00364), `ln sigma ~ N(-1, 1.2^2)`, where the score is hardest to
+    learn; the uniform part keeps the energy right over the whole ladder that the chains descend.
     """
     choice, place = uniforms.unbind(1)
     span = LOGIT_BETA_MAX - LOGIT_BETA_MIN

@@ -12,20 +12,19 @@ def denoising_score_matching(
 ) -> Float[Tensor, " row"]:
     """`|x' + beta S - sqrt(1-beta) x|^2` (11.16) of each row.
 
-    Since `x' - sqrt(1-beta) x = sqrt(beta) eps`, it equals `beta |eps + sqrt(beta) S|^2`, which loses no digits at small beta.
+    Since `x' - sqrt(1-beta) x = sqrt(beta) eps`, it equals `beta |eps + sqrt(beta) S|^2`, which loses no digits at
+    small beta.
     """
     beta = torch.sigmoid(logit_beta)
     return beta * (noise + beta.sqrt()[:, None] * score).square().sum(1)
 
 
-def time_score_matching(
-    time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]
-) -> Float[Tensor, " row"]:
+def time_score_matching(time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
     """`(dU/d ln sigma - (d - |eps|^2))^2` of each row, `U` the energy of `y = x + sigma eps` with `y` held fixed.
 
-    The conditional density of `y` given `x` has `d ln q/d ln sigma = |eps|^2 - d`, and its mean given `y` is the derivative
-    of the log density of `y`: so the minimiser is normalised up to one constant for all noise levels together. Guth et al.,
-    arXiv 2506.05310. Arguments: `time_score` is `d f/d ln sigma` at fixed `y`.
+    The conditional density of `y` given `x` has `d ln q/d ln sigma = |eps|^2 - d`, and its mean given `y` is the
+    derivative of the log density of `y`: so the minimiser is normalised up to one constant for all noise levels
+    together. Guth et al., arXiv 2506.05310. Arguments: `time_score` is `d f/d ln sigma` at fixed `y`.
     """
     return (time_score - (noise.square().sum(1) - noise.shape[1])).square()
 
@@ -33,8 +32,8 @@ def time_score_matching(
 class EnergyLoss(nn.Module):
     """The mean training loss, a module so that data-parallel training synchronises the gradients of what it wraps.
 
-    `E[ |x' + beta S - sqrt(1-beta) x|^2 / (beta d) + lambda_t (dU/d ln sigma - (d - |eps|^2))^2 / (4 d^2) ]`: both terms are
-    of order one at every noise level and dimension.
+    `E[ |x' + beta S - sqrt(1-beta) x|^2 / (beta d) + lambda_t (dU/d ln sigma - (d - |eps|^2))^2 / (4 d^2) ]`: both
+    terms are of order one at every noise level and dimension.
     """
 
     def __init__(self, log_density: nn.Module, time_score_weight: float):
@@ -59,8 +58,9 @@ def scores(
 ) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
     """`(grad_x' f, d f/d ln sigma at fixed y = x'/sqrt(1-beta))`, both differentiable in the weights.
 
-    The density of `y` is `f(sqrt(1-beta) y, t) + (d/2) ln(1-beta)`, and `t = 2 ln sigma`. Its derivative along `t` has three
-    parts: that of `f`, that of `sqrt(1-beta)` (which moves `x'` by `-beta x'/2`) and that of the Jacobian (`-beta d/2`).
+    The density of `y` is `f(sqrt(1-beta) y, t) + (d/2) ln(1-beta)`, and `t = 2 ln sigma`. Its derivative along `t`
+    has three parts: that of `f`, that of `sqrt(1-beta)` (which moves `x'` by `-beta x'/2`) and that of the Jacobian
+    (`-beta d/2`).
     """
     noisy, level = noisy.detach().requires_grad_(), logit_beta.detach().requires_grad_()
     value = log_density(noisy, level)

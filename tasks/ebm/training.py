@@ -9,10 +9,13 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tasks.ebm import noise
+from tasks.ebm.dequantise import Grid, dequantise
 from tasks.ebm.objectives import EnergyLoss
-from tasks.mcmc.streams import Random
+from tasks.mcmc.streams import Stream
 
 WARM_UP = 0.05
+VALIDATION_SIZE = 1024
+NOISING, DEQUANTISING, DROPPING = 1, 2, 3  # phases of the training stream
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,18 @@ class Batch:
     logit_beta: Float[Tensor, " row"]
 
 
-def draw_batch(random: Random, rows: Float[Tensor, "row dim"], size: int) -> Batch:
-    """Rows with replacement, their levels and noise: a function of the step alone."""
-    chosen = random.integers(len(rows), size).to(rows.device)
+def draw_batch(stream: Stream, step: int, rows: Float[Tensor, "row dim"], grid: Grid, size: int) -> Batch:
+    """Rows with replacement, made continuous, their levels and noise: a function of the step alone."""
+    random = stream.at(NOISING, step)
+    chosen = rows[random.integers(len(rows), size).to(rows.device)]
+    x = dequantise(chosen, grid, stream.at(DEQUANTISING, step))
     uniforms = random.uniform(size, 2).to(rows)
-    return Batch(rows[chosen], random.normal(size, rows.shape[1]).to(rows), noise.training_levels(uniforms))
+    return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms))
+
+
+def dropout_seed(stream: Stream, step: int, rank: int) -> int:
+    """What torch's own generator, which dropout uses, is seeded with before a step: then a step can be repeated."""
+    return int(stream.at(DROPPING, step).integers(2**62, rank + 1)[rank])
 
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
@@ -55,10 +65,10 @@ def optimizer_of(network: nn.Module, learning_rate: float, weight_decay: float) 
 
 
 def validation_loss(
-    network: nn.Module, rows: Float[Tensor, "row dim"], time_score_weight: float, random: Random
+    network: nn.Module, rows: Float[Tensor, "row dim"], grid: Grid, time_score_weight: float, stream: Stream
 ) -> float:
     """The training loss on rows that training does not see, with the same noise and levels at every call."""
-    size = 1024
-    batch = draw_batch(random, rows, size)
+    batch = draw_batch(stream, 0, rows, grid, VALIDATION_SIZE)
+    network.eval()
     denoising, time_score = EnergyLoss(network, time_score_weight)(batch.x, batch.noise, batch.logit_beta)
     return float((denoising + time_score).detach())

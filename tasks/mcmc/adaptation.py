@@ -6,8 +6,9 @@ import math
 class StepSize:
     """Robbins-Monro on log eta: `ln eta += gain_k (mean acceptance - target)`, `gain_k = 4/(k+2)`.
 
-    Acceptance falls by about .3 for a unit of ln eta near .574, so a gain below 6 is stable and the error after k steps is
-    that of the mean of k measurements. Use: `step_size` to step with, `update` with the acceptance that came of it.
+    Acceptance falls by about .3 for a unit of ln eta near .574, so a gain below 6 is stable and the error after k
+    steps is that of the mean of k measurements. Use: `step_size` to step with, `update` with the acceptance that
+    came of it.
     """
 
     def __init__(self, step_size: float, target_acceptance: float):

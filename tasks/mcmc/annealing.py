@@ -1,10 +1,10 @@
 """Annealed Langevin sampling: chains walk down the noise ladder from N(0, I), corrected at every level by MALA.
 
-Between two levels a chain takes one *descent*, the reverse of the noising kernel with the learned score in it (Ho et al.,
-arXiv 2006.11239), which is an unadjusted Langevin step whose size is the gap of the two levels. Because both the descent
-and the noising kernel are Gaussian, the chain's importance weight against the unnormalised `exp f` of the lowest level
-stays known exactly (Neal 2001; Doucet et al., arXiv 2208.07698): its mean is the ratio of the normalisers, and its
-effective sample size says how well the ladder followed the densities.
+Between two levels a chain takes one *descent*, the reverse of the noising kernel with the learned score in it (Ho
+et al., arXiv 2006.11239), which is an unadjusted Langevin step whose size is the gap of the two levels. Because
+both the descent and the noising kernel are Gaussian, the chain's importance weight against the unnormalised `exp f`
+of the lowest level stays known exactly (Neal 2001; Doucet et al., arXiv 2208.07698): its mean is the ratio of the
+normalisers, and its effective sample size says how well the ladder followed the densities.
 """
 
 import math
@@ -52,8 +52,8 @@ def descend(
 ) -> tuple[State, Float[Tensor, " chain"]]:
     """One reverse-diffusion step from level `high` to level `low` (`logit beta`), and the increment of the log weight.
 
-    With `a = (1-beta_high)/(1-beta_low)`, noising is `N(sqrt(a) x, 1-a)`; its reverse is drawn from
-    `N((x' + (1-a) S(x'))/sqrt(a), (1-a)(1 - (1-a) E|S|^2/d)/a)`, the Gaussian nearest to the true one in Kullback-Leibler
+    With `a = (1-beta_high)/(1-beta_low)`, noising is `N(sqrt(a) x, 1-a)`; its reverse is drawn from `N((x' + (1-a)
+    S(x'))/sqrt(a), (1-a)(1 - (1-a) E|S|^2/d)/a)`, the Gaussian nearest to the true one in Kullback-Leibler
     divergence (Bao et al., arXiv 2201.06503).
     """
     beta_high, beta_low = (1 / (1 + math.exp(-t)) for t in (high, low))

@@ -1,8 +1,8 @@
 """The Metropolis-adjusted Langevin algorithm (Roberts & Tweedie, Bernoulli 2, 1996).
 
-Proposal `y = x + (eta/2) g(x) + sqrt(eta) eps`, `g = grad f`; with `delta = y - x` the log acceptance ratio
-`f(y) + ln q(x|y) - f(x) - ln q(y|x)` is `[f(y) - f(x) - <delta, g(x)+g(y)>/2] + (eta/8)(|g(x)|^2 - |g(y)|^2)`, a form in which
-the large Gaussian terms have already cancelled.
+Proposal `y = x + (eta/2) g(x) + sqrt(eta) eps`, `g = grad f`; with `delta = y - x` the log acceptance ratio `f(y) +
+ln q(x|y) - f(x) - ln q(y|x)` is `[f(y) - f(x) - <delta, g(x)+g(y)>/2] + (eta/8)(|g(x)|^2 - |g(y)|^2)`, a form in
+which the large Gaussian terms have already cancelled.
 """
 
 from jaxtyping import Float
@@ -12,9 +12,7 @@ from tasks.mcmc.metropolis import Info, State, Target, metropolis
 from tasks.mcmc.streams import Random
 
 
-def propose(
-    noise: Float[Tensor, "chain dim"], state: State, step_size: float
-) -> Float[Tensor, "chain dim"]:
+def propose(noise: Float[Tensor, "chain dim"], state: State, step_size: float) -> Float[Tensor, "chain dim"]:
     """`x + (eta/2) g + sqrt(eta) eps`; `step_size` is eta, in data units squared."""
     return state.x + 0.5 * step_size * state.score + step_size**0.5 * noise
 

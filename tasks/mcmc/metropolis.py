@@ -35,8 +35,9 @@ def init(x: Float[Tensor, "chain dim"], target: Target) -> State:
 def metropolis(
     uniform: Float[Tensor, " chain"], state: State, proposal: State, log_ratio: Float[Tensor, " chain"]
 ) -> tuple[State, Info]:
-    """Accept each chain's proposal with probability `min(1, exp log_ratio)`; a ratio that is NaN, or a density or score
-    that is not finite, is a rejection and is counted. (`f = -inf`, out of the support, is rejected exactly and not counted.)
+    """Accept each chain's proposal with probability `min(1, exp log_ratio)`; a ratio that is NaN, or a density or
+    score that is not finite, is a rejection and is counted. (`f = -inf`, out of the support, is rejected exactly
+    and not counted.)
     """
     is_outside = proposal.value == -torch.inf
     is_finite = log_ratio.isfinite() & proposal.score.isfinite().all(1)

@@ -61,7 +61,7 @@ class Segment(NamedTuple):
 
 def first_segment(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Segment:
     """From N(0, I) down the ladder; the state at its foot is the first draw."""
-    arrived = descend_ladder(program, block, program.block_size, target_at, device)
+    arrived = descend_ladder(program, block, target_at, device)
     draws = [(arrived.state, arrived.stats[-1])]
     return _keep(program, block, 0, draws, arrived.state, arrived.log_weight, arrived.stats, target_at)
 
@@ -73,14 +73,11 @@ def next_segment(
     return _keep(program, block, segment, [], state, log_weight, [], target_at)
 
 
-def descend_ladder(
-    program: Program, block: int, num_chains: int, target_at: TargetAt, device: torch.device | str
-) -> Annealed:
+def descend_ladder(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Annealed:
     """A block's way down, before anything is kept."""
     stream = Stream(program.seed, block, program.purpose)
-    return anneal(
-        stream, target_at, program.ladder, program.steps_per_level, num_chains, program.dim, device
-    )
+    steps, size = program.steps_per_level, program.block_size
+    return anneal(stream, target_at, program.ladder, steps, size, program.dim, device)
 
 
 def _keep(

@@ -1,7 +1,9 @@
-"""Counter-based random numbers: every number is a function of (seed, block, phase, step), never of who drew it or when.
+"""Counter-based random numbers: every number is a function of (seed, block, phase, step), never of who drew it or
+when.
 
-Philox 4x64 (Salmon et al., SC 2011): the 128-bit key names the block, the 256-bit counter names the phase, the step and the
-use, and leaves 2^64 numbers to each. So a block that is drawn again, elsewhere or after a crash, is the same block.
+Philox 4x64 (Salmon et al., SC 2011): the 128-bit key names the block, the 256-bit counter names the phase, the step
+and the use, and leaves 2^64 numbers to each. So a block that is drawn again, elsewhere or after a crash, is the
+same block.
 """
 
 import hashlib

@@ -27,8 +27,6 @@ def load(data: str) -> tuple[pa.Table, str]:
     bunch = getattr(datasets, "load_" + data.removeprefix(PREFIX))()
     target = bunch.target.astype(np.int8)
     if data == "sklearn:digits":
-        return columns_of("image", bunch.images.astype(np.uint8)).append_column(
-            "digit", pa.array(target)
-        ), "digit"
+        return columns_of("image", bunch.images.astype(np.uint8)).append_column("digit", pa.array(target)), "digit"
     features = {str(name): column for name, column in zip(bunch.feature_names, bunch.data.T, strict=True)}
     return pa.table(features).append_column("target", pa.array(target)), "target"

@@ -21,18 +21,13 @@ def check(table: pa.Table, label: str | None, where: str) -> pa.Table:
     """
     _check_names(table, label, where)
     if table.num_rows < MIN_ROWS:
-        raise DataError(
-            f"{where} has {_count(table.num_rows, 'row')}: at least {MIN_ROWS} are needed to learn from"
-        )
+        raise DataError(f"{where} has {_count(table.num_rows, 'row')}: at least {MIN_ROWS} are needed to learn from")
     modelled = [name for name in table.column_names if name != label]
     columns = {name: _numeric(table, name, where) for name in modelled}
     _check_width(table, modelled, where)
     for name, column in columns.items():
         _check_values(name, column, where)
-    fields = [
-        array_field(name, _value_type(table.field(name).type), shape_of(table.field(name)))
-        for name in modelled
-    ]
+    fields = [array_field(name, _value_type(table.field(name).type), shape_of(table.field(name))) for name in modelled]
     if label is not None:
         columns[label] = _label(table, label, where)
         fields.append(pa.field(label, columns[label].type))
@@ -51,9 +46,7 @@ def _check_names(table: pa.Table, label: str | None, where: str) -> None:
                 f"column {position + 1} of {where} has no name: name it, or leave it out if it is a row index"
             )
         if name in RESERVED_NAMES:
-            raise DataError(
-                f"column {name!r} of {where} has a name that the samples need for themselves: rename it"
-            )
+            raise DataError(f"column {name!r} of {where} has a name that the samples need for themselves: rename it")
     if label is not None and label not in names:
         nearest = difflib.get_close_matches(label, names, 1, cutoff=0) or ["none"]
         raise DataError(f"{where} has no column {label!r} for prepare.label: the nearest is {nearest[0]!r}")
@@ -104,9 +97,7 @@ def _check_width(table: pa.Table, modelled: list[str], where: str) -> None:
         )
     if sum(sizes.values()) > MAX_DIM:
         what, remedy = ("numbers a row", "larger images") if arrays else ("columns", "wider tables")
-        raise DataError(
-            f"{where} has {sum(sizes.values()):,} {what}: {remedy} than {MAX_DIM:,} are not supported yet"
-        )
+        raise DataError(f"{where} has {sum(sizes.values()):,} {what}: {remedy} than {MAX_DIM:,} are not supported yet")
 
 
 def _check_values(name: str, column: pa.Array, where: str) -> None:
@@ -134,13 +125,7 @@ def _label(table: pa.Table, label: str, where: str) -> pa.Array:
         column = column.dictionary_decode()
     if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
         column = pc.cast(column, pa.string())
-    if not (
-        pa.types.is_integer(column.type)
-        or pa.types.is_boolean(column.type)
-        or pa.types.is_string(column.type)
-    ):
-        raise DataError(
-            f"label {label!r} of {where} is {column.type}: a label must be integers, booleans or text"
-        )
+    if not (pa.types.is_integer(column.type) or pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
+        raise DataError(f"label {label!r} of {where} is {column.type}: a label must be integers, booleans or text")
     _check_nulls(label, column, where)
     return column

@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tasks.errors import DataError
-from tasks.store.schema import array_field
+from tasks.store.schema import array_field, shape_of
 
 LARGEST_BLOCK_BYTES = 2**31 - 1
 
@@ -40,9 +40,7 @@ def paths_of(source: Path) -> list[Path]:
 
 def _known(path: Path) -> Path:
     if path.suffix.lower() not in READERS:
-        raise DataError(
-            f"{path} is of no known kind: it must be one of {', '.join(READERS)}, or lie elsewhere"
-        )
+        raise DataError(f"{path} is of no known kind: it must be one of {', '.join(READERS)}, or lie elsewhere")
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes): write it again, or remove it")
     return path
@@ -80,22 +78,16 @@ def read_file(path: Path) -> pa.Table:
     names = table.column_names
     for name in names:
         if names.count(name) > 1:
-            raise DataError(
-                f"{path} has {names.count(name)} columns named {name!r}: give each a name of its own"
-            )
+            raise DataError(f"{path} has {names.count(name)} columns named {name!r}: give each a name of its own")
     return table.replace_schema_metadata(None)
 
 
 def _require_same_columns(first: pa.Table, first_path: Path, part: pa.Table, path: Path) -> None:
     for name in (*first.column_names, *part.column_names):
         if name not in part.column_names:
-            raise DataError(
-                f"{path} lacks the column {name!r} that {first_path.name} has: all files need the same"
-            )
+            raise DataError(f"{path} lacks the column {name!r} that {first_path.name} has: all files need the same")
         if name not in first.column_names:
-            raise DataError(
-                f"{path} has the column {name!r} that {first_path.name} lacks: all files need the same"
-            )
+            raise DataError(f"{path} has the column {name!r} that {first_path.name} lacks: all files need the same")
         kind, first_kind = part.field(name).type, first.field(name).type
         is_csv = path.suffix.lower() == first_path.suffix.lower() == ".csv"
         if kind != first_kind and not (is_csv and {kind, first_kind} == {pa.int64(), pa.float64()}):
@@ -103,6 +95,9 @@ def _require_same_columns(first: pa.Table, first_path: Path, part: pa.Table, pat
                 f"column {name!r} is {kind} in {path} but {first_kind} in {first_path.name}: "
                 "all files need the same types"
             )
+        shape, first_shape = shape_of(part.field(name)), shape_of(first.field(name))
+        if shape != first_shape:
+            raise DataError(f"column {name!r} has shape {shape} in {path} but {first_shape} in {first_path.name}")
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -122,9 +117,7 @@ def _read_csv(path: Path) -> pa.Table:
     block = min(path.stat().st_size + 1, LARGEST_BLOCK_BYTES)
     table = pyarrow.csv.read_csv(path, read_options=pyarrow.csv.ReadOptions(block_size=block))
     if all(_is_number(name) for name in table.column_names):
-        raise ValueError(
-            f"its first line must name the columns, but it is {', '.join(table.column_names[:3])}, ..."
-        )
+        raise ValueError(f"its first line must name the columns, but it is {', '.join(table.column_names[:3])}, ...")
     return table
 
 
@@ -137,26 +130,22 @@ def _is_number(text: str) -> bool:
 
 
 def _read_numpy(path: Path) -> pa.Table:
-    with path.open("rb") as file:
+    with path.open("rb") as file:  # np.load leaves a file that it opened itself open when it fails
         if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
             raise ValueError("it is not a .npy or .npz file")
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return columns_of("x", loaded)
-    with loaded as arrays:
-        parts = [columns_of(name, arrays[name]) for name in arrays.files]
+        file.seek(0)
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return columns_of("x", loaded)
+        parts = [columns_of(name, loaded[name]) for name in loaded.files]
     fields = [field for part in parts for field in part.schema]
-    return pa.Table.from_arrays(
-        [column for part in parts for column in part.columns], schema=pa.schema(fields)
-    )
+    return pa.Table.from_arrays([column for part in parts for column in part.columns], schema=pa.schema(fields))
 
 
 def columns_of(name: str, array: np.ndarray) -> pa.Table:
     """An array's columns: (row,) is one of numbers, (row, d) is d of numbers, (row, ...) is one of arrays."""
     if array.dtype.kind not in "biuf" or array.ndim == 0:
-        raise ValueError(
-            f"array {name!r} is {array.dtype} of shape {array.shape}: it must hold numbers for each row"
-        )
+        raise ValueError(f"array {name!r} is {array.dtype} of shape {array.shape}: it must hold numbers for each row")
     array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     if array.ndim == 2:
         return pa.table({f"{name}{index}": column for index, column in enumerate(array.T)})

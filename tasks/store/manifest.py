@@ -97,9 +97,7 @@ class SampleStore:
         """
         entries = sorted(entries, key=lambda entry: (entry.block, entry.segment))
         objects.put_if_absent(self._objects, MANIFEST, to_parquet(_to_table(entries)))
-        manifest = objects.read(
-            self._objects, MANIFEST
-        )  # perhaps an earlier try's, by another library version
+        manifest = objects.read(self._objects, MANIFEST)  # perhaps an earlier try's, by another library version
         document = {
             **description,
             "digest": _digest(entries),
@@ -109,17 +107,13 @@ class SampleStore:
         }
         if from_parquet(manifest) != _to_table(entries):
             raise StorageError(f"{self.uri}/{MANIFEST} lists other shards: remove the folder and run again")
-        objects.put_if_absent(
-            self._objects, DATASET, json.dumps(document, indent=2, allow_nan=False).encode()
-        )
+        objects.put_if_absent(self._objects, DATASET, json.dumps(document, indent=2, allow_nan=False).encode())
         return self.description()["digest"]
 
     def description(self) -> dict[str, Any]:
         """What `publish` was given, with `digest`, `num_rows`, `num_shards`, `manifest_sha256`."""
         if not objects.exists(self._objects, DATASET):
-            raise StorageError(
-                f"{self.uri} holds no finished samples: {DATASET} is missing, run the pipeline again"
-            )
+            raise StorageError(f"{self.uri} holds no finished samples: {DATASET} is missing, run the pipeline again")
         return _parse(DATASET, objects.read(self._objects, DATASET))
 
     def entries(self) -> list[Entry]:
@@ -137,9 +131,7 @@ class SampleStore:
     def _checked(self, path: str, sha256: str) -> bytes:
         data = objects.read(self._objects, path)
         if _sha256(data) != sha256:
-            raise StorageError(
-                f"{self.uri}/{path} is damaged: its sha256 is not the recorded one, restore it"
-            )
+            raise StorageError(f"{self.uri}/{path} is damaged: its sha256 is not the recorded one, restore it")
         return data
 
 

@@ -147,12 +147,8 @@ def _one_line_errors(what: str) -> Iterator[None]:
     except FileNotFoundError as error:
         raise StorageError(f"{what} does not exist: it was moved, or never written") from error
     except OSError as error:
-        remedy = (
-            "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another with --root"
-        )
-        raise StorageError(
-            f"{what} cannot be used: {error.strerror or _first_line(error)}; {remedy}"
-        ) from error
+        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another with --root"
+        raise StorageError(f"{what} cannot be used: {error.strerror or _first_line(error)}; {remedy}") from error
     except BaseError as error:
         raise StorageError(f"{what} cannot be used: {_first_line(error)}") from error
 

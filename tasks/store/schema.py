@@ -21,7 +21,8 @@ RESERVED_NAMES = ("chain", "superchain", "draw", "position", "log_density", "log
 class Column:
     """A modelled column: its numpy type, the shape of a row (`()` for a number), and how it is standardised.
 
-    `minimum` and `maximum` are those of all rows of the data; drawn integers are clipped to them.
+    `minimum` and `maximum` are those of all rows of the data. Where all values are whole numbers, of an integer type or
+    not, draws are rounded, and clipped to that range.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Column:
     scale: float
     minimum: float
     maximum: float
+    is_whole: bool
 
     @property
     def size(self) -> int:
@@ -42,11 +44,17 @@ class Column:
         x = rows_of(values, self.size).astype(np.float64)
         return ((x - np.array(self.location)) / self.scale).astype(np.float32)
 
+    def grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step, minimum and maximum of every element in standardised coordinates."""
+        location = np.array(self.location)
+        step = np.full(self.size, 1 / self.scale if self.is_whole else 0.0)
+        return step, (self.minimum - location) / self.scale, (self.maximum - location) / self.scale
+
     def decode(self, z: np.ndarray) -> pa.Array:
-        """From float [row, size]: the user's units and type; integers rounded and clipped to the range."""
+        """From float [row, size]: the user's units and type; whole numbers rounded and clipped to their range."""
         x = z.astype(np.float64) * self.scale + np.array(self.location)
         dtype = np.dtype(self.dtype)
-        if dtype.kind in "iu":
+        if self.is_whole:
             x = np.clip(np.rint(x), self.minimum, self.maximum)
         else:
             x = np.clip(x, np.finfo(dtype).min, np.finfo(dtype).max)
@@ -83,6 +91,11 @@ class DataSchema:
         """Standardised coordinates of a table's rows, float32 [row, dim]."""
         return np.concatenate([column.encode(table[column.name]) for column in self.columns], axis=1)
 
+    def grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Step (0 for real numbers), minimum and maximum of every coordinate, standardised, each float32 [dim]."""
+        steps, lowest, highest = zip(*(column.grid() for column in self.columns), strict=True)
+        return _joined(steps), _joined(lowest), _joined(highest)
+
     def decode(self, x: np.ndarray) -> dict[str, pa.Array]:
         """From float [row, dim]: the user's columns, units and types; `ValueError` for NaN or infinity."""
         if not np.isfinite(x).all():
@@ -101,15 +114,18 @@ class DataSchema:
         """The schema of `to_json`."""
         document = json.loads(text)
         columns = (
-            column | {key: tuple(column[key]) for key in ("shape", "location")}
-            for column in document["columns"]
+            column | {key: tuple(column[key]) for key in ("shape", "location")} for column in document["columns"]
         )
         label = document["label"]
         return cls(tuple(Column(**column) for column in columns), LabelColumn(**label) if label else None)
 
 
+def _joined(parts: tuple[np.ndarray, ...]) -> np.ndarray:
+    return np.concatenate(parts).astype(np.float32)
+
+
 def array_field(name: str, kind: pa.DataType, shape: tuple[int, ...]) -> pa.Field:
-    """The field of a column of numbers of `kind`, or of arrays of them: flat, row-major, shape as metadata."""
+    """The field of a column of numbers of `kind`, or of flat, row-major arrays with their shape as metadata."""
     if not shape:
         return pa.field(name, kind)
     return pa.field(name, pa.list_(kind, math.prod(shape)), metadata={"shape": json.dumps(shape)})

@@ -8,8 +8,8 @@ from tasks.errors import DataError
 from tasks.store.schema import Column
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-ROUNDINGS = 4
-"""Values that differ by no more than this many roundings of their own type are one value."""
+ROUNDINGS = 1
+"""A standard deviation of no more roundings of the mean, in the type of the data, is no variation."""
 
 
 def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarray) -> Column:
@@ -20,8 +20,9 @@ def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarra
     """
     x = rows[training].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        location = x.mean(axis=0)
-        scale = float(np.sqrt(np.mean((x - location) ** 2)))
+        centred = x - x[0]  # so that no digit is lost far from zero
+        location = x[0] + centred.mean(axis=0)
+        scale = float(np.sqrt(centred.var(axis=0).mean()))
     if not np.isfinite(scale):
         raise DataError(f"column {name!r} has values too large to square ({np.abs(x).max():.3g}): rescale it")
     rounding = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0.0
@@ -37,6 +38,7 @@ def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarra
         scale=scale,
         minimum=float(rows.min()),
         maximum=float(rows.max()),
+        is_whole=bool((rows == np.rint(rows)).all()),
     )
 
 
@@ -50,7 +52,5 @@ def describe(rows: np.ndarray) -> dict[str, Any]:
         "maximum": float(x.max()),
         "mean": float(x.mean()),
         "standard_deviation": float(x.std()),
-        "quantiles": {
-            str(q): float(value) for q, value in zip(QUANTILES, np.quantile(x, QUANTILES), strict=True)
-        },
+        "quantiles": {str(q): float(value) for q, value in zip(QUANTILES, np.quantile(x, QUANTILES), strict=True)},
     }

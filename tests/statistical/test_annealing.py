@@ -90,13 +90,15 @@ def test_most_of_the_chains_count(annealed):
 def test_every_level_accepts_what_it_was_tuned_to(annealed):
     _, result = annealed
     rates = torch.stack([level.accepted.float().mean() / 10 for level in result.stats])
-    assert 0.5 < float(rates.min())
+    assert float(rates.min()) > 0.5
     assert float(rates.max()) < 0.65
     assert sum(level.num_nonfinite for level in result.stats) == 0
 
 
 def test_a_wrong_score_in_the_descent_shows_in_the_weights_and_not_in_log_z():
-    """The descent may be as bad as it likes: the weights know. With the score halved log Z stays and the sample size falls."""
+    """The descent may be as bad as it likes: the weights know. With the score halved log Z stays and the sample size
+    falls.
+    """
     mixture, levels = Mixture(2, 3.0), tuple(ladder(48, -2.0).tolist())
 
     def halved(logit_beta):

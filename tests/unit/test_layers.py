@@ -33,7 +33,9 @@ def _import(module):
 
 def test_every_module_of_the_inner_layers_imports_without_ray_and_mlflow():
     listing = ",".join(MODULES)
-    loop = BLOCKED.replace("importlib.import_module(sys.argv[1])", "[importlib.import_module(m) for m in sys.argv[1].split(',')]")
+    loop = BLOCKED.replace(
+        "importlib.import_module(sys.argv[1])", "[importlib.import_module(m) for m in sys.argv[1].split(',')]"
+    )
     done = subprocess.run([sys.executable, "-c", loop, listing], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -44,6 +46,11 @@ def test_the_block_blocks():
 
 @pytest.mark.parametrize("module", ["tasks.config", "pipelines.cli"])
 def test_importing_makes_no_file(module, tmp_path):
-    done = subprocess.run([sys.executable, "-c", f"import {module}"], cwd=tmp_path, check=False, env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"})
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {module}"],
+        cwd=tmp_path,
+        check=False,
+        env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"},
+    )
     assert done.returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,9 @@ from tasks.ebm.energies import value_and_score
 
 
 class GaussianMixture(torch.nn.Module):
-    """The exact noised log density of .8 N(-1, .2) + .2 N(2, .2), each coordinate alike and independent, plus `offset`."""
+    """The exact noised log density of .8 N(-1, .2) + .2 N(2, .2), each coordinate alike and independent, plus
+    `offset`.
+    """
 
     def __init__(self, slope: float = 0.0):
         super().__init__()
@@ -56,7 +58,9 @@ def test_time_score_is_the_derivative_along_the_noise_by_finite_differences(batc
 
 
 def test_the_true_density_minimises_both_terms(batch):
-    """Adding t-dependent mass leaves the score alone and must raise the time-score term; flipping the sign must raise both."""
+    """Adding t-dependent mass leaves the score alone and must raise the time-score term; flipping the sign must raise
+    both.
+    """
     x, eps, t = batch
     right = objectives.EnergyLoss(GaussianMixture(), 1.0)(x, eps, t)
     drifting = objectives.EnergyLoss(GaussianMixture(slope=0.3), 1.0)(x, eps, t)

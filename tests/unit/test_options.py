@@ -48,10 +48,16 @@ def test_dashes_and_the_short_form_of_data_are_understood():
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("--train.learning_rat", "1"), "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?"),
+        (
+            ("--train.learning_rat", "1"),
+            "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?",
+        ),
         (("--train.num_steps", "x"), "train.num_steps must be int or null, but got 'x'"),
         (("--train.learning_rate", "-1"), "train.learning_rate must be positive, but got -1.0"),
-        (("--train.batch_size", "9"), "train.batch_size must be a multiple of train.num_workers (2), but got 9"),
+        (
+            ("--train.batch_size", "9"),
+            "train.batch_size must be a multiple of train.num_workers (2), but got 9",
+        ),
         (("--seed", "-1"), "seed must be from 0 to 2^63 - 1, but got -1"),
         (("missing.yaml",), "missing.yaml"),
     ],

@@ -50,7 +50,11 @@ def test_more_draws_extend_the_same_chains():
 
 
 def test_blocks_and_purposes_have_streams_of_their_own():
-    draws = [_all_draws(program(), 0)[0], _all_draws(program(), 1)[0], _all_draws(program(purpose="control"), 0)[0]]
+    draws = [
+        _all_draws(program(), 0)[0],
+        _all_draws(program(), 1)[0],
+        _all_draws(program(purpose="control"), 0)[0],
+    ]
     assert not torch.equal(draws[0], draws[1])
     assert not torch.equal(draws[0], draws[2])
 

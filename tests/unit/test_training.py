@@ -1,10 +1,15 @@
+from itertools import pairwise
+
 import torch
 
 from tasks.ebm import checkpoint, model, training
+from tasks.ebm.dequantise import Grid
 from tasks.ebm.objectives import EnergyLoss
 from tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+
+GRID = Grid(torch.zeros(3), torch.zeros(3), torch.zeros(3))
 
 
 def _start():
@@ -16,7 +21,7 @@ def _start():
 def _advance(network, average, optimizer, first, end):
     loss_of = EnergyLoss(network, 0.1)
     for step in range(first, end):
-        batch = training.draw_batch(Stream(0, 0, "train").at(1, step), ROWS, 32)
+        batch = training.draw_batch(Stream(0, 0, "train"), step, ROWS, GRID, 32)
         optimizer.zero_grad()
         sum(loss_of(batch.x, batch.noise, batch.logit_beta)).backward()
         optimizer.step()
@@ -34,7 +39,7 @@ def test_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes():
 
 
 def test_workers_share_a_batch_that_does_not_depend_on_their_number():
-    batch = training.draw_batch(Stream(0, 0, "train").at(1, 7), ROWS, 32)
+    batch = training.draw_batch(Stream(0, 0, "train"), 7, ROWS, GRID, 32)
     parts = [training.share(batch, rank, 4) for rank in range(4)]
     for name in ("x", "noise", "logit_beta"):
         torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
@@ -46,12 +51,12 @@ def test_learning_rate_warms_up_peaks_and_ends_near_zero():
     assert max(rates) == 1.0
     assert rates.index(1.0) in (49, 50)
     assert rates[-1] < 1e-4
-    assert all(later <= earlier for earlier, later in zip(rates[50:], rates[51:], strict=False))
+    assert all(later <= earlier for earlier, later in pairwise(rates[50:]))
 
 
 def test_training_lowers_the_loss_on_rows_it_has_not_seen():
     network, average, optimizer = _start()
     unseen = 0.2 * torch.randn(500, 3, generator=torch.Generator().manual_seed(1))
-    before = training.validation_loss(average.module, unseen, 0.1, Stream(0, 0).at(0, 0))
+    before = training.validation_loss(average.module, unseen, GRID, 0.1, Stream(0, 0))
     _advance(network, average, optimizer, 0, 300)
-    assert training.validation_loss(average.module, unseen, 0.1, Stream(0, 0).at(0, 0)) < 0.8 * before
+    assert training.validation_loss(average.module, unseen, GRID, 0.1, Stream(0, 0)) < 0.8 * before

@@ -1,0 +1,276 @@
+"""Registration and fetching against real MLflow: nothing twice or pickled, one line for every mistake."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+import safetensors.numpy
+from mlflow import MlflowClient
+from mlflow.models import Model as MlflowModel
+
+from tasks import config
+from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.dag import Context
+from tasks.errors import ServiceError, StorageError, UsageError
+from tasks.fetch import fetch_model
+from tasks.journal import Journal
+from tasks.register import register
+from tasks.tracking import Mirror
+from tasks.tracking_server import connect
+
+FILES = {"model.json", "weights.safetensors", "schema.json"}
+Artifacts = tuple[Dataset, Model, Samples, Evaluation]
+
+
+def context_of(root: Path, key: str = "a" * 64) -> Context:
+    journal = Journal(root / "journal" / f"run-of-{key[0]}-{root.name}.jsonl")
+    return Context(key, root / "register", "digits", 0, root, config.Cluster(), journal)
+
+
+def artifacts_of(root: Path, is_converged: bool = True) -> Artifacts:
+    for name in ("prepare", "train", "sample", "evaluate"):
+        (root / name).mkdir(exist_ok=True)
+    (root / "prepare" / "schema.json").write_text('{"columns": []}')
+    (root / "train" / "model.json").write_text('{"dim": 64}')
+    weights = {"w": np.arange(6, dtype=np.float32)}
+    (root / "train" / "weights.safetensors").write_bytes(safetensors.numpy.save(weights))
+    (root / "sample" / "dataset.json").write_text("{}")
+    (root / "evaluate" / "evaluation.json").write_text("{}")
+    return (
+        Dataset(str(root / "prepare"), "d" * 64, {"train": 10}, 64),
+        Model(str(root / "train"), "m" * 64),
+        Samples(str(root / "sample"), "s" * 64, 10, str(root / "control")),
+        Evaluation(str(root / "evaluate"), is_converged, () if is_converged else ("Mode 3 is missing.",), {}),
+    )
+
+
+def embedded(root: Path) -> str:
+    return f"sqlite:///{root}/mlflow.db"
+
+
+def test_a_version_carries_its_facts_its_signature_and_nothing_pickled(root: Path) -> None:
+    context, artifacts = context_of(root), artifacts_of(root)
+    registration = register(config.Register(), context, *artifacts)
+    assert registration.model_uri == "models:/digits/1"
+    version = connect(embedded(root)).get_model_version("digits", "1")
+    assert version.run_id == registration.run_id
+    assert version.tags["scorefleet.key"] == context.key
+    assert version.tags["data_digest"] == "d" * 64
+    assert version.tags["verdict"] == "converged"
+    assert version.tags["version.numpy"] == np.__version__
+    assert "git_commit" in version.tags
+    folder = Path(str(version.source).removeprefix("file://"))
+    assert {path.name for path in folder.iterdir()} == FILES | {"MLmodel"}
+    description = MlflowModel.load(str(folder))
+    assert list(description.flavors or {}) == ["scorefleet"]
+    assert [(spec.name, spec.shape) for spec in description.signature.inputs] == [
+        ("x", (-1, 64)),
+        ("logit_beta", (-1,)),
+    ]
+    assert [spec.name for spec in description.signature.outputs] == ["log_density"]
+
+
+def test_the_run_of_the_mirror_is_the_run_of_the_version(root: Path) -> None:
+    context = context_of(root)
+    mirror = Mirror(context.journal, embedded(root), root / "mlartifacts", "scorefleet", "digits")
+    mirror.start()
+    registration = register(config.Register(), context, *artifacts_of(root))
+    status = mirror.finish(60)
+    assert (status.run_id, status.num_pending) == (registration.run_id, 0)
+    client = connect(embedded(root))
+    assert client.get_run(registration.run_id).data.tags["verdict"] == "converged"
+    files = [
+        file.path
+        for folder in ("samples", "evaluation")
+        for file in client.list_artifacts(registration.run_id, folder)
+    ]
+    assert files == ["samples/dataset.json", "evaluation/evaluation.json"]
+
+
+def test_a_second_call_makes_nothing_twice(root: Path) -> None:
+    context, artifacts = context_of(root), artifacts_of(root)
+    first = register(config.Register(), context, *artifacts)
+    assert register(config.Register(), context_of(root), *artifacts) == first
+    require_one_of_each(connect(embedded(root)))
+
+
+class Killed(BaseException):
+    """Ends a step where SIGKILL would: nothing catches it."""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "create_run",
+        "create_logged_model",
+        "log_model_artifacts",
+        "finalize_logged_model",
+        "create_registered_model",
+        "create_model_version",
+        "set_registered_model_alias",
+    ],
+)
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+def test_a_step_killed_at_any_point_is_completed_by_the_next_start(
+    root: Path, call: str, is_done: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, artifacts = context_of(root), artifacts_of(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, call, killing(getattr(MlflowClient, call), is_done))
+        with pytest.raises(Killed):
+            register(config.Register(), context, *artifacts)
+    registration = register(config.Register(), context_of(root), *artifacts)
+    assert registration.model_uri == "models:/digits/1"
+    require_one_of_each(connect(embedded(root)))
+
+
+def killing(call: Callable[..., object], is_done: bool) -> Callable[..., object]:
+    def killed(*arguments: object, **named: object) -> None:
+        if is_done:
+            call(*arguments, **named)
+        raise Killed
+
+    return killed
+
+
+def require_one_of_each(client: MlflowClient) -> None:
+    experiment = client.get_experiment_by_name("scorefleet")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    (model,) = client.search_logged_models([experiment.experiment_id])
+    (version,) = client.search_model_versions("name = 'digits'")
+    assert version.run_id == run.info.run_id
+    assert model.status == "READY"
+    assert aliases(client) == {"champion": int(version.version)}
+
+
+def aliases(client: MlflowClient) -> dict[str, int]:
+    found = client.get_registered_model("digits").aliases
+    return {alias: int(version) for alias, version in found.items()}
+
+
+def test_a_model_that_did_not_converge_gets_a_version_but_never_the_alias(root: Path) -> None:
+    registration = register(config.Register(), context_of(root), *artifacts_of(root, is_converged=False))
+    client = connect(embedded(root))
+    assert aliases(client) == {}
+    version = client.get_model_version("digits", registration.model_uri.rpartition("/")[2])
+    assert version.tags["verdict"] == "not converged"
+    assert version.tags["verdict_reasons"] == "Mode 3 is missing."
+
+
+def test_the_alias_moves_to_the_next_good_model_and_past_a_bad_one(root: Path) -> None:
+    for key, is_converged in (("a", True), ("b", False), ("c", True)):
+        register(config.Register(), context_of(root, key * 64), *artifacts_of(root, is_converged))
+        assert aliases(connect(embedded(root))) == {"champion": {"a": 1, "b": 1, "c": 3}[key]}
+
+
+@pytest.mark.parametrize("uri_of", [embedded, None], ids=["sqlite", "server"])
+def test_a_registered_model_comes_back_whole_by_alias_and_by_version(
+    root: Path, uri_of: Callable[[Path], str] | None, request: pytest.FixtureRequest
+) -> None:
+    uri = uri_of(root) if uri_of else request.getfixturevalue("mlflow_server")
+    key = root.name[0] + "f" * 63
+    registration = register(config.Register(tracking_uri=uri), context_of(root, key), *artifacts_of(root))
+    for model_uri in ("models:/digits@champion", registration.model_uri):
+        folder = fetch_model(model_uri, uri, root / "fetched")
+        assert {path.name for path in folder.iterdir()} == FILES
+        for name, source in [(name, "prepare" if name == "schema.json" else "train") for name in FILES]:
+            assert (folder / name).read_bytes() == (root / source / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("model_uri", "says"),
+    [
+        ("models:/cats@champion", "there is no registered model 'cats': there are digits"),
+        (
+            "models:/digits@best",
+            "has no alias 'best': its aliases are champion -> version 1; its versions are 1, 2",
+        ),
+        ("models:/digits/7", "model 'digits' has no version 7: its versions are 1, 2"),
+        ("models:/digits/latest", "a model is named models:/NAME@ALIAS or models:/NAME/VERSION"),
+        ("digits@champion", "a model is named models:/NAME@ALIAS or models:/NAME/VERSION"),
+        ("models:/digits", "a model is named models:/NAME@ALIAS or models:/NAME/VERSION"),
+        ("models:/digits' or name != '/1", "a model is named models:/NAME@ALIAS"),
+    ],
+)
+def test_what_does_not_exist_is_refused_with_what_does(root: Path, model_uri: str, says: str) -> None:
+    register(config.Register(), context_of(root), *artifacts_of(root))
+    register(config.Register(), context_of(root, "b" * 64), *artifacts_of(root, is_converged=False))
+    with pytest.raises(UsageError) as refused:
+        fetch_model(model_uri, embedded(root), root / "fetched")
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (root / "fetched").exists()
+
+
+def test_no_registered_model_at_all_is_said_so(root: Path) -> None:
+    with pytest.raises(UsageError, match="there is no registered model 'digits': there are none"):
+        fetch_model("models:/digits@champion", embedded(root), root / "fetched")
+
+
+def test_a_model_of_another_flavour_is_refused_before_its_files_are_fetched(root: Path) -> None:
+    client = connect(embedded(root))
+    other = root / "other"
+    other.mkdir()
+    description = MlflowModel()
+    description.add_flavor("sklearn", pickled_model="model.pkl")
+    description.save(str(other / "MLmodel"))
+    client.create_registered_model("forest")
+    client.create_model_version("forest", other.as_uri())
+    with pytest.raises(
+        UsageError, match=r"models:/forest/1 is not a scorefleet model \(its flavours: sklearn\)"
+    ):
+        fetch_model("models:/forest/1", embedded(root), root / "fetched")
+    assert list((root / "fetched").iterdir()) == []
+
+
+def test_a_damaged_file_is_refused(root: Path) -> None:
+    register(config.Register(), context_of(root), *artifacts_of(root))
+    source = connect(embedded(root)).get_model_version("digits", "1").source
+    weights = Path(str(source).removeprefix("file://")) / "weights.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(StorageError, match=r"weights\.safetensors of models:/digits/1 is damaged"):
+        fetch_model("models:/digits/1", embedded(root), root / "fetched")
+    assert list((root / "fetched").iterdir()) == []
+
+
+@pytest.mark.parametrize("server", ["dead_server", "stalling_server", "failing_server"])
+def test_a_bad_server_is_one_line_within_seconds(
+    server: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    uri = request.getfixturevalue(server).replace("://", "://me:canary@")
+    start = time.monotonic()
+    with pytest.raises(ServiceError) as refused:
+        register(config.Register(tracking_uri=uri), context_of(tmp_path), *artifacts_of(tmp_path))
+    assert time.monotonic() - start < 15
+    assert refused.value.exit_code == 5
+    assert "\n" not in str(refused.value)
+    assert "canary" not in str(refused.value)
+    with pytest.raises(ServiceError):
+        fetch_model("models:/digits@champion", uri, tmp_path / "fetched")
+
+
+def test_a_slow_server_registers_all_the_same(tmp_path: Path, slow_server: str) -> None:
+    settings = dataclasses.replace(config.Register(), tracking_uri=slow_server)
+    registration = register(settings, context_of(tmp_path, "e" * 64), *artifacts_of(tmp_path))
+    assert connect(slow_server).get_model_version("digits", registration.model_uri.rpartition("/")[2]).run_id
+
+
+def test_a_deleted_experiment_is_refused_in_one_line(root: Path) -> None:
+    client = connect(embedded(root))
+    client.delete_experiment(client.create_experiment("scorefleet"))
+    with pytest.raises(UsageError, match="experiment 'scorefleet' is deleted in MLflow"):
+        register(config.Register(), context_of(root), *artifacts_of(root))
+
+
+def test_registering_changes_nothing_global(root: Path) -> None:
+    before = mlflow.get_tracking_uri()
+    register(config.Register(), context_of(root), *artifacts_of(root))
+    assert mlflow.get_tracking_uri() == before
+    assert mlflow.active_run() is None
