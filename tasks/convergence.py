@@ -65,9 +65,7 @@ def read_ladder(samples: Samples) -> dict[str, Any]:
     return json.loads((Path(samples.uri).parent / "draws-ladder.json").read_text())
 
 
-def _measurements(
-    store: SampleStore, ladder: dict[str, Any], p_value: float, num_judged: int
-) -> Measurements:
+def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, num_judged: int) -> Measurements:
     levels, description = ladder["levels"], store.description()
     on_the_way = sum(level["num_nonfinite"] for level in levels[:-1])
     return Measurements(

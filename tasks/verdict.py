@@ -109,9 +109,7 @@ def _acceptance(measured: Measurements, level: float) -> Check:
 def _stuck(measured: Measurements, level: float) -> Check:
     """The level whose number of unmoved chains is furthest beyond what chance leaves."""
     per_level = level / len(measured.num_stuck)
-    bounds = [
-        max_stuck(measured.num_chains, measured.num_steps, rate, per_level) for rate in measured.acceptance
-    ]
+    bounds = [max_stuck(measured.num_chains, measured.num_steps, rate, per_level) for rate in measured.acceptance]
     worst = max(range(len(bounds)), key=lambda k: measured.num_stuck[k] - bounds[k])
     stuck, bound = measured.num_stuck[worst], bounds[worst]
     chains, steps = f"{measured.num_chains:,} chains", f"none of the {measured.num_steps} proposals"
@@ -122,9 +120,7 @@ def _stuck(measured: Measurements, level: float) -> Check:
         else f"{stuck:,} of {chains} accepted {steps} of noise level {worst + 1} of {len(bounds)}, "
         f"where up to {bound:,} is chance; raise sample.steps_per_level or sample.lowest_noise."
     )
-    return Check(
-        "Stuck chains at a noise level", f"{stuck:,}", f"at most {bound:,}", stuck <= bound, sentence
-    )
+    return Check("Stuck chains at a noise level", f"{stuck:,}", f"at most {bound:,}", stuck <= bound, sentence)
 
 
 def _nonfinite(measured: Measurements) -> Check:

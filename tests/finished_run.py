@@ -61,27 +61,19 @@ def finish(
     schema = read_schema(Path(dataset.uri))
     train = schema.encode(read_split(Path(dataset.uri), "train"))
     stores = {}
-    for seed, (name, sd) in enumerate(
-        (("draws", blur), ("control", blur if control_blur is None else control_blur))
-    ):
+    for seed, (name, sd) in enumerate((("draws", blur), ("control", blur if control_blur is None else control_blur))):
         random = np.random.default_rng(seed)
         x = train[random.integers(len(train), size=num_chains)]
         clean = (x + sd * random.standard_normal(x.shape)).astype(np.float32)
-        stores[name] = _store(
-            folder / name, clean, schema, 1 if name == "control" else num_draws, levels, random
-        )
+        stores[name] = _store(folder / name, clean, schema, 1 if name == "control" else num_draws, levels, random)
         ladder = {"levels": _levels(levels, num_stuck), "num_chains": num_chains, "target_acceptance": 0.574}
-        objects.replace(
-            folder, f"{name}-ladder.json", json.dumps(ladder | {"gradients_per_chain": 264}).encode()
-        )
+        objects.replace(folder, f"{name}-ladder.json", json.dumps(ladder | {"gradients_per_chain": 264}).encode())
         objects.replace(folder, f"{name}-path.arrow", _path(clean[:12], levels, random))
     for step in ("prepare", "train", "sample"):
         manifest = {"step": step, "seconds": 12.3, "peak_bytes": 2**30}
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
     description = stores["draws"].description()
-    samples = Samples(
-        stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri
-    )
+    samples = Samples(stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri)
     return FinishedRun(root, dataset, model, samples)
 
 

@@ -48,9 +48,7 @@ def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarr
     """
     _, sizes = np.unique(superchain, return_counts=True)
     if len(sizes) < 2 or sizes.min() != sizes.max():
-        raise ValueError(
-            f"nested R-hat needs 2 or more superchains of equal size, but got sizes {sizes.tolist()}"
-        )
+        raise ValueError(f"nested R-hat needs 2 or more superchains of equal size, but got sizes {sizes.tolist()}")
     nested = draws[np.argsort(superchain, kind="stable")].reshape(len(sizes), sizes[0], -1)
     means = nested.mean(2)
     between_chains = means.var(1, ddof=1).mean() if nested.shape[1] > 1 else 0.0

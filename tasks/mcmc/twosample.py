@@ -97,9 +97,7 @@ def classifier_auc(
     size = min(len(draws), len(held_out), max_rows)
     rows = np.concatenate([x[random.choice(len(x), size, replace=False)] for x in (held_out, draws)])
     is_draw = np.repeat([0, 1], size)
-    with threadpool_limits(
-        1, user_api="openmp"
-    ):  # on so few rows threads that wait for each other cost tenfold
+    with threadpool_limits(1, user_api="openmp"):  # on so few rows threads that wait for each other cost tenfold
         placements = np.mean([_placements(rows, is_draw, seed + k) for k in range(num_repeats)], axis=0)
     spread = placements[is_draw == 1].var(ddof=1) + placements[is_draw == 0].var(ddof=1)
     return Auc(float(placements[is_draw == 1].mean()), math.sqrt(spread / size), size)
@@ -125,9 +123,7 @@ class Nearest(NamedTuple):
     distance: np.ndarray
 
 
-def nearest_distances(
-    rows: Float[np.ndarray, "row dim"], reference: Float[np.ndarray, "other dim"]
-) -> Nearest:
+def nearest_distances(rows: Float[np.ndarray, "row dim"], reference: Float[np.ndarray, "other dim"]) -> Nearest:
     """Euclidean distance of each row to its nearest reference row."""
     return Nearest(*pairwise_distances_argmin_min(rows, reference))
 
@@ -144,9 +140,7 @@ class MemorisationTest(NamedTuple):
     num_closest: int
 
 
-def memorisation_test(
-    draws: Float[np.ndarray, " draw"], held_out: Float[np.ndarray, " row"]
-) -> MemorisationTest:
+def memorisation_test(draws: Float[np.ndarray, " draw"], held_out: Float[np.ndarray, " row"]) -> MemorisationTest:
     """Are draws closer to their nearest training rows than held-out rows are? One-sided.
 
     Twice the smaller p of two exact questions: of all draws together (Mann-Whitney), and of the few closest,
