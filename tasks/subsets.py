@@ -1,4 +1,4 @@
-"""Small parts of large sample stores, read in bounded memory."""
+"""Small parts of large tables and sample stores."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,16 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
+
+
+MAX_ROWS = 20_000
+
+
+def some_rows(table: pa.Table, seed: int) -> pa.Table:
+    """All rows, or as many random ones as a comparison can bear, in their order."""
+    if len(table) <= MAX_ROWS:
+        return table
+    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), MAX_ROWS, replace=False)))
 
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:

@@ -4,11 +4,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
-from tasks.figures.style import CONTROL, DRAWS, INK, Picture, legend, panels, to_svg
+from tasks.figures.style import CONTROL, DRAWS, Picture, legend, panels, to_svg
 
 NUM_BINS = 20
-NUM_TRACES = 8
-NUM_RANKED_CHAINS = 4
+NUM_TRACES = 6
+NUM_RANKED = 6
 
 
 def levels(sigma: np.ndarray, acceptance: np.ndarray, step_size: np.ndarray, band: tuple[float, float]) -> Picture:
@@ -61,16 +61,15 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
 
 
 def traces(log_density: np.ndarray) -> Picture:
-    """`f` of kept draws [chain, draw]: a few chains over draws, and the ranks of four chains among all."""
-    figure, axes = panels(10, 3.0, 1, 2)
-    left, right = axes[0]
-    left.plot(log_density[:NUM_TRACES].T, lw=0.9, alpha=0.8)
-    left.set(title="Trace", xlabel="kept draw", ylabel="log density f, nats")
-    shown = log_density[:NUM_RANKED_CHAINS]
-    ranks = stats.rankdata(shown).reshape(shown.shape) / shown.size
+    """`f` of chains [chain, draw] that stay at the lowest noise, and each chain's ranks among all their draws."""
+    figure, ((left, right),) = panels(10, 3.2, 1, 2)
+    left.plot(log_density[:NUM_TRACES].T, lw=0.8, alpha=0.85)
+    left.set(title="Traces", xlabel="draw", ylabel="log density f, nats")
+    shown = log_density[:NUM_RANKED]
+    ranks = stats.rankdata(log_density).reshape(log_density.shape)[:NUM_RANKED] / log_density.size
     for k, chain in enumerate(ranks):
         counts, edges = np.histogram(chain, bins=NUM_BINS, range=(0, 1))
-        right.stairs(k + 0.8 * counts / max(1, counts.max()), edges, baseline=k, fill=True, color=DRAWS, alpha=0.8)
-    right.axhline(0, color=INK, lw=0.6)
-    right.set(title="Ranks by chain", xlabel="rank among these chains", ylabel="chain", yticks=range(len(ranks)))
-    return to_svg(figure, "traces", f"Traces and ranks of the log density of {len(shown)} chains over {log_density.shape[1]} draws.")
+        right.stairs(k + 0.8 * counts / counts.max(), edges, baseline=k, fill=True, color=DRAWS, alpha=0.85)
+    right.set(title="Ranks by chain", xlabel="rank among all chains", ylabel="chain", yticks=range(len(ranks)))
+    alt = f"Log density of {min(len(log_density), NUM_TRACES)} chains over {log_density.shape[1]} draws"
+    return to_svg(figure, "traces", f"{alt}, and rank histograms of {len(shown)} of them.")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.figures.style import DATA, DRAWS, Picture, legend, panels, to_svg
+from tasks.figures.style import DATA, DRAWS, INK, Picture, legend, panels, to_svg
 from tasks.figures.tables import bins_of
 
 
@@ -35,7 +35,7 @@ def classes(names: list[str], share_data: np.ndarray, share_draws: np.ndarray, n
     error = 2 * np.sqrt(share_draws * (1 - share_draws) / num_draws)
     axes.bar(place - 0.2, share_data, width=0.38, color=DATA, alpha=0.6, label="data")
     axes.bar(place + 0.2, share_draws, width=0.38, color=DRAWS, alpha=0.9, label="draws")
-    axes.errorbar(place + 0.2, share_draws, error, fmt="none", ecolor="#010203", elinewidth=0.9)
+    axes.errorbar(place + 0.2, share_draws, error, fmt="none", ecolor=INK, elinewidth=0.9)
     axes.set(ylabel="share", ylim=(0, 1.25 * max(share_data.max(), (share_draws + error).max())))
     axes.set_xticks(place, names)
     legend(axes, ncols=2, loc="upper right", handlelength=1.2)
