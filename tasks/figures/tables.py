@@ -42,10 +42,10 @@ def _two_histograms(axes: Axes, data: np.ndarray, draws: np.ndarray) -> None:
     axes.hist(draws, bins=bins, density=True, color=DRAWS, histtype="step", lw=1.6, label="draws")
 
 
-def bins_of(a: np.ndarray, b: np.ndarray, num_bins: int) -> np.ndarray:
+def bins_of(a: np.ndarray, b: np.ndarray, num_bins: int) -> list[float]:
     """Bins over the middle 99.6 % of both."""
     low, high = np.quantile(np.concatenate([a, b]), [0.002, 0.998])
-    return np.linspace(low, max(high, low + 1e-6), num_bins + 1)
+    return np.linspace(low, max(high, low + 1e-6), num_bins + 1).tolist()
 
 
 @styled

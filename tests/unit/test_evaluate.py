@@ -65,8 +65,9 @@ def test_draws_made_of_training_rows_are_called_copies(converged):
     assert evaluation.metrics["quality/memorisation_p_value"] < 1e-6
 
 
-def test_a_second_run_of_the_step_ends_in_the_same_bytes(converged):
-    run, evaluation = converged
+def test_a_second_run_of_the_step_ends_in_the_same_bytes(tmp_path):
+    run = finish(tmp_path, data="sklearn:wine")
+    evaluation = run.evaluate()
     before = {path.name: path.read_bytes() for path in Path(evaluation.uri).iterdir()}
     run.evaluate()
     assert {path.name: path.read_bytes() for path in Path(evaluation.uri).iterdir()} == before

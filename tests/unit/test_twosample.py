@@ -66,10 +66,10 @@ def test_a_thousand_rows_of_64_columns_take_seconds():
 
 
 def test_classifier_cannot_tell_equal_laws_apart():
-    """Over 20 pairs |AUC - .5| has the size that its standard error says: chi-squared, once in a million
+    """Over 12 pairs |AUC - .5| has the size that its standard error says: chi-squared, once in a million
     beyond.
     """
-    pairs = normal(14, 20, 2, 150, 3)
+    pairs = normal(14, 12, 2, 100, 3)
     results = [classifier_auc(a, b, seed, num_repeats=1) for seed, (a, b) in enumerate(pairs)]
     squares = sum(((auc.value - 0.5) / auc.standard_error) ** 2 for auc in results)
     assert squares < stats.chi2.isf(ONE_IN_A_MILLION, len(results))
