@@ -27,6 +27,7 @@ from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
 from tasks.store.schema import DataSchema
+from tasks.subsets import some_rows
 from tasks.verdict import Verdict, judge
 
 HELD_OUT = ("validation", "test")
@@ -38,7 +39,7 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     data = {name: read_split(Path(dataset.uri), name) for name in ("train", *HELD_OUT)}
     schema = read_schema(Path(dataset.uri))
     train, held_out = data["train"], pa.concat_tables([data[name] for name in HELD_OUT])
-    rows = Rows(*(schema.encode(_some(table, context.seed)) for table in (train, held_out, chains.draws)))
+    rows = Rows(*(schema.encode(some_rows(table, context.seed)) for table in (train, held_out, chains.draws)))
     grid = Grid(*(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
     parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
@@ -57,19 +58,9 @@ def judge_chains(config: config.Evaluate, context: Context, samples: Samples) ->
     return _publish(context, chains, judge(chains.measurements, config.false_alarm_rate), Quality({}, {}))
 
 
-MAX_ROWS = 20_000
-
-
-def _some(table: pa.Table, seed: int) -> pa.Table:
-    """All rows, or as many random ones as the comparison can bear."""
-    if len(table) <= MAX_ROWS:
-        return table
-    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), MAX_ROWS, replace=False)))
-
-
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
     assert schema.label is not None
-    return _some(table, seed)[schema.label.name].to_numpy()
+    return some_rows(table, seed)[schema.label.name].to_numpy()
 
 
 def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:

@@ -1,4 +1,4 @@
-"""Small parts of large sample stores, read in bounded memory."""
+"""Small parts of large tables and sample stores."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +9,7 @@ from tasks.store.manifest import SampleStore
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
-    """A random draw of each of at most `max_chains` random chains, in the order of chains: independent rows."""
+    """A random draw of each of at most `max_chains` random chains, in their order: independent rows."""
     description, random = store.description(), np.random.default_rng(seed)
     num_chains, num_draws = description["num_chains"], description["program"]["num_draws"]
     chains = random.choice(num_chains, min(num_chains, max_chains), replace=False)
@@ -20,6 +20,16 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
+
+
+MAX_ROWS = 20_000
+
+
+def some_rows(table: pa.Table, seed: int) -> pa.Table:
+    """All rows, or as many random ones as a comparison can bear, in their order."""
+    if len(table) <= MAX_ROWS:
+        return table
+    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), MAX_ROWS, replace=False)))
 
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:

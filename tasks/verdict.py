@@ -100,8 +100,8 @@ def _acceptance(measured: Measurements, level: float) -> Check:
     sentence = (
         f"Acceptance is {span} over the {len(rates)} noise levels, within {allowed}."
         if is_passed
-        else f"Acceptance is {rates[worst]:.3f} at noise level {worst + 1} of {len(rates)}, outside {allowed}; "
-        "its step size did not settle, so raise sample.block_size or sample.num_levels."
+        else f"Acceptance is {rates[worst]:.3f} at noise level {worst + 1} of {len(rates)}, "
+        f"outside {allowed}; its step size did not settle, so raise sample.block_size or sample.num_levels."
     )
     return Check("Acceptance at every noise level", span, allowed, is_passed, sentence)
 

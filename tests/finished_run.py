@@ -68,7 +68,9 @@ def finish(
         stores[name] = _store(folder / name, clean, schema, 1 if name == "control" else num_draws, levels, random)
         ladder = {"levels": _levels(levels, num_stuck), "num_chains": num_chains, "target_acceptance": 0.574}
         objects.replace(folder, f"{name}-ladder.json", json.dumps(ladder | {"gradients_per_chain": 264}).encode())
-        objects.replace(folder, f"{name}-path.arrow", _path(clean[:12], levels, random))
+        if name == "draws":
+            objects.replace(folder, "path.arrow", _path(clean[:12], levels, random))
+            objects.replace(folder, "trace.arrow", _trace(clean[:12], random))
     for step in ("prepare", "train", "sample"):
         manifest = {"step": step, "seconds": 12.3, "peak_bytes": 2**30}
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
@@ -84,7 +86,7 @@ def _model(folder: Path, dataset: Dataset) -> Model:
     files = models.to_files(models.build(**architecture), description)
     for name, data in files.items():
         objects.replace(folder, name, data)
-    return Model(str(folder), models.digest(files))
+    return Model(str(folder), models.digest(folder))
 
 
 def _store(folder: Path, clean, schema, num_draws, levels, random) -> SampleStore:
@@ -138,14 +140,29 @@ def _levels(levels, num_stuck):
 def _path(clean, levels, random) -> bytes:
     beta = 1 / (1 + np.exp(-np.array(levels)))[:, None, None]
     x = np.sqrt(1 - beta) * clean + np.sqrt(beta) * random.standard_normal((len(levels), *clean.shape))
-    table = pa.table(
-        {
+    return _ipc({
             "level": np.repeat(np.arange(len(levels), dtype=np.int32), len(clean)),
             "chain": np.tile(np.arange(len(clean), dtype=np.int32), len(levels)),
             "position": vectors(torch.from_numpy(x.reshape(-1, clean.shape[1]).astype(np.float32))),
             "log_density": (-0.5 * np.square(x).sum(2)).reshape(-1).astype(np.float32),
         }
     )
+
+
+def _trace(clean, random, num_draws=100) -> bytes:
+    x = clean + 0.05 * random.standard_normal((num_draws, *clean.shape))
+    return _ipc(
+        {
+            "draw": np.repeat(np.arange(num_draws, dtype=np.int32), len(clean)),
+            "chain": np.tile(np.arange(len(clean), dtype=np.int32), num_draws),
+            "position": vectors(torch.from_numpy(x.reshape(-1, clean.shape[1]).astype(np.float32))),
+            "log_density": (60 - 0.5 * np.square(x).sum(2)).reshape(-1).astype(np.float32),
+        }
+    )
+
+
+def _ipc(columns) -> bytes:
+    table = pa.table(columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

@@ -144,8 +144,8 @@ def memorisation_test(draws: Float[np.ndarray, " draw"], held_out: Float[np.ndar
     """Are draws closer to their nearest training rows than held-out rows are? One-sided.
 
     Twice the smaller p of two exact questions: of all draws together (Mann-Whitney), and of the few closest,
-    which finds copies among many new draws: that the k closest of all distances are draws' has `prod_i<k (m -
-    i)/(m + n - i)`.
+    which finds copies among many new draws: that the k closest of all distances are draws' has probability
+    `prod_i<k (m - i)/(m + n - i)`.
     """
     m, n = len(draws), len(held_out)
     test = stats.mannwhitneyu(draws, held_out, alternative="less")

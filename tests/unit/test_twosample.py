@@ -21,7 +21,7 @@ def test_energy_distance_is_its_definition():
 
 
 def test_energy_test_keeps_its_false_alarm_rate():
-    """600 pairs of equal law at level .05: alarms stay within what a rate of .05 gives but once in a million."""
+    """600 pairs of equal law at level .05: alarms beyond what that gives once in a million would fail."""
     num_pairs, level = 600, 0.05
     pairs = normal(2, num_pairs, 2, 40, 2)
     alarms = sum(energy_test(a, b, level, seed).p_value <= level for seed, (a, b) in enumerate(pairs))

@@ -1,0 +1,179 @@
+"""Step 6: one self-contained page that shows the draws beside the data, what the chains did, and what it means.
+
+Leaves `report.html`, its figures under `figures/` and its tables as CSV under `tables/`.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+from jinja2 import Environment, StrictUndefined
+
+from tasks import config, wording
+from tasks.artifacts import Dataset, Evaluation, Model, Report, Samples
+from tasks.convergence import MAX_CHAINS, read_ladder
+from tasks.dag import Context
+from tasks.evaluate import HELD_OUT, to_csv
+from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
+from tasks.gallery import Shown, pictures_of, shown_levels
+from tasks.mcmc.diagnostics import split_rhat
+from tasks.prepare import read_schema, read_split
+from tasks.provenance import git_commit
+from tasks.store import objects
+from tasks.store.manifest import SampleStore
+from tasks.subsets import one_draw_per_chain, some_rows
+from tasks.tracking import tracking_uri
+
+PAGE = "report.html"
+TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities")
+
+
+def report(
+    config: config.Report,
+    context: Context,
+    dataset: Dataset,
+    model: Model,
+    samples: Samples,
+    evaluation: Evaluation,
+) -> Report:
+    """Draw every picture, write the page, its figures and its tables."""
+    shown = _shown(config, context, dataset, samples, evaluation)
+    pictures = pictures_of(shown)
+    provenance = _provenance(context, dataset, model, samples, evaluation)
+    tables = {**shown.tables, "provenance": _pairs(provenance)}
+    page = render(context, dataset, samples, evaluation, shown, pictures, provenance)
+    figures, csv_files = context.folder / "figures", context.folder / "tables"
+    for folder in (figures, csv_files):
+        folder.mkdir(exist_ok=True)
+    for picture in pictures.values():
+        objects.replace(figures, picture.file_name, picture.file)
+        context.journal.artifact(figures / picture.file_name, "report/figures")
+    for name, table in tables.items():
+        objects.replace(csv_files, f"{name}.csv", to_csv(table))
+        context.journal.artifact(csv_files / f"{name}.csv", "report/tables")
+    objects.replace(context.folder, PAGE, page.encode())
+    return Report(str(context.folder / PAGE))
+
+
+def _shown(
+    config: config.Report, context: Context, dataset: Dataset, samples: Samples, evaluation: Evaluation
+) -> Shown:
+    """The same rows that were judged, so that tables and pictures speak of the same draws."""
+    folder, beside = Path(dataset.uri), Path(samples.uri).parent
+    schema = read_schema(folder)
+    held_out = pa.concat_tables([read_split(folder, name) for name in HELD_OUT])
+    stores = (SampleStore(uri, writable=False) for uri in (samples.uri, samples.control_uri))
+    draws, control = (one_draw_per_chain(store, MAX_CHAINS, context.seed) for store in stores)
+    tables = {name: Path(evaluation.uri) / f"{name}.csv" for name in TABLES}
+    return Shown(
+        schema=schema,
+        train=schema.encode(some_rows(read_split(folder, "train"), context.seed)),
+        held_out=schema.encode(some_rows(held_out, context.seed)),
+        draws=schema.encode(draws),
+        draws_log_density=draws["log_density"].to_numpy(),
+        control_log_density=control["log_density"].to_numpy(),
+        ladder=read_ladder(samples),
+        path=_read_arrow(beside / "path.arrow"),
+        trace=_read_arrow(beside / "trace.arrow"),
+        tables={name: pyarrow.csv.read_csv(path) for name, path in tables.items() if path.exists()},
+        num_images=config.num_images,
+    )
+
+
+def _read_arrow(path: Path) -> pa.Table:
+    with pa.ipc.open_file(path) as source:
+        return source.read_all()
+
+
+def _provenance(
+    context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
+) -> dict[str, str]:
+    """What was run, on what, by what, and what it cost."""
+    description = SampleStore(samples.uri, writable=False).description()
+    trained = json.loads((Path(model.uri) / "model.json").read_text())
+    program = description["program"]
+    facts = {
+        "Data": f"{sum(dataset.num_rows.values()):,} rows of {dataset.dim} numbers, digest {dataset.digest[:16]}",
+        "Split": ", ".join(f"{rows:,} {name}" for name, rows in dataset.num_rows.items()),
+        "Model": f"digest {model.digest[:16]}",
+        "Model shape": _listing({key: trained[key] for key in ("energy", "width", "num_blocks")}),
+        "Training": _listing(trained["train"]),
+        "Samples": f"{samples.num_rows:,} rows, digest {samples.digest[:16]}",
+        "Chains": f"{description['num_chains']:,} chains down {len(program['ladder']['levels'])} noise levels, "
+        f"{program['steps_per_level']} steps at each, {program['num_draws']} draws kept",
+        "Seed": str(context.seed),
+        "Code": git_commit() or "an installed package",
+        "Versions": _listing(description["versions"]),
+    }
+    folders = {"prepare": dataset.uri, "train": model.uri, "evaluate": evaluation.uri}
+    folders["sample"] = str(Path(samples.uri).parent)
+    return facts | _costs({name: Path(folders[name]) for name in ("prepare", "train", "sample", "evaluate")})
+
+
+def _listing(facts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items() if value is not None)
+
+
+def _costs(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Seconds and memory of the steps that have published them."""
+    costs = {}
+    for name, folder in folders.items():
+        if (folder / "manifest.json").exists():
+            manifest = json.loads((folder / "manifest.json").read_text())
+            costs[f"Step {name}"] = f"{manifest['seconds']:.1f} s, {manifest['peak_bytes'] / 2**30:.2f} GiB at most"
+    return costs
+
+
+def _pairs(facts: Mapping[str, str]) -> pa.Table:
+    return pa.table({"what": list(facts), "value": list(facts.values())})
+
+
+def render(
+    context: Context,
+    dataset: Dataset,
+    samples: Samples,
+    evaluation: Evaluation,
+    shown: Shown,
+    pictures: Mapping[str, Picture],
+    provenance: Mapping[str, str],
+) -> str:
+    """The page as text, from its template."""
+    document = json.loads((Path(evaluation.uri) / "evaluation.json").read_text())
+    levels = shown_levels(len(shown.sigmas))
+    trace = shown.trace["log_density"].to_numpy()
+    num_walkers = len(set(shown.trace["chain"].to_pylist()))
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(files("tasks").joinpath("report.html.jinja").read_text()).render(
+        name=context.name,
+        dataset=dataset,
+        samples=samples,
+        evaluation=evaluation,
+        checks=document["checks"],
+        metrics=evaluation.metrics,
+        pictures=pictures,
+        provenance=provenance,
+        colours={"data": DATA, "draws": DRAWS, "control": CONTROL},
+        num_images=min(shown.num_images, len(shown.held_out), len(shown.draws)),
+        walk_labels=[f"{shown.sigmas[level]:.2g}" for level in levels],
+        acceptance=[level["acceptance"] for level in shown.ladder["levels"]],
+        gradients_per_chain=shown.ladder["gradients_per_chain"],
+        num_walkers=num_walkers,
+        trace_rhat=split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
+        is_array=shown.schema.is_array,
+        sections=[
+            ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
+            ("Quality", "quality", wording.quality(evaluation.metrics)),
+            ("Chains, beside the verdict", "chains", wording.chains(evaluation.metrics)),
+        ],
+        tables=[*shown.tables, "provenance"],
+        mlflow_uri=tracking_uri(_register(), context.root),
+    )
+
+
+def _register() -> config.Register:
+    """MLflow as it is when nobody names a server."""
+    return config.Register()

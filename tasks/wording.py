@@ -1,0 +1,156 @@
+"""What each number of the report means, in one sentence, and what to do where it is bad."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Metrics = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table: `is_good` is None where a number has no good side of its own."""
+
+    name: str
+    value: str
+    is_good: bool | None
+    meaning: str
+    remedy: str
+
+
+def two_sample(metrics: Metrics) -> list[Line]:
+    """Draws against held-out rows."""
+    if "quality/auc" not in metrics:
+        return []
+    auc, error = metrics["quality/auc"], metrics["quality/auc_standard_error"]
+    return [
+        Line(
+            "Classifier two-sample AUC",
+            f"{auc:.3f} ± {error:.3f}",
+            auc <= 0.7,
+            "How well gradient-boosted trees tell draws from held-out rows: 0.5 is a coin toss, 1 is always right.",
+            "Train longer (train.num_steps) or with a wider network (train.width).",
+        ),
+        Line(
+            "Energy distance to held-out rows",
+            f"{metrics['quality/energy_distance']:.3g}, {p_value(metrics['quality/energy_p_value'])}",
+            metrics["quality/energy_p_value"] > 1e-3,
+            "A small p says that draws and data differ by more than chance; with many rows even slight "
+            "differences show.",
+            "Look at the columns that differ most, in columns.csv, and train longer.",
+        ),
+    ]
+
+
+def quality(metrics: Metrics) -> list[Line]:
+    """Copies, classes and likelihood."""
+    lines = []
+    if "quality/memorisation_p_value" in metrics:
+        lines.append(_memorisation(metrics))
+    if "quality/class_ratio_min" in metrics:
+        low, high = metrics["quality/class_ratio_min"], metrics["quality/class_ratio_max"]
+        lines.append(
+            Line(
+                "Share of each class, draws over data",
+                f"{low:.2f} to {high:.2f}",
+                low >= 0.5 and high <= 2,
+                f"1 is the data's own share; classes are told by a classifier that is right on "
+                f"{metrics['quality/class_accuracy']:.1%} of held-out rows.",
+                "Lower train.learning_rate or train longer: weights of modes are learned last.",
+            )
+        )
+    if "quality/held_out_log_density" in metrics:
+        error = metrics["quality/held_out_log_density_standard_error"]
+        lines.append(
+            Line(
+                "Log density of held-out rows",
+                f"{metrics['quality/held_out_log_density']:.2f} ± {error:.2f} nats",
+                None,
+                "Mean over held-out rows, noised to the lowest level and normalised by the estimate of log Z; "
+                "higher is better between models of one data set.",
+                "",
+            )
+        )
+    return lines
+
+
+def _memorisation(metrics: Metrics) -> Line:
+    p = metrics["quality/memorisation_p_value"]
+    return Line(
+        "Copies of training rows",
+        f"{p_value(p)}; {metrics['quality/closer_share']:.1%} closer, {metrics['quality/num_closest']:.0f} closest",
+        p > 1e-3,
+        "A small p says that draws stand closer to training rows than held-out rows do. New draws are closer in "
+        "about half of all comparisons; the count is of draws closer than every held-out row.",
+        "Train for fewer steps, raise train.dropout, or give more rows.",
+    )
+
+
+def chains(metrics: Metrics) -> list[Line]:
+    """What is measured on chains beside the verdict."""
+    ess = metrics.get("chains/weights_ess_fraction")
+    p = metrics["chains/control_log_density_p_value"]
+    lines = [
+        Line(
+            "Log density against the control ladder",
+            p_value(p),
+            p > 1e-3,
+            "Kolmogorov-Smirnov test of draws against draws of twice the steps, in the direction in which haste "
+            "shows first.",
+            "Raise sample.steps_per_level or sample.num_levels.",
+        )
+    ]
+    if ess is not None:
+        lines.append(
+            Line(
+                "Effective share of annealing weights",
+                f"{ess:.1%}",
+                None,
+                "How evenly the importance weights of the way down lie: near 100 % the ladder follows the densities "
+                "closely, near 0 % log Z is a guess.",
+                "",
+            )
+        )
+    if "chains/log_z" in metrics:
+        error = metrics.get("chains/log_z_standard_error", float("nan"))
+        lines.append(
+            Line(
+                "Log normaliser log Z",
+                f"{metrics['chains/log_z']:.2f} ± {error:.2f} nats",
+                None,
+                "Of exp f at the lowest noise, from the annealing weights; it turns f into a likelihood.",
+                "",
+            )
+        )
+    return lines + _mixing(metrics)
+
+
+def _mixing(metrics: Metrics) -> list[Line]:
+    if "chains/rhat_max" not in metrics:
+        return []
+    lines = [
+        Line(
+            "Split R-hat",
+            f"{metrics['chains/rhat_log_density']:.3f}; worst coordinate {metrics['chains/rhat_max']:.3f}",
+            None,
+            "1 when all chains have one law. Chains that come down the ladder once stay in the mode they reached, so "
+            "it cannot come near 1 here and does not count.",
+            "",
+        ),
+        Line(
+            "Effective sample size, bulk and tail",
+            f"{metrics['chains/bulk_ess_log_density']:,.0f} and {metrics['chains/tail_ess_log_density']:,.0f} draws",
+            None,
+            "Independent draws of the log density that the kept draws are worth.",
+            "",
+        ),
+    ]
+    if "chains/nested_rhat_log_density" in metrics:
+        value = f"{metrics['chains/nested_rhat_log_density']:.3f}"
+        meaning = "R-hat between groups of chains that share a start: 1 when the start is forgotten."
+        lines.append(Line("Nested R-hat", value, None, meaning, ""))
+    return lines
+
+
+def p_value(p: float) -> str:
+    """`p = 0.43`, `p < 0.0001`."""
+    return f"p = {p:.2g}" if p >= 1e-4 else "p < 0.0001"
