@@ -45,8 +45,7 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory, empty_database: Path
         server = subprocess.Popen(
             [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", *arguments],
             cwd=folder,
-            env=os.environ
-            | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"},
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -92,9 +91,7 @@ def slow_server(mlflow_server: str) -> Iterator[str]:
             time.sleep(0.3)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             headers = {key: value for key, value in self.headers.items() if key.lower() != "host"}
-            request = urllib.request.Request(
-                mlflow_server + self.path, body or None, headers, method=self.command
-            )
+            request = urllib.request.Request(mlflow_server + self.path, body or None, headers, method=self.command)
             try:
                 answer = urllib.request.urlopen(request, timeout=30)
             except urllib.error.HTTPError as error:

@@ -84,9 +84,7 @@ def test_the_run_of_the_mirror_is_the_run_of_the_version(root: Path) -> None:
     client = connect(embedded(root))
     assert client.get_run(registration.run_id).data.tags["verdict"] == "converged"
     files = [
-        file.path
-        for folder in ("samples", "evaluation")
-        for file in client.list_artifacts(registration.run_id, folder)
+        file.path for folder in ("samples", "evaluation") for file in client.list_artifacts(registration.run_id, folder)
     ]
     assert files == ["samples/dataset.json", "evaluation/evaluation.json"]
 
@@ -221,9 +219,7 @@ def test_a_model_of_another_flavour_is_refused_before_its_files_are_fetched(root
     description.save(str(other / "MLmodel"))
     client.create_registered_model("forest")
     client.create_model_version("forest", other.as_uri())
-    with pytest.raises(
-        UsageError, match=r"models:/forest/1 is not a scorefleet model \(its flavours: sklearn\)"
-    ):
+    with pytest.raises(UsageError, match=r"models:/forest/1 is not a scorefleet model \(its flavours: sklearn\)"):
         fetch_model("models:/forest/1", embedded(root), root / "fetched")
     assert list((root / "fetched").iterdir()) == []
 
@@ -241,9 +237,7 @@ def test_a_damaged_file_is_refused(root: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["dead_server", "stalling_server", "failing_server"])
-def test_a_bad_server_is_one_line_within_seconds(
-    server: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_bad_server_is_one_line_within_seconds(server: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     uri = request.getfixturevalue(server).replace("://", "://me:canary@")
     start = time.monotonic()
     with pytest.raises(ServiceError) as refused:

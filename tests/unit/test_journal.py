@@ -108,8 +108,7 @@ def test_names_become_ones_that_mlflow_takes(path: Path, name: str, taken: str) 
 def test_threads_do_not_mix_their_lines(path: Path) -> None:
     journal = Journal(path)
     threads = [
-        threading.Thread(target=lambda k=k: [journal.metrics({f"m{k}": i}, i) for i in range(200)])
-        for k in range(4)
+        threading.Thread(target=lambda k=k: [journal.metrics({f"m{k}": i}, i) for i in range(200)]) for k in range(4)
     ]
     for thread in threads:
         thread.start()

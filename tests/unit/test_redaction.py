@@ -48,9 +48,7 @@ def test_a_credential_inside_a_value_is_hidden(text: str) -> None:
     assert REDACTED in shown
 
 
-@pytest.mark.parametrize(
-    "token", ["AKIAIOSFODNN7EXAMPLE", "ghp_16C7e42F292c6912E7710", "eyJhbGciOiJ9.eyJzdWIi.c2ln"]
-)
+@pytest.mark.parametrize("token", ["AKIAIOSFODNN7EXAMPLE", "ghp_16C7e42F292c6912E7710", "eyJhbGciOiJ9.eyJzdWIi.c2ln"])
 def test_a_known_form_of_token_is_hidden(token: str) -> None:
     assert redact(f"use {token} here") == f"use {REDACTED} here"
 

@@ -22,9 +22,7 @@ def test_mlflow_is_a_sqlite_file_under_the_root_unless_a_server_is_given(tmp_pat
 
 
 @pytest.mark.parametrize("uri", ["./mlruns", "file:///tmp/mlruns", "postgresql://me:canary@host/db"])
-def test_a_uri_that_is_neither_a_server_nor_sqlite_is_refused_without_its_password(
-    uri: str, tmp_path: Path
-) -> None:
+def test_a_uri_that_is_neither_a_server_nor_sqlite_is_refused_without_its_password(uri: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"register\.tracking_uri must start with http://") as refused:
         tracking_uri(config.Register(tracking_uri=uri), tmp_path)
     assert "canary" not in str(refused.value)
@@ -43,9 +41,7 @@ def test_a_run_whose_journal_is_sent_contacts_no_server(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("change", [{"server": "another"}, {}], ids=["another server", "database removed"])
-def test_what_another_server_or_a_removed_database_had_is_sent_again(
-    tmp_path: Path, change: dict[str, str]
-) -> None:
+def test_what_another_server_or_a_removed_database_had_is_sent_again(tmp_path: Path, change: dict[str, str]) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     journal = Journal(tmp_path / "key.jsonl")
     journal.metrics({"loss": 1.0}, 1)
