@@ -12,9 +12,6 @@ from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.program import Program, Segment
 from tasks.store.schema import DataSchema
 
-COLUMNS = ("chain", "superchain", "draw", "position", "log_density", "log_weight", "accepted")
-"""Columns that stand beside the user's own, which therefore must not use these names."""
-
 
 def to_table(
     segment: Segment, program: Program, block: int, num_chains: int, model: Model, schema: DataSchema

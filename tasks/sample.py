@@ -76,6 +76,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     made = {
         "levels": levels,
         "num_chains": config.num_chains,
+        "target_acceptance": config.target_acceptance,
         "gradients_per_chain": program.gradients_per_chain,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())

@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from tasks.errors import DataError
-from tasks.store.schema import array_field
+from tasks.store.schema import array_field, shape_of
 
 LARGEST_BLOCK_BYTES = 2**31 - 1
 
@@ -95,6 +95,9 @@ def _require_same_columns(first: pa.Table, first_path: Path, part: pa.Table, pat
                 f"column {name!r} is {kind} in {path} but {first_kind} in {first_path.name}: "
                 "all files need the same types"
             )
+        shape, first_shape = shape_of(part.field(name)), shape_of(first.field(name))
+        if shape != first_shape:
+            raise DataError(f"column {name!r} has shape {shape} in {path} but {first_shape} in {first_path.name}")
 
 
 def _read_parquet(path: Path) -> pa.Table:
@@ -127,14 +130,14 @@ def _is_number(text: str) -> bool:
 
 
 def _read_numpy(path: Path) -> pa.Table:
-    with path.open("rb") as file:
+    with path.open("rb") as file:  # np.load leaves a file that it opened itself open when it fails
         if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
             raise ValueError("it is not a .npy or .npz file")
-    loaded = np.load(path, allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return columns_of("x", loaded)
-    with loaded as arrays:
-        parts = [columns_of(name, arrays[name]) for name in arrays.files]
+        file.seek(0)
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return columns_of("x", loaded)
+        parts = [columns_of(name, loaded[name]) for name in loaded.files]
     fields = [field for part in parts for field in part.schema]
     return pa.Table.from_arrays([column for part in parts for column in part.columns], schema=pa.schema(fields))
 

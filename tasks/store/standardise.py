@@ -20,8 +20,9 @@ def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarra
     """
     x = rows[training].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        location = x.mean(axis=0)
-        scale = float(np.sqrt(np.mean((x - location) ** 2)))
+        centred = x - x[0]  # so that no digit is lost far from zero
+        location = x[0] + centred.mean(axis=0)
+        scale = float(np.sqrt(centred.var(axis=0).mean()))
     if not np.isfinite(scale):
         raise DataError(f"column {name!r} has values too large to square ({np.abs(x).max():.3g}): rescale it")
     rounding = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0.0

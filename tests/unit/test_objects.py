@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ print(json.dumps([put_if_absent(store, f"a/{i}", mark.encode() * 3000) for i in 
 
 TIGHT_DISK = """
 import sys
+import time
 from pathlib import Path
 from tasks.errors import StorageError
 from tasks.store.objects import open_store, put_if_absent
@@ -93,8 +95,6 @@ def test_data_are_on_disk_before_they_have_a_name_and_the_name_before_the_put_re
 
 
 def test_of_racing_processes_exactly_one_wins_each_path(tmp_path: Path):
-    import time
-
     start = str(time.time() + 1.5)
     racers = [
         subprocess.Popen([sys.executable, "-c", RACER, str(tmp_path), mark, start], stdout=subprocess.PIPE, text=True)

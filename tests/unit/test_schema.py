@@ -76,27 +76,46 @@ def test_an_array_has_the_mean_of_each_element_but_one_deviation():
     np.testing.assert_allclose(x.std(axis=0) / x.std(axis=0)[1], [0.001, 1, 2], rtol=0.15)
 
 
-def test_drawn_integers_are_rounded_and_stay_in_the_range_of_the_data_but_floats_do_not():
-    whole = Column("whole", "uint8", (), (8.0,), 4.0, 0.0, 16.0)
-    real = Column("real", "float64", (), (8.0,), 4.0, 0.0, 16.0)
+def test_drawn_whole_numbers_are_rounded_and_stay_in_the_range_of_the_data_but_real_ones_do_not():
+    whole = Column("whole", "uint8", (), (8.0,), 4.0, 0.0, 16.0, is_whole=True)
+    real = Column("real", "float64", (), (8.0,), 4.0, 0.0, 16.0, is_whole=False)
     decoded = DataSchema((whole, real)).decode(np.array([[-9, -9], [0.1, 0.1], [9, 9]]))
     assert decoded["whole"].to_pylist() == [0, 8, 16]
     assert decoded["real"].to_pylist() == pytest.approx([-28, 8.4, 44])
 
 
+def test_floats_that_are_whole_numbers_are_drawn_as_such():
+    column, array = column_of("a", np.arange(60.0) // 20)
+    assert column.is_whole
+    schema = DataSchema((column,))
+    drawn = schema.decode(schema.encode(pa.table({"a": array})) + np.float32(0.3))["a"]
+    assert drawn.type == pa.float64()
+    assert set(drawn.to_pylist()) == {0.0, 1.0, 2.0}
+
+
+def test_the_grid_is_the_standardised_distance_of_whole_numbers_and_their_range():
+    whole, array = column_of("a", np.arange(60))
+    real, _ = column_of("b", np.linspace(0, 1, 60))
+    step, lowest, highest = DataSchema((whole, real)).grid()
+    coordinates = DataSchema((whole,)).encode(pa.table({"a": array}))[:, 0]
+    np.testing.assert_allclose(np.diff(coordinates), step[0], rtol=1e-4)
+    np.testing.assert_allclose([lowest[0], highest[0]], coordinates[[0, -1]], rtol=1e-6)
+    assert step[1] == 0
+
+
 def test_a_draw_beyond_its_type_is_the_largest_of_the_type():
-    column = Column("a", "float16", (), (60_000.0,), 1000.0, 50_000.0, 65_000.0)
+    column = Column("a", "float16", (), (60_000.0,), 1000.0, 50_000.0, 65_000.0, is_whole=False)
     assert DataSchema((column,)).decode(np.array([[100.0]]))["a"].to_pylist() == [65504.0]
 
 
 def test_coordinates_that_are_not_finite_are_refused():
-    schema = DataSchema((Column("a", "float64", (), (0.0,), 1.0, 0.0, 1.0),))
+    schema = DataSchema((Column("a", "float64", (), (0.0,), 1.0, 0.0, 1.0, is_whole=False),))
     with pytest.raises(ValueError, match="1 of 2 rows"):
         schema.decode(np.array([[np.nan], [0.0]]))
 
 
 def test_json_keeps_every_bit():
-    columns = (Column("π", "float32", (2, 1), (0.1, 1 / 3), 2**0.5, -1e-300, 1e300),)
+    columns = (Column("π", "float32", (2, 1), (0.1, 1 / 3), 2**0.5, -1e-300, 1e300, is_whole=False),)
     for label in (None, LabelColumn("digit", "int8")):
         schema = DataSchema(columns, label)
         assert DataSchema.from_json(schema.to_json()) == schema
@@ -110,6 +129,6 @@ def test_the_shape_of_an_array_comes_from_its_nesting_or_its_metadata():
 
 
 def test_no_rows_have_coordinates_too():
-    column = Column("a", "uint8", (2, 2), (0.0,) * 4, 1.0, 0.0, 1.0)
+    column = Column("a", "uint8", (2, 2), (0.0,) * 4, 1.0, 0.0, 1.0, is_whole=True)
     table = pa.schema([array_field("a", pa.uint8(), (2, 2))]).empty_table()
     assert DataSchema((column,)).encode(table).shape == (0, 4)

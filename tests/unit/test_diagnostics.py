@@ -1,0 +1,94 @@
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from tasks.mcmc import diagnostics
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_rhat_of_independent_draws_is_one():
+    assert diagnostics.split_rhat(normal(0, 64, 50)) == pytest.approx(1, abs=0.01)
+
+
+def test_rhat_exposes_chains_that_stay_in_their_own_mode():
+    assert diagnostics.split_rhat(normal(0, 64, 50) + np.repeat([0, 6], 32)[:, None]) > 1.5
+
+
+def test_rank_normalisation_bears_infinite_variance():
+    assert diagnostics.split_rhat(np.tan(math.pi * (np.random.default_rng(0).random((16, 500)) - 0.5))) < 1.02
+
+
+def test_ess_of_independent_draws_is_their_number():
+    draws = normal(1, 16, 400)
+    assert diagnostics.bulk_ess(draws) == pytest.approx(draws.size, rel=0.15)
+    assert diagnostics.tail_ess(draws) == pytest.approx(draws.size, rel=0.3)
+
+
+def test_ess_of_an_autoregression_has_its_known_value():
+    draws = normal(2, 64, 2000)
+    for k in range(1, 2000):
+        draws[:, k] = 0.9 * draws[:, k - 1] + math.sqrt(1 - 0.81) * draws[:, k]
+    assert diagnostics.bulk_ess(draws) == pytest.approx(draws.size * (1 - 0.9) / (1 + 0.9), rel=0.15)
+
+
+def test_nested_rhat_of_independent_draws_is_near_its_expectation():
+    rhat = diagnostics.nested_rhat(normal(3, 100 * 64, 4), np.repeat(np.arange(100), 64))
+    assert rhat == pytest.approx(math.sqrt(1 + 1 / 256), abs=1e-3)
+
+
+def test_nested_rhat_works_with_one_draw_or_one_chain():
+    one_draw = diagnostics.nested_rhat(normal(4, 50 * 20, 1), np.repeat(np.arange(50), 20))
+    one_chain = diagnostics.nested_rhat(normal(4, 50, 20), np.arange(50))
+    assert one_draw == pytest.approx(math.sqrt(1 + 1 / 20), abs=0.02)
+    assert one_chain == pytest.approx(math.sqrt(1 + 1 / 20), abs=0.02)
+
+
+def test_nested_rhat_exposes_superchains_that_keep_their_start():
+    superchain = np.tile(np.arange(10), 20)
+    assert diagnostics.nested_rhat(normal(5, 200, 4) + superchain[:, None], superchain) > 2
+
+
+@pytest.mark.parametrize("superchain", [np.zeros(6, int), np.array([0, 0, 0, 1, 1, 2])])
+def test_nested_rhat_refuses_what_it_cannot_compare(superchain):
+    with pytest.raises(ValueError, match="superchains of equal size, but got sizes"):
+        diagnostics.nested_rhat(normal(6, 6, 4), superchain)
+
+
+def test_weights_ess_is_one_for_one_heavy_weight_and_all_for_equal_ones():
+    assert diagnostics.weights_ess(np.full(100, -5000.0)) == pytest.approx(100)
+    assert diagnostics.weights_ess(np.array([1000.0, 0, 0])) == pytest.approx(1)
+
+
+def test_log_mean_exp_and_its_error_match_log_normal_weights():
+    estimates = np.array([diagnostics.log_mean_exp(3000 + normal(seed, 500)) for seed in range(400)])
+    error = estimates[:, 0].std()
+    assert estimates[:, 0].mean() == pytest.approx(3000.5, abs=4 * error / math.sqrt(400) + error**2)
+    assert estimates[:, 1].mean() == pytest.approx(error, rel=0.15)
+
+
+def test_unmoved_probability_is_that_of_a_beta_mixture_of_binomials():
+    rates = np.random.default_rng(7).beta(0.574 * 4, 0.426 * 4, size=400_000)
+    assert diagnostics.unmoved_probability(0.574, 10) == pytest.approx(((1 - rates) ** 10).mean(), rel=0.02)
+
+
+def test_stuck_chains_are_rarely_too_many_when_all_move():
+    """At a false-alarm rate of .01, 4,000 fleets raise more than 72 alarms once in a million."""
+    num_fleets, rate = 4000, 0.01
+    random = np.random.default_rng(8)
+    stuck = random.binomial(1024, diagnostics.unmoved_probability(0.574, 10), num_fleets)
+    alarms = (stuck > diagnostics.max_stuck(1024, 10, 0.574, rate)).sum()
+    assert alarms <= stats.binom.isf(1e-6, num_fleets, rate)
+
+
+def test_one_stuck_chain_in_ten_is_too_many():
+    assert diagnostics.max_stuck(1024, 10, 0.574, 1e-3 / 72) < 102
+
+
+def test_acceptance_error_grows_with_correlation_inside_a_chain():
+    independent = math.sqrt(0.25 / (100 * 10))
+    assert diagnostics.acceptance_error(0.5, 100, 10) == pytest.approx(independent * math.sqrt(2.8))

@@ -1,0 +1,174 @@
+"""Preparation splits, standardises and keeps the data, always in the same way."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tasks import config
+from tasks.artifacts import Dataset
+from tasks.dag import Context
+from tasks.errors import DataError, UsageError
+from tasks.prepare import SPLITS, prepare, read_schema, read_split, source_digest, split_rows
+from tasks.tracking import Journal
+
+NUM_ROWS = 200
+
+
+def context_of(folder: Path, seed: int = 0) -> Context:
+    folder.mkdir(parents=True, exist_ok=True)
+    journal = Journal(folder.parent / "journal.jsonl")
+    return Context("0" * 64, folder, "test", seed, folder.parent, config.Cluster(), journal)
+
+
+def run(data: Path | str, folder: Path, seed: int = 0, label: str | None = None) -> Dataset:
+    return prepare(config.Prepare(str(data), label), context_of(folder, seed))
+
+
+def table_of(num_rows: int = NUM_ROWS) -> pa.Table:
+    random = np.random.default_rng(0)
+    return pa.table({"height": random.normal(170, 10, num_rows), "age": random.integers(0, 99, num_rows, np.uint8)})
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    pq.write_table(table_of(), tmp_path / "people.parquet")
+    return tmp_path / "people.parquet"
+
+
+def test_every_row_is_in_exactly_one_split(data: Path, tmp_path: Path):
+    dataset = run(data, tmp_path / "out")
+    splits = [read_split(tmp_path / "out", name) for name in SPLITS]
+    assert dataset.num_rows == {"train": 144, "validation": 16, "test": 40}
+    assert [split.num_rows for split in splits] == [144, 16, 40]
+    assert pa.concat_tables(splits).sort_by("height").equals(table_of().sort_by("height"))
+
+
+def test_coordinates_of_the_training_rows_are_standardised(data: Path, tmp_path: Path):
+    dataset = run(data, tmp_path / "out")
+    schema, train = read_schema(tmp_path / "out"), read_split(tmp_path / "out", "train")
+    x = schema.encode(train)
+    assert x.shape == (144, dataset.dim)
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(x.std(axis=0), 1, atol=1e-6)
+    decoded = pa.table(schema.decode(x))
+    assert decoded["age"].combine_chunks().equals(train["age"].combine_chunks())
+    np.testing.assert_allclose(decoded["height"], train["height"], atol=1e-5)
+
+
+def test_the_same_call_writes_the_same_bytes_over_what_a_killed_one_left(data: Path, tmp_path: Path):
+    first = run(data, tmp_path / "first")
+    (tmp_path / "second").mkdir()
+    (tmp_path / "second" / "train.arrow").write_bytes(b"half a file of other data")
+    second = run(data, tmp_path / "second")
+    assert second.digest == first.digest
+    for path in (tmp_path / "first").iterdir():
+        assert (tmp_path / "second" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_split_depends_on_the_seed_and_the_digest_does_not(data: Path, tmp_path: Path):
+    datasets = [run(data, tmp_path / str(seed), seed) for seed in (0, 1)]
+    splits = [read_split(tmp_path / str(seed), "test") for seed in (0, 1)]
+    assert datasets[0].digest == datasets[1].digest
+    assert not splits[0].equals(splits[1])
+
+
+def test_the_digest_is_that_of_the_rows_however_they_lie_in_files(data: Path, tmp_path: Path):
+    (tmp_path / "parts").mkdir()
+    pq.write_table(table_of().slice(0, 50), tmp_path / "parts" / "1.parquet")
+    pq.write_table(table_of().slice(50), tmp_path / "parts" / "2.parquet", row_group_size=10)
+    changed = table_of().set_column(1, "age", pa.array(np.arange(NUM_ROWS, dtype=np.uint8)))
+    pq.write_table(changed, tmp_path / "changed.parquet")
+    one = run(data, tmp_path / "out")
+    assert run(tmp_path / "parts", tmp_path / "out2").digest == one.digest
+    assert run(tmp_path / "changed.parquet", tmp_path / "out3").digest != one.digest
+
+
+def test_the_digest_sees_the_shape_of_arrays(tmp_path: Path):
+    values = np.random.default_rng(0).normal(size=(60, 2, 3))
+    np.save(tmp_path / "wide.npy", values)
+    np.save(tmp_path / "tall.npy", values.reshape(60, 3, 2))
+    digests = {run(tmp_path / f"{name}.npy", tmp_path / name).digest for name in ("wide", "tall")}
+    assert len(digests) == 2
+
+
+def test_digits_become_one_array_column_and_a_label_that_is_not_modelled(tmp_path: Path):
+    dataset = run("sklearn:digits", tmp_path / "out")
+    schema = read_schema(tmp_path / "out")
+    (column,) = schema.columns
+    assert (column.name, column.dtype, column.shape, dataset.dim) == ("image", "uint8", (8, 8), 64)
+    assert (column.minimum, column.maximum) == (0, 16)
+    assert schema.label is not None
+    assert (schema.label.name, schema.label.dtype) == ("digit", "int8")
+    assert sum(dataset.num_rows.values()) == 1797
+    statistics = json.loads((tmp_path / "out" / "statistics.json").read_text())
+    assert statistics["image"]["maximum"] == 16
+    assert len(np.unique(read_split(tmp_path / "out", "train")["digit"])) == 10
+
+
+def test_a_label_of_the_user_is_kept_beside_the_data(tmp_path: Path):
+    text = "\n".join(f"{index * 0.5},{'ab'[index % 2]}" for index in range(60))
+    (tmp_path / "t.csv").write_text("x,kind\n" + text)
+    assert run(tmp_path / "t.csv", tmp_path / "out", label="kind").dim == 1
+    assert read_split(tmp_path / "out", "test").column_names == ["x", "kind"]
+    with pytest.raises(DataError, match=r"column 'kind' of .* is string"):
+        run(tmp_path / "t.csv", tmp_path / "other")
+
+
+def test_refused_data_leave_nothing_half_written(tmp_path: Path):
+    np.save(tmp_path / "flat.npy", np.ones((100, 2)))
+    with pytest.raises(DataError, match=r"column 'x0' is constant \(1\)"):
+        run(tmp_path / "flat.npy", tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_splits_are_mapped_into_memory_rather_than_read(data: Path, tmp_path: Path):
+    run(data, tmp_path / "out")
+    before = pa.total_allocated_bytes()
+    train = read_split(tmp_path / "out", "train")
+    assert pa.total_allocated_bytes() == before
+    assert train.num_rows == 144
+
+
+def test_the_split_of_a_seed_never_changes():
+    splits = split_rows(50, 0.1, 0.1, seed=7)
+    assert splits["validation"].tolist() == [4, 27, 28, 34, 37]
+    assert splits["test"].tolist() == [20, 21, 26, 31, 40]
+
+
+def test_small_data_leave_something_for_every_split():
+    assert {name: len(rows) for name, rows in split_rows(50, 0.001, 0.001, 0).items()} == {
+        "train": 46,
+        "validation": 2,
+        "test": 2,
+    }
+
+
+def test_fractions_that_leave_too_little_to_learn_from_are_refused():
+    with pytest.raises(UsageError, match="leave 2 of 50 rows to learn from"):
+        split_rows(50, 0.48, 0.48, 0)
+
+
+def test_the_digest_of_the_source_follows_the_contents_of_its_files(data: Path):
+    before = source_digest(config.Prepare(str(data)))
+    assert source_digest(config.Prepare(str(data.parent))) == before
+    pq.write_table(table_of(201), data)
+    assert source_digest(config.Prepare(str(data))) != before
+    assert source_digest(config.Prepare("sklearn:wine")) != source_digest(config.Prepare("sklearn:digits"))
+
+
+@pytest.mark.parametrize(
+    ("data", "kind", "message"),
+    [
+        ("", UsageError, "prepare.data is not set"),
+        ("s3://bucket/data", UsageError, "only folders and file://"),
+        ("sklearn:iris", UsageError, "is not one of sklearn:digits"),
+        ("missing.csv", DataError, "missing.csv does not exist"),
+    ],
+)
+def test_a_source_that_is_not_there_is_refused_before_anything_runs(data: str, kind: type[Exception], message: str):
+    with pytest.raises(kind, match=message):
+        source_digest(config.Prepare(data))

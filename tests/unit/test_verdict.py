@@ -1,0 +1,71 @@
+import dataclasses
+
+import pytest
+
+from tasks.verdict import Measurements, judge
+
+GOOD = Measurements(
+    control_p_value=0.4,
+    num_judged=1024,
+    num_chains=1024,
+    num_steps=10,
+    target_acceptance=0.574,
+    acceptance=(0.55, 0.58, 0.60),
+    num_stuck=(0, 3, 1),
+    num_nonfinite=0,
+)
+
+
+def judged(**changes):
+    return judge(dataclasses.replace(GOOD, **changes), 1e-3)
+
+
+def test_good_chains_converged_and_every_reason_says_so():
+    assert judged().is_converged
+    assert len(judged().reasons) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"control_p_value": 1e-4}, ["p = 0.0001", "0.00033", "sample.steps_per_level"]),
+        ({"acceptance": (0.55, 0.40, 0.60)}, ["0.400", "noise level 2 of 3", "0.49 to 0.65"]),
+        ({"num_stuck": (0, 0, 102)}, ["102 of 1,024", "noise level 3 of 3"]),
+        ({"num_nonfinite": 7}, ["7 energies", "0 are allowed"]),
+    ],
+)
+def test_one_fault_fails_the_verdict_and_is_the_first_reason(changes, words):
+    verdict = judged(**changes)
+    assert not verdict.is_converged
+    assert [check.is_passed for check in verdict.checks].count(False) == 1
+    for word in words:
+        assert word in verdict.reasons[0]
+
+
+def test_every_reason_is_one_sentence():
+    for changes in (
+        {},
+        {"control_p_value": 0.0, "acceptance": (0.1,) * 3, "num_stuck": (999,) * 3, "num_nonfinite": 1},
+    ):
+        for reason in judged(**changes).reasons:
+            assert reason.endswith(".")
+            assert ". " not in reason
+
+
+def test_the_false_alarm_rate_is_shared_by_the_tests():
+    assert not judged(control_p_value=0.0003).is_converged
+    assert judged(control_p_value=0.0004).is_converged
+
+
+def test_p_of_nothing_but_nan_does_not_converge():
+    assert not judged(control_p_value=float("nan")).is_converged
+
+
+def test_few_proposals_widen_the_band_of_acceptance():
+    rates = (0.574, 0.67, 0.574)
+    assert not judged(acceptance=rates).is_converged
+    assert judged(acceptance=rates, num_chains=64, num_stuck=(0, 0, 0)).is_converged
+
+
+def test_the_band_follows_the_target():
+    assert judged(acceptance=(0.8, 0.81, 0.79), target_acceptance=0.8).is_converged
