@@ -60,21 +60,30 @@ def _plan(pipeline: Pipeline, flow: Flow) -> int:
 
 
 def _execute(pipeline: Pipeline) -> Result:
-    """Every step in order; a step that nothing needs may fail for want of a service without stopping the others."""
-    outcomes: dict[str, Outcome] = {}
-    failure: ServiceError | None = None
-    journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
+    """Every step, journalled and mirrored to MLflow; how it ended is recorded whatever happens."""
     settings = pipeline.run
-    mirror = Mirror(
-        journal,
-        tracking_uri(settings.register, pipeline.root),
-        pipeline.root / "mlartifacts",
-        settings.register.experiment,
-        settings.name,
-    )
+    journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
+    uri = tracking_uri(settings.register, pipeline.root)
+    mirror = Mirror(journal, uri, pipeline.root / "mlartifacts", settings.register.experiment, settings.name)
     mirror.start()
     journal.params(flatten(dataclasses.asdict(settings)))
     journal.tags(versions() | {"git_commit": git_commit() or "none"})
+    try:
+        outcomes, failure = _run_steps(pipeline, journal)
+    except BaseException:
+        journal.status("FAILED")
+        mirror.finish(MIRROR_TIMEOUT_S)
+        raise
+    if "report" in outcomes:
+        journal.artifact(Path(outcomes["report"].artifact.uri), "report")
+    journal.status("FINISHED")
+    return Result(pipeline, outcomes, mirror.finish(MIRROR_TIMEOUT_S), failure)
+
+
+def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome], ServiceError | None]:
+    """Every step in order; one that nothing needs may fail for want of a service without stopping the others."""
+    outcomes: dict[str, Outcome] = {}
+    failure: ServiceError | None = None
     for name in pipeline.keys:
         if not pipeline.is_done(name):
             print(f"{name:<9}started", file=sys.stderr, flush=True)
@@ -84,11 +93,9 @@ def _execute(pipeline: Pipeline) -> Result:
             if any(name in step.needs for step in pipeline.steps):
                 raise
             failure = error
-            continue
-        _say_step(name, outcomes[name])
-    if "report" in outcomes:
-        journal.artifact(Path(outcomes["report"].artifact.uri), "report")
-    return Result(pipeline, outcomes, mirror.finish(MIRROR_TIMEOUT_S), failure)
+        else:
+            _say_step(name, outcomes[name])
+    return outcomes, failure
 
 
 def _say_step(name: str, outcome: Outcome) -> None:

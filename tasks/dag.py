@@ -21,7 +21,7 @@ from typing import Any
 from tasks import config
 from tasks.memory import PeakMemory
 from tasks.store.objects import folder_of, open_store, put_if_absent
-from tasks.tracking import Journal
+from tasks.journal import Journal
 
 PACKAGE = Path(__file__).parent
 

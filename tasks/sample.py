@@ -1,4 +1,4 @@
-"""Step 3: draw samples with a fleet of chains, and again with a ladder of twice the steps, which the verdict compares."""
+"""Step 3: draw with a fleet of chains, and again with a ladder of twice the steps, which the verdict compares."""
 
 import dataclasses
 import json

@@ -7,7 +7,7 @@ from typing import Any
 import ray
 
 from tasks.progress import Progress
-from tasks.tracking import Journal
+from tasks.journal import Journal
 
 Message = tuple[int, dict[str, float]]
 

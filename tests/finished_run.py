@@ -140,7 +140,8 @@ def _levels(levels, num_stuck):
 def _path(clean, levels, random) -> bytes:
     beta = 1 / (1 + np.exp(-np.array(levels)))[:, None, None]
     x = np.sqrt(1 - beta) * clean + np.sqrt(beta) * random.standard_normal((len(levels), *clean.shape))
-    return _ipc({
+    return _ipc(
+        {
             "level": np.repeat(np.arange(len(levels), dtype=np.int32), len(clean)),
             "chain": np.tile(np.arange(len(clean), dtype=np.int32), len(levels)),
             "position": vectors(torch.from_numpy(x.reshape(-1, clean.shape[1]).astype(np.float32))),

@@ -54,10 +54,18 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
     axes.axhspan(expected - spread, expected + spread, color=CONTROL, alpha=0.2, lw=0, label="99 % of equal laws")
     axes.bar((np.arange(NUM_BINS) + 0.5) / NUM_BINS, counts, width=0.9 / NUM_BINS, color=DRAWS, alpha=0.9)
     axes.axhline(expected, color=CONTROL, lw=1)
-    axes.set(xlabel="rank of log density among draws and control", ylabel="draws", ylim=(0, max(counts.max(), expected + spread) * 1.25))
+    axes.set(
+        xlabel="rank of log density among draws and control",
+        ylabel="draws",
+        ylim=(0, max(counts.max(), expected + spread) * 1.25),
+    )
     legend(axes, loc="upper right", handlelength=1.2)
     outside = int((np.abs(counts - expected) > spread).sum())
-    return to_svg(figure, "ranks", f"Rank histogram of draws among draws and control: {outside} of {NUM_BINS} bars outside the band.")
+    return to_svg(
+        figure,
+        "ranks",
+        f"Rank histogram of draws among draws and control: {outside} of {NUM_BINS} bars outside the band.",
+    )
 
 
 def traces(log_density: np.ndarray) -> Picture:

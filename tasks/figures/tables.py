@@ -23,7 +23,9 @@ def pairs(data: np.ndarray, draws: np.ndarray, names: list[str]) -> Picture:
                 place.set_yticks([])
             else:
                 rows, colour = (data, DATA) if column > row else (draws, DRAWS)
-                place.scatter(rows[:NUM_POINTS, x], rows[:NUM_POINTS, y], s=5, c=colour, alpha=0.45, lw=0, rasterized=True)
+                place.scatter(
+                    rows[:NUM_POINTS, x], rows[:NUM_POINTS, y], s=5, c=colour, alpha=0.45, lw=0, rasterized=True
+                )
                 both = np.concatenate([data, draws])[:, [x, y]]
                 low, high = np.quantile(both, [0.002, 0.998], axis=0)
                 place.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]))
@@ -58,11 +60,15 @@ def walk(positions: np.ndarray, data: np.ndarray, sigmas: list[float], names: li
     x, y = 0, min(1, len(names) - 1)
     levels = np.linspace(0, len(positions) - 1, 6).round().astype(int)
     figure, axes = panels(10, 2.3, 1, len(levels))
-    low, high = np.quantile(np.concatenate([data, positions[levels].reshape(-1, data.shape[1])]), [0.005, 0.995], axis=0)
+    low, high = np.quantile(
+        np.concatenate([data, positions[levels].reshape(-1, data.shape[1])]), [0.005, 0.995], axis=0
+    )
     for place, level in zip(axes[0], levels, strict=True):
         place.scatter(data[:NUM_POINTS, x], data[:NUM_POINTS, y], s=3, c=INK, alpha=0.15, lw=0, rasterized=True)
         place.scatter(positions[level, :, x], positions[level, :, y], s=18, c=DRAWS, lw=0)
-        place.set(xlim=(low[x], high[x]), ylim=(low[y], high[y]), xticks=[], yticks=[], title=f"σ = {sigmas[level]:.2g}")
+        place.set(
+            xlim=(low[x], high[x]), ylim=(low[y], high[y]), xticks=[], yticks=[], title=f"σ = {sigmas[level]:.2g}"
+        )
     axes[0, 0].set(xlabel=names[x], ylabel=names[y])
     alt = f"{positions.shape[1]} chains over the data at six noise levels, from pure noise to the draws."
     return to_svg(figure, "walk", alt)
