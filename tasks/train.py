@@ -120,6 +120,7 @@ def train_worker(job: dict[str, Any]) -> None:
     """What each data-parallel worker runs: all steps from the last checkpoint on."""
     config = job["config"]
     rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    torch.set_num_threads(1)  # a worker has one CPU, and the order of a sum must not depend on how many there are
     device = get_device()
     stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
     rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
