@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from tasks import config
+from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.store.objects import folder_of, open_store, put_if_absent
-from tasks.journal import Journal
 
 PACKAGE = Path(__file__).parent
 

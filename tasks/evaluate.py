@@ -49,13 +49,15 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
         )
     metrics = {name: value for part in parts for name, value in part.metrics.items()}
     tables = {name: table for part in parts for name, table in part.tables.items()}
-    return _publish(context, chains, judge(chains.measurements, config.false_alarm_rate), Quality(metrics, tables))
+    verdict = judge(chains.measurements, config.false_alarm_rate)
+    return _publish(config, context, chains, verdict, Quality(metrics, tables))
 
 
 def judge_chains(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict alone, where the data are not at hand."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
-    return _publish(context, chains, judge(chains.measurements, config.false_alarm_rate), Quality({}, {}))
+    verdict = judge(chains.measurements, config.false_alarm_rate)
+    return _publish(config, context, chains, verdict, Quality({}, {}))
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
@@ -85,7 +87,9 @@ def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chain
     return Quality(metrics, {"log_densities": table})
 
 
-def _publish(context: Context, chains: Chains, verdict: Verdict, quality: Quality) -> Evaluation:
+def _publish(
+    config: config.Evaluate, context: Context, chains: Chains, verdict: Verdict, quality: Quality
+) -> Evaluation:
     metrics = {key: value for key, value in (chains.metrics | quality.metrics).items() if math.isfinite(value)}
     checks = [dataclasses.asdict(check) for check in verdict.checks]
     tables = {"checks": pa.Table.from_pylist(checks), "levels": chains.levels} | quality.tables
@@ -95,6 +99,7 @@ def _publish(context: Context, chains: Chains, verdict: Verdict, quality: Qualit
         "is_converged": verdict.is_converged,
         "reasons": verdict.reasons,
         "checks": checks,
+        "false_alarm_rate": config.false_alarm_rate,
         "metrics": metrics,
     }
     objects.replace(context.folder, "evaluation.json", json.dumps(document, indent=2).encode())

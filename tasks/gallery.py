@@ -16,7 +16,7 @@ from tasks.subsets import vectors
 from tasks.verdict import ACCEPTANCE_MARGIN
 
 NUM_LEVELS_SHOWN = 10
-NUM_WALKERS_SHOWN = 7
+NUM_WALKERS_SHOWN = 6
 NUM_PAIRS = 12
 
 
@@ -54,7 +54,8 @@ def _rows(shown: Shown) -> list[Picture]:
     if len(columns) == 1 and images.is_picture(columns[0]):
         return _images(shown)
     names = coordinate_names(shown.schema)
-    data, draws = in_users_units(shown.schema, shown.held_out), in_users_units(shown.schema, shown.draws)
+    draws = in_users_units(shown.schema, shown.draws)
+    data = in_users_units(shown.schema, np.concatenate([shown.held_out, shown.train])[: len(draws)])
     if shown.schema.is_array:
         return [tables.curves(data, draws)]
     path = vectors(shown.path["position"]).reshape(len(shown.sigmas), -1, shown.schema.dim)
@@ -78,8 +79,8 @@ def _images(shown: Shown) -> list[Picture]:
     walk, levels = _walkers(shown)
     alt = f"{NUM_WALKERS_SHOWN} chains, one a row, from pure noise on the left to a draw on the right"
     made = [
-        images.grid(data[:count], width, tone, "data", f"{count} held-out rows of the data."),
-        images.grid(draws[:count], width, tone, "draws", f"{count} draws."),
+        images.grid(data[:count], width, tone, "data", f"A grid of {count} held-out rows of the data."),
+        images.grid(draws[:count], width, tone, "draws", f"A grid of {count} draws."),
         images.grid(images.in_users_units(column, walk), len(levels), tone, "walk", alt),
     ]
     if "nearest" in shown.tables:

@@ -12,7 +12,8 @@ from scipy import stats
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from tasks.mcmc.twosample import classifier_auc, energy_test, memorisation_test, nearest_distances
+from tasks.mcmc.copies import copy_test, memorisation_test, nearest_distances
+from tasks.mcmc.twosample import classifier_auc, energy_test
 from tasks.store.schema import DataSchema
 
 MIN_ROWS = 20
@@ -52,7 +53,7 @@ def compare(rows: Rows, schema: DataSchema, level: float, seed: int) -> Quality:
         return Quality({}, tables)
     auc = classifier_auc(rows.draws, rows.held_out, seed)
     test = energy_test(rows.draws, rows.held_out, level, seed)
-    copies = compare_nearest(rows)
+    copies = compare_nearest(rows, seed)
     metrics = {
         "quality/auc": auc.value,
         "quality/auc_standard_error": auc.standard_error,
@@ -62,12 +63,15 @@ def compare(rows: Rows, schema: DataSchema, level: float, seed: int) -> Quality:
     return Quality(metrics | copies.metrics, tables | copies.tables)
 
 
-def compare_nearest(rows: Rows) -> Quality:
+def compare_nearest(rows: Rows, seed: int) -> Quality:
     """Whether draws are copies of training rows, and each row's nearest training row."""
     sets = {"draws": rows.draws, "held_out": rows.held_out}
     nearest = {name: nearest_distances(x, rows.train) for name, x in sets.items()}
     test = memorisation_test(nearest["draws"].distance, nearest["held_out"].distance)
+    copies = copy_test(rows.draws, rows.train, rows.held_out, seed)
     metrics = {
+        "quality/copies_p_value": copies.p_value,
+        "quality/copies_log_ratio": copies.log_ratio,
         "quality/memorisation_p_value": test.p_value,
         "quality/closer_share": test.closer_share,
         "quality/num_closest": test.num_closest,

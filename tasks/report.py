@@ -153,6 +153,7 @@ def render(
         samples=samples,
         evaluation=evaluation,
         checks=document["checks"],
+        one_in=round(1 / document["false_alarm_rate"]),
         metrics=evaluation.metrics,
         pictures=pictures,
         provenance=provenance,
@@ -167,13 +168,8 @@ def render(
         sections=[
             ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
             ("Quality", "quality", wording.quality(evaluation.metrics)),
-            ("Chains, beside the verdict", "chains", wording.chains(evaluation.metrics)),
+            ("Chains, beside the verdict", "beside", wording.chains(evaluation.metrics)),
         ],
         tables=[*shown.tables, "provenance"],
-        mlflow_uri=tracking_uri(_register(), context.root),
+        mlflow_uri=tracking_uri(config.Register(), context.root),
     )
-
-
-def _register() -> config.Register:
-    """MLflow as it is when nobody names a server."""
-    return config.Register()

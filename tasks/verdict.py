@@ -114,10 +114,10 @@ def _stuck(measured: Measurements, level: float) -> Check:
     stuck, bound = measured.num_stuck[worst], bounds[worst]
     chains, steps = f"{measured.num_chains:,} chains", f"none of the {measured.num_steps} proposals"
     sentence = (
-        f"At most {max(measured.num_stuck):,} of {chains} accepted {steps} of a noise level; "
+        f"The worst noise level left {stuck:,} of {chains} with {steps} accepted; "
         f"chains that all move freely leave up to {bound:,}."
         if stuck <= bound
-        else f"{stuck:,} of {chains} accepted {steps} of noise level {worst + 1} of {len(bounds)}, "
+        else f"{stuck:,} of {chains} accepted {steps} at noise level {worst + 1} of {len(bounds)}, "
         f"where up to {bound:,} is chance; raise sample.steps_per_level or sample.lowest_noise."
     )
     return Check("Stuck chains at a noise level", f"{stuck:,}", f"at most {bound:,}", stuck <= bound, sentence)

@@ -45,7 +45,7 @@ def quality(metrics: Metrics) -> list[Line]:
     """Copies, classes and likelihood."""
     lines = []
     if "quality/memorisation_p_value" in metrics:
-        lines.append(_memorisation(metrics))
+        lines += _newness(metrics)
     if "quality/class_ratio_min" in metrics:
         low, high = metrics["quality/class_ratio_min"], metrics["quality/class_ratio_max"]
         lines.append(
@@ -73,16 +73,28 @@ def quality(metrics: Metrics) -> list[Line]:
     return lines
 
 
-def _memorisation(metrics: Metrics) -> Line:
-    p = metrics["quality/memorisation_p_value"]
-    return Line(
-        "Copies of training rows",
-        f"{p_value(p)}; {metrics['quality/closer_share']:.1%} closer, {metrics['quality/num_closest']:.0f} closest",
-        p > 1e-3,
-        "A small p says that draws stand closer to training rows than held-out rows do. New draws are closer in "
-        "about half of all comparisons; the count is of draws closer than every held-out row.",
-        "Train for fewer steps, raise train.dropout, or give more rows.",
-    )
+def _newness(metrics: Metrics) -> list[Line]:
+    copies, closer = metrics["quality/copies_p_value"], metrics["quality/memorisation_p_value"]
+    return [
+        Line(
+            "Copies of training rows",
+            p_value(copies),
+            copies > 1e-3,
+            "A small p says that draws lean towards the rows that were learned from, more than towards other rows of "
+            "the data; new draws favour neither.",
+            "Train for fewer steps, raise train.dropout, or give more rows.",
+        ),
+        Line(
+            "Closeness to training rows",
+            f"{metrics['quality/closer_share']:.1%} closer, {p_value(closer)}; "
+            f"{metrics['quality/num_closest']:.0f} closest of all",
+            copies > 1e-3 or closer > 1e-3,
+            "Share of comparisons in which a draw is closer to its nearest training row than a held-out row to its; "
+            "the count is of draws closer than every held-out row. Far above 50 % without copies, draws are more "
+            "typical, less varied, than the data.",
+            "Train for fewer steps, raise train.dropout, or give more rows.",
+        ),
+    ]
 
 
 def chains(metrics: Metrics) -> list[Line]:

@@ -4,21 +4,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy import stats
 
-from tasks.figures.style import CONTROL, DRAWS, Picture, legend, panels, to_svg
+from tasks.figures.style import CONTROL, DRAWS, Picture, panels, styled, to_svg
 
 NUM_BINS = 20
 NUM_TRACES = 6
 NUM_RANKED = 6
 
 
+@styled
 def levels(sigma: np.ndarray, acceptance: np.ndarray, step_size: np.ndarray, band: tuple[float, float]) -> Picture:
     """Acceptance, with the band that the verdict allows, and step size, from the highest noise to the lowest."""
-    figure, ((left, right),) = panels(10, 3.0, 1, 2)
+    figure, ((left, right),) = panels(10.6, 3.0, 1, 2)
     left.axhspan(*band, color=DRAWS, alpha=0.14, lw=0)
     left.plot(sigma, acceptance, "o-", color=DRAWS, ms=4)
     left.set(title="Acceptance", ylim=(0, 1), ylabel="accepted proposals")
     right.plot(sigma, step_size, "o-", color=DRAWS, ms=4)
-    right.set(title="Step size", yscale="log", ylabel="η, standardised units squared")
+    right.set(title="Step size", yscale="log", ylabel="η, (sd of the data)²")
     for axes in (left, right):
         _noise_axis(axes, sigma)
     alt = (
@@ -29,13 +30,16 @@ def levels(sigma: np.ndarray, acceptance: np.ndarray, step_size: np.ndarray, ban
 
 
 def _noise_axis(axes: Axes, sigma: np.ndarray) -> None:
-    axes.set(xscale="log", xlabel="noise σ, standard deviations of the data")
+    axes.set(xscale="log", xlabel="noise σ, in sd of the data")
     axes.set_xlim(sigma[0] * 1.15, sigma[-1] / 1.15)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
+@styled
 def descent(sigma: np.ndarray, log_density: np.ndarray) -> Picture:
     """`f` of a few chains [level, chain] on their way down."""
-    figure, ((axes,),) = panels(7.2, 3.0)
+    figure, ((axes,),) = panels(5.4, 2.9)
     axes.plot(sigma, log_density, color=DRAWS, alpha=0.65, lw=1.1)
     _noise_axis(axes, sigma)
     axes.set(ylabel="log density f, nats")
@@ -43,6 +47,7 @@ def descent(sigma: np.ndarray, log_density: np.ndarray) -> Picture:
     return to_svg(figure, "descent", f"Log density of {log_density.shape[1]} chains on their way down, {ends}.")
 
 
+@styled
 def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
     """Ranks of the draws' log densities among those of draws and control; level bars mean equal laws."""
     ranks = stats.rankdata(np.concatenate([draws, control]))[: len(draws)] / (len(draws) + len(control))
@@ -50,7 +55,7 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
     expected = len(draws) / NUM_BINS
     # Counts are hypergeometric: a bin takes from both sets, so a draw in it leaves less room for others.
     spread = 2.58 * np.sqrt(expected * (1 - 1 / NUM_BINS) * len(control) / (len(draws) + len(control)))
-    figure, ((axes,),) = panels(7.2, 3.0)
+    figure, ((axes,),) = panels(5.4, 2.9)
     axes.axhspan(expected - spread, expected + spread, color=CONTROL, alpha=0.2, lw=0, label="99 % of equal laws")
     axes.bar((np.arange(NUM_BINS) + 0.5) / NUM_BINS, counts, width=0.9 / NUM_BINS, color=DRAWS, alpha=0.9)
     axes.axhline(expected, color=CONTROL, lw=1)
@@ -59,7 +64,7 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
         ylabel="draws",
         ylim=(0, max(counts.max(), expected + spread) * 1.25),
     )
-    legend(axes, loc="upper right", handlelength=1.2)
+    axes.legend(loc="upper right")
     outside = int((np.abs(counts - expected) > spread).sum())
     return to_svg(
         figure,
@@ -68,9 +73,10 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
     )
 
 
+@styled
 def traces(log_density: np.ndarray) -> Picture:
     """`f` of chains [chain, draw] that stay at the lowest noise, and each chain's ranks among all their draws."""
-    figure, ((left, right),) = panels(10, 3.2, 1, 2)
+    figure, ((left, right),) = panels(10.6, 3.2, 1, 2)
     left.plot(log_density[:NUM_TRACES].T, lw=0.8, alpha=0.85)
     left.set(title="Traces", xlabel="draw", ylabel="log density f, nats")
     shown = log_density[:NUM_RANKED]

@@ -23,7 +23,8 @@ class Tone:
     @classmethod
     def of(cls, column: Column, rows: np.ndarray) -> "Tone":
         """Chosen from rows of data: a third or more of all pixels empty makes a drawing."""
-        is_drawing = float((rows <= column.minimum).mean()) >= MIN_EMPTY_SHARE
+        empty = column.minimum + 0.01 * (column.maximum - column.minimum)
+        is_drawing = float((rows <= empty).mean()) >= MIN_EMPTY_SHARE
         return cls(column.minimum, column.maximum, is_drawing)
 
     def colours(self, values: np.ndarray) -> np.ndarray:

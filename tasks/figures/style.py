@@ -3,15 +3,19 @@
 import base64
 import io
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import wraps
 from html import escape
-from typing import Any
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
+from cycler import cycler
 from matplotlib.figure import Figure
 from PIL import Image
+
+Arguments = ParamSpec("Arguments")
 
 DATA, DRAWS, CONTROL = "#3f7fc1", "#e07a2f", "#8c6bb1"
 """Blue, orange and violet: two thirds of the Okabe-Ito distances, and legible on white and on near-black."""
@@ -24,6 +28,7 @@ SETTINGS: dict[str, Any] = {
     "axes.labelcolor": INK,
     "axes.labelsize": 9.5,
     "axes.linewidth": 0.6,
+    "axes.prop_cycle": cycler(color=["#e07a2f", "#3f7fc1", "#8c6bb1", "#2f9e86", "#c2588a", "#9a8a2c"]),
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.titlecolor": INK,
@@ -33,6 +38,7 @@ SETTINGS: dict[str, Any] = {
     "figure.constrained_layout.use": True,
     "font.family": "DejaVu Sans",
     "font.size": 9.5,
+    "legend.handlelength": 1.2,
     "legend.fontsize": 9.5,
     "legend.frameon": False,
     "legend.labelcolor": INK,
@@ -75,24 +81,28 @@ class Picture:
         return self.data.replace(b"<svg ", b'<svg style="background:#fff" ', 1) if self.kind == "svg" else self.data
 
 
+def styled(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
+    """Draw a figure in this look, whatever the settings of the process are."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
+        with mpl.rc_context(SETTINGS):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
 def panels(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:
     """A figure, in inches, and its axes as an array [row, column]."""
-    with mpl.rc_context(SETTINGS):
-        figure = Figure(figsize=(width, height))
-        return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def legend(axes: Axes, **options: Any) -> None:
-    """A legend in the page's ink."""
-    with mpl.rc_context(SETTINGS):
-        axes.legend(**options)
+    figure = Figure(figsize=(width, height))
+    return figure, figure.subplots(rows, columns, squeeze=False)
 
 
 def to_svg(figure: Figure, name: str, alt: str) -> Picture:
     """The same bytes for the same figure; ids start with the figure's name, for many share a page."""
     sink = io.BytesIO()
-    with mpl.rc_context(SETTINGS | {"svg.hashsalt": name}):
-        figure.savefig(sink, format="svg", dpi=160, metadata={"Date": None, "Creator": None})
+    with mpl.rc_context({"svg.hashsalt": name}):
+        figure.savefig(sink, format="svg", dpi=130, metadata={"Date": None, "Creator": None})
     svg = re.sub(rb'(id="|url\(#|href="#)', rb"\g<1>" + name.encode() + b"-", sink.getvalue())
     return Picture(name, alt, "svg", svg)
 

@@ -1,13 +1,11 @@
-"""Tests of whether two sets of rows come from one law, and whether draws are copies of training rows."""
+"""Tests of whether two sets of rows come from one law."""
 
 import math
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
 from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
@@ -114,43 +112,3 @@ def _placements(rows: np.ndarray, is_draw: np.ndarray, seed: int) -> np.ndarray:
         wins = np.sign(draw_scores[:, None] - held_out_scores) / 2 + 0.5
         placements[draws], placements[held_out] = wins.mean(1), wins.mean(0)
     return placements
-
-
-class Nearest(NamedTuple):
-    """Of each row: which reference row is nearest, and how far it is."""
-
-    index: np.ndarray
-    distance: np.ndarray
-
-
-def nearest_distances(rows: Float[np.ndarray, "row dim"], reference: Float[np.ndarray, "other dim"]) -> Nearest:
-    """Euclidean distance of each row to its nearest reference row."""
-    return Nearest(*pairwise_distances_argmin_min(rows, reference))
-
-
-class MemorisationTest(NamedTuple):
-    """`p_value` is small when draws stand closer to training rows than held-out rows do.
-
-    `closer_share` is the probability that a draw is closer than a held-out row, near 0.5 for new draws;
-    `num_closest` counts draws that are closer than every held-out row.
-    """
-
-    p_value: float
-    closer_share: float
-    num_closest: int
-
-
-def memorisation_test(draws: Float[np.ndarray, " draw"], held_out: Float[np.ndarray, " row"]) -> MemorisationTest:
-    """Are draws closer to their nearest training rows than held-out rows are? One-sided.
-
-    Twice the smaller p of two exact questions: of all draws together (Mann-Whitney), and of the few closest,
-    which finds copies among many new draws: that the k closest of all distances are draws' has probability
-    `prod_i<k (m - i)/(m + n - i)`.
-    """
-    m, n = len(draws), len(held_out)
-    test = stats.mannwhitneyu(draws, held_out, alternative="less")
-    num_closest = int((draws < held_out.min()).sum())
-    i = np.arange(num_closest)
-    p_closest = float(np.exp(np.log((m - i) / (m + n - i)).sum()))
-    share = 1 - float(test.statistic) / (m * n)
-    return MemorisationTest(min(1.0, 2 * min(float(test.pvalue), p_closest)), share, num_closest)

@@ -6,8 +6,8 @@ from tasks.store.schema import Column, DataSchema
 
 SCHEMA = DataSchema(
     (
-        Column("length", "float64", (), (10.0,), 2.0, 0.0, 20.0),
-        Column("image", "float32", (1, 2), (0.0, 1.0), 0.5, -9.0, 9.0),
+        Column("length", "float64", (), (10.0,), 2.0, 0.0, 20.0, False),
+        Column("image", "float32", (1, 2), (0.0, 1.0), 0.5, -9.0, 9.0, False),
     )
 )
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from tasks.mcmc.twosample import classifier_auc, energy_test, memorisation_test, nearest_distances
+from tasks.mcmc.twosample import classifier_auc, energy_test
 
 ONE_IN_A_MILLION = 1e-6
 
@@ -86,44 +86,3 @@ def test_auc_of_separate_laws_is_one():
     auc = classifier_auc(normal(17, 60, 2) + 9, normal(18, 60, 2), 0, num_repeats=1)
     assert auc.value == pytest.approx(1)
     assert auc.standard_error == pytest.approx(0)
-
-
-def test_nearest_distance_of_a_training_row_is_zero():
-    rows = normal(19, 50, 3)
-    nearest = nearest_distances(rows[[4, 7]], rows)
-    assert nearest.index.tolist() == [4, 7]
-    assert nearest.distance == pytest.approx(0, abs=1e-6)
-
-
-def distances(seed, num_copies=0):
-    """Draws and held-out rows to the nearest of 500 training rows; some draws are training rows with a little
-    noise.
-    """
-    train, held_out, draws = normal(seed, 500, 8), normal(seed + 1, 200, 8), normal(seed + 2, 300, 8)
-    draws[:num_copies] = train[:num_copies] + 0.1 * draws[:num_copies]
-    return nearest_distances(draws, train).distance, nearest_distances(held_out, train).distance
-
-
-def test_new_draws_are_not_called_copies():
-    assert memorisation_test(*distances(5)).p_value > 0.01
-
-
-def test_memorisation_test_keeps_its_false_alarm_rate():
-    """2,000 sets of equal law, with ties, at level .05: more alarms than that gives but once in a million
-    would fail.
-    """
-    sets = np.random.default_rng(20).gamma(8, size=(2000, 120)).round(1)
-    alarms = sum(memorisation_test(row[:70], row[70:]).p_value <= 0.05 for row in sets)
-    assert alarms <= stats.binom.isf(ONE_IN_A_MILLION, 2000, 0.05)
-
-
-@pytest.mark.parametrize("num_copies", [300, 30])
-def test_copies_are_found_even_when_one_draw_in_ten_is_one(num_copies):
-    test = memorisation_test(*distances(5, num_copies))
-    assert test.p_value < 1e-4
-    assert test.num_closest >= num_copies // 2
-
-
-def test_closer_share_counts_pairs():
-    assert memorisation_test(np.array([1.0, 4.0]), np.array([2.0, 3.0])).closer_share == pytest.approx(0.5)
-    assert memorisation_test(np.array([0.0, 1.0]), np.array([2.0, 3.0])).closer_share == pytest.approx(1)
