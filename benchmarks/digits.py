@@ -3,9 +3,10 @@
     python -m benchmarks.digits                                            what `make run` makes
     python -m benchmarks.digits --config pipelines/configs/digits-long.yaml
 
-Runs the pipeline (steps that are done are not run again) and prints its figures beside their targets. AUC is that of
-gradient-boosted trees, cross-validated, telling draws from as many held-out rows, both rounded and clipped as the
-data are: .5 is chance. Shares of classes are those that a classifier of real rows finds among the draws, over the real ones.
+Runs the pipeline (steps that are done are not run again) and prints its figures beside their targets. AUC is that
+of gradient-boosted trees, cross-validated, telling draws from as many held-out rows, both rounded and clipped as
+the data are: .5 is chance. Shares of classes are those that a classifier of real rows finds among the draws, over
+the real ones.
 """
 
 import argparse

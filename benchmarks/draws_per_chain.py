@@ -2,10 +2,10 @@
 
     python -m benchmarks.draws_per_chain
 
-Annealed chains on the exact density of two Gaussians (.8/.2, six standard deviations apart, d = 16). A chain that has come
-down the ladder stays in its mode, so its later draws add nothing about the weight of modes; about the law within a mode
-each adds what `thinning` more steps are worth. Printed for each number of draws a chain: gradients a row, and variance times
-gradients (less is better) of the two estimates, over those of one draw a chain.
+Annealed chains on the exact density of two Gaussians (.8/.2, six standard deviations apart, d = 16). A chain that
+has come down the ladder stays in its mode, so its later draws add nothing about the weight of modes; about the law
+within a mode each adds what `thinning` more steps are worth. Printed for each number of draws a chain: gradients a
+row, and variance times gradients (less is better) of the two estimates, over those of one draw a chain.
 """
 
 import sys

@@ -79,9 +79,9 @@ def compare_nearest(rows: Rows, seed: int) -> Quality:
     table = pa.concat_tables(
         pa.table(
             {
-                "set": [name] * len(found.index),
-                "row": np.arange(len(found.index)),
-                "train_row": found.index,
+                "set": [name] * len(found.row),
+                "row": np.arange(len(found.row)),
+                "train_row": found.row,
                 "distance": found.distance.astype(np.float64),
             }
         )

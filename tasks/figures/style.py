@@ -23,7 +23,7 @@ DATA, DRAWS, CONTROL = "#3f7fc1", "#e07a2f", "#8c6bb1"
 INK = "#010203"
 """Stands for the page's text colour, light or dark, until a figure is put into a page."""
 
-SETTINGS: dict[str, Any] = {
+SETTINGS: dict[Any, Any] = {
     "axes.edgecolor": INK,
     "axes.labelcolor": INK,
     "axes.labelsize": 9.5,
