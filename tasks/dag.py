@@ -19,24 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks import config
+from tasks.context import Context
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.store.objects import folder_of, open_store, put_if_absent
 
 PACKAGE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every step receives beside its own slice of the configuration and the artifacts of earlier steps."""
-
-    key: str
-    folder: Path
-    name: str
-    seed: int
-    root: Path
-    cluster: config.Cluster
-    journal: Journal
 
 
 @dataclass(frozen=True)

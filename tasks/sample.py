@@ -11,7 +11,7 @@ import ray
 
 from tasks import cluster, config, fleet
 from tasks.artifacts import Model, Samples
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
 from tasks.fleet import Job

@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tasks import cluster, config
 from tasks.artifacts import Dataset, Model
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.defaults import choose
 from tasks.ebm.dequantise import Grid
