@@ -93,12 +93,13 @@ class Sample:
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
     num_levels: int = 24
     """Noise levels of the ladder."""
-    steps_per_level: int = 10
+    steps_per_level: int = 5
     """Metropolis-adjusted Langevin steps at each level."""
     target_acceptance: float = 0.574
     """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
-    lowest_noise: float = 0.05
-    """Noise of the lowest level, where draws are kept, in standard deviations of the data."""
+    lowest_noise: float | None = None
+    """Noise of the lowest level, where draws are kept, in standard deviations of the data; when not given 0.1 for
+    whole numbers, which are spread wider than that, and 0.05 for real ones."""
     num_control_chains: int = 1024
     """Chains of the control ladder of twice the steps, against which the verdict tests the draws."""
 
@@ -114,7 +115,8 @@ class Sample:
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
-        require(0.018 <= self.lowest_noise <= 1, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
+        is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
+        require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
 
 
 @dataclass(frozen=True)
