@@ -48,7 +48,7 @@ class Train:
     """Decoupled weight decay of AdamW."""
     ema_decay: float = 0.999
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
-    time_score_weight: float = 0.1
+    time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
     energy: Literal["scalar_head", "inner_product"] | None = None
     """Form of the log density on top of the network."""
@@ -70,7 +70,8 @@ class Train:
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
-        require(self.time_score_weight >= 0, "train.time_score_weight", self.time_score_weight, "0 or more")
+        is_weight = self.time_score_weight is None or self.time_score_weight >= 0
+        require(is_weight, "train.time_score_weight", self.time_score_weight, "0 or more")
         require(
             self.batch_size % self.num_workers == 0,
             "train.batch_size",

@@ -23,7 +23,8 @@ from tasks.artifacts import Dataset, Model
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.defaults import choose
-from tasks.ebm.dequantise import Grid
+from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.energies import Energy
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
     draw_batch,
@@ -75,7 +76,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
-    choice = choose(dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    choice = choose(dataset.num_rows["train"], read_schema(Path(dataset.uri)).is_array)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
     return dataclasses.replace(config, **left_out)
 
@@ -109,7 +110,7 @@ def _publish(folder: Path, last: Checkpoint, config: config.Train, description: 
 
 def _untrained(
     config: config.Train, architecture: dict[str, Any], device: torch.device | str
-) -> tuple[torch.nn.Module, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
+) -> tuple[Energy, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
     kept = {key: architecture[key] for key in model.ARCHITECTURE}
     network = model.build(**kept, dropout=config.dropout or 0.0).to(device)
     optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
@@ -127,6 +128,7 @@ def train_worker(job: dict[str, Any]) -> None:
     grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
+    network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
     first = _restore(network, average, optimizer)
     loss_of = EnergyLoss(network, config.time_score_weight)
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
