@@ -93,9 +93,6 @@ ENERGIES: dict[EnergyName, Callable[[int, int, int, float], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }
-    "scalar_head": ScalarHead,
-    "inner_product": InnerProduct,
-}
 
 
 def value_and_score(
