@@ -27,6 +27,7 @@ from tasks.ebm.dequantise import Grid, dequantise
 from tasks.ebm.energies import Energy
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
+    all_finite,
     draw_batch,
     dropout_seed,
     learning_rate,
@@ -35,6 +36,7 @@ from tasks.ebm.training import (
     share,
     validation_loss,
 )
+from tasks.errors import UsageError
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.store.objects import open_store, put_if_absent
@@ -64,6 +66,12 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     assert config.num_steps is not None
     with Watch(mailbox, "train", config.num_steps, "steps", context.journal):
         result = _trainer(config, context, settings).fit()
+    assert result.metrics is not None
+    if "diverged_at" in result.metrics:
+        raise UsageError(
+            f"training diverged before step {result.metrics['diverged_at']:,}, its weights are not numbers any more: "
+            f"lower train.learning_rate, which was {config.learning_rate:g}"
+        )
     assert result.checkpoint is not None
     description = {
         **architecture,
@@ -145,7 +153,11 @@ def train_worker(job: dict[str, Any]) -> None:
         average.update_parameters(network)
 
         done, is_last = step + 1, step + 1 == config.num_steps
-        if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
+        is_told = done % REPORT_EVERY == 0 or is_last
+        if is_told and not all_finite(network):  # on every worker alike, for they share their gradients
+            ray.train.report({"diverged_at": done})
+            return
+        if rank == 0 and is_told:
             losses = {"denoising": denoising, "time_score": time_score}
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             job["mailbox"].put.remote(done, metrics)
