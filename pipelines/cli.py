@@ -33,7 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         secure_ray()
         return command(words[1:])
     except UserError as error:
-        print(f"scorefleet: {error}", file=sys.stderr)
+        reason = getattr(error, "cause", error)  # what a remote worker raised comes wrapped in where it did
+        print(f"scorefleet: {reason}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("scorefleet: stopped; the same command goes on from here", file=sys.stderr)

@@ -60,21 +60,30 @@ def _plan(pipeline: Pipeline, flow: Flow) -> int:
 
 
 def _execute(pipeline: Pipeline) -> Result:
-    """Every step in order; a step that nothing needs may fail for want of a service without stopping the others."""
-    outcomes: dict[str, Outcome] = {}
-    failure: ServiceError | None = None
-    journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
+    """Every step, journalled and mirrored to MLflow; how it ended is recorded whatever happens."""
     settings = pipeline.run
-    mirror = Mirror(
-        journal,
-        tracking_uri(settings.register, pipeline.root),
-        pipeline.root / "mlartifacts",
-        settings.register.experiment,
-        settings.name,
-    )
+    journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
+    uri = tracking_uri(settings.register, pipeline.root)
+    mirror = Mirror(journal, uri, pipeline.root / "mlartifacts", settings.register.experiment, settings.name)
     mirror.start()
     journal.params(flatten(dataclasses.asdict(settings)))
     journal.tags(versions() | {"git_commit": git_commit() or "none"})
+    try:
+        outcomes, failure = _run_steps(pipeline, journal)
+    except BaseException:
+        journal.status("FAILED")
+        mirror.finish(MIRROR_TIMEOUT_S)
+        raise
+    if "report" in outcomes:
+        journal.artifact(Path(outcomes["report"].artifact.uri), "report")
+    journal.status("FINISHED")
+    return Result(pipeline, outcomes, mirror.finish(MIRROR_TIMEOUT_S), failure)
+
+
+def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome], ServiceError | None]:
+    """Every step in order; one that nothing needs may fail for want of a service without stopping the others."""
+    outcomes: dict[str, Outcome] = {}
+    failure: ServiceError | None = None
     for name in pipeline.keys:
         if not pipeline.is_done(name):
             print(f"{name:<9}started", file=sys.stderr, flush=True)
@@ -84,11 +93,9 @@ def _execute(pipeline: Pipeline) -> Result:
             if any(name in step.needs for step in pipeline.steps):
                 raise
             failure = error
-            continue
-        _say_step(name, outcomes[name])
-    if "report" in outcomes:
-        journal.artifact(Path(outcomes["report"].artifact.uri), "report")
-    return Result(pipeline, outcomes, mirror.finish(MIRROR_TIMEOUT_S), failure)
+        else:
+            _say_step(name, outcomes[name])
+    return outcomes, failure
 
 
 def _say_step(name: str, outcome: Outcome) -> None:
@@ -121,10 +128,10 @@ def _say_where(result: Result) -> None:
 
 def _places(result: Result) -> dict[str, str]:
     uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
-    page = {"report": result.outcomes["report"].artifact.uri} if "report" in result.outcomes else {}
+    page = _uri(result, "report")
     return {
         "samples": result.outcomes["sample"].artifact.uri,
-        **page,
+        **({"report": page} if page else {}),
         "mlflow": f"mlflow ui --backend-store-uri {uri}" if "://" not in uri or uri.startswith("sqlite") else uri,
     }
 
@@ -138,10 +145,12 @@ def _summary(result: Result) -> dict[str, Any]:
         "is_converged": evaluation.is_converged,
         "reasons": evaluation.reasons,
         "metrics": evaluation.metrics,
+        "data": _uri(result, "prepare"),
+        "model": _uri(result, "train") or _uri(result, "fetch"),
         "samples": result.outcomes["sample"].artifact.uri,
         "samples_digest": result.outcomes["sample"].artifact.digest,
         "num_rows": result.outcomes["sample"].artifact.num_rows,
-        "report": result.outcomes["report"].artifact.uri if "report" in result.outcomes else None,
+        "report": _uri(result, "report"),
         "mlflow_run": registration.run_id if registration else None,
         "model_version": registration.model_uri if registration else None,
         "mlflow_pending": result.mirror.num_pending,
@@ -151,6 +160,11 @@ def _summary(result: Result) -> dict[str, Any]:
         },
         "exit_code": _exit_code(result),
     }
+
+
+def _uri(result: Result, step: str) -> str | None:
+    """Where a step left its files, if the pipeline has the step."""
+    return result.outcomes[step].artifact.uri if step in result.outcomes else None
 
 
 def _exit_code(result: Result) -> int:

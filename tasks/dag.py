@@ -19,24 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from tasks import config
+from tasks.context import Context
+from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.store.objects import folder_of, open_store, put_if_absent
-from tasks.tracking import Journal
 
 PACKAGE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Context:
-    """What every step receives beside its own slice of the configuration and the artifacts of earlier steps."""
-
-    key: str
-    folder: Path
-    name: str
-    seed: int
-    root: Path
-    cluster: config.Cluster
-    journal: Journal
 
 
 @dataclass(frozen=True)
@@ -83,8 +71,11 @@ def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
 
 @cache
 def code_digest(module: str) -> str:
-    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again."""
-    digests: dict[str, str] = {}
+    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again.
+
+    The configuration is left out: what a step is given of it is in the step's key by value.
+    """
+    digests: dict[str, str] = {config.__name__: ""}
     pending = [module]
     while pending:
         name = pending.pop()

@@ -17,8 +17,8 @@ import torch
 
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
-from tasks.dag import Context
 from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.ebm.dequantise import Grid, dequantise

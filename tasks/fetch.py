@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tasks import config, mlflow_model
 from tasks.artifacts import Model
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.ebm import model as models
 from tasks.errors import UsageError
 from tasks.store.objects import folder_of

@@ -52,6 +52,9 @@ class ChainActor:
         self.model = models.load(Path(folder), self.device)
         self.schema = DataSchema.from_json((Path(folder) / "schema.json").read_text())
 
+    def arrive(self) -> None:
+        """Nothing: it returns once the actor is there."""
+
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
         return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
@@ -91,29 +94,53 @@ class ChainActor:
         return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
 
 
-def start(folder: str, num_actors: int | None) -> list[Any]:
-    """Actors that hold the model of a folder, spread over the nodes: one a GPU where there are any, else one a CPU."""
-    num_gpus = cluster.num_gpus()
-    actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
-    count = num_actors or num_gpus or cluster.num_cpus()
-    return [actor.remote(folder) for _ in range(count)]
+@dataclass(frozen=True)
+class Fleet:
+    """Actors, and for each the reference that is there once it has a place in the cluster and holds its model."""
 
+    actors: list[Any]
+    arrivals: dict[Any, Any]
 
-def run(actors: list[Any], job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:
-    """Every segment of every block, one in flight an actor; a block's segments in order, in any actor."""
-    waiting = deque((block, 0) for block in range(job.num_blocks))
-    entries: list[Entry] = []
-    in_flight: dict[Any, tuple[Any, int, int]] = {}
-    idle = list(actors)
-    while waiting or in_flight:
-        while idle and waiting:
-            actor, (block, segment) = idle.pop(), waiting.popleft()
-            in_flight[actor.advance.remote(job, block, segment)] = actor, block, segment
-        (done,), _ = ray.wait(list(in_flight), num_returns=1)
-        actor, block, segment = in_flight.pop(done)
-        idle.append(actor)
-        entries.append(ray.get(done))
-        on_commit(entries[-1])
-        if segment + 1 < job.program.num_segments:
-            waiting.appendleft((block, segment + 1))
-    return sorted(entries, key=lambda entry: (entry.block, entry.segment))
+    @classmethod
+    def start(cls, folder: str, num_actors: int | None) -> "Fleet":
+        """Actors that hold the model of a folder, over all nodes: one a GPU where there are any, else one a CPU."""
+        num_gpus = cluster.num_gpus()
+        actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
+        actors: list[Any] = [actor.remote(folder) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
+        return cls(actors, {actor.arrive.remote(): actor for actor in actors})
+
+    def first(self) -> Any:
+        """An actor that has arrived."""
+        (arrival, *_), _ = ray.wait(list(self.arrivals))
+        ray.get(arrival)  # raises what kept it from starting
+        return self.arrivals[arrival]
+
+    def run(self, job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:
+        """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
+
+        An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
+        """
+        waiting = deque((block, 0) for block in range(job.num_blocks))
+        working: dict[Any, tuple[Any, int, int]] = {}
+        arriving, idle, entries = dict(self.arrivals), [], []
+        while waiting or working:
+            while idle and waiting:
+                actor, (block, segment) = idle.pop(), waiting.popleft()
+                working[actor.advance.remote(job, block, segment)] = actor, block, segment
+            (done,), _ = ray.wait([*working, *arriving], num_returns=1)
+            result = ray.get(done)
+            if done in arriving:
+                idle.append(arriving.pop(done))
+                continue
+            actor, block, segment = working.pop(done)
+            idle.append(actor)
+            entries.append(result)
+            on_commit(result)
+            if segment + 1 < job.program.num_segments:
+                waiting.appendleft((block, segment + 1))
+        return sorted(entries, key=lambda entry: (entry.block, entry.segment))
+
+    def dismiss(self) -> None:
+        """Give the actors' places back."""
+        for actor in self.actors:
+            ray.kill(actor)

@@ -142,6 +142,6 @@ def _comparisons(shown: Shown) -> list[Picture]:
     if "classes" in shown.tables:
         table = shown.tables["classes"]
         names = [str(name) for name in table["class"].to_pylist()]
-        share_data, share_draws = (table[key].to_numpy() for key in ("share_data", "share_draws"))
-        made.append(comparisons.classes(names, share_data, share_draws, len(shown.draws)))
+        data, draws = (table[key].to_numpy() for key in ("share_data", "share_draws"))
+        made.append(comparisons.classes(names, data, draws, len(shown.draws)))
     return made

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tasks import config
 from tasks.artifacts import Dataset
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.errors import UsageError
 from tasks.store import bundled, objects
 from tasks.store.checks import check

@@ -5,7 +5,7 @@ import time
 
 
 class Progress:
-    """Progress of `total` units; on a terminal the line is redrawn, elsewhere a new one is written every ten seconds."""
+    """Progress of `total` units; on a terminal the line is redrawn, elsewhere one is written every ten seconds."""
 
     def __init__(self, label: str, total: int, unit: str):
         self.label, self.total, self.unit = label, total, unit

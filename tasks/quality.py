@@ -79,9 +79,9 @@ def compare_nearest(rows: Rows, seed: int) -> Quality:
     table = pa.concat_tables(
         pa.table(
             {
-                "set": [name] * len(found.which),
-                "row": np.arange(len(found.which)),
-                "train_row": found.which,
+                "set": [name] * len(found.row),
+                "row": np.arange(len(found.row)),
+                "train_row": found.row,
                 "distance": found.distance.astype(np.float64),
             }
         )
@@ -105,7 +105,7 @@ def column_table(rows: Rows, schema: DataSchema) -> pa.Table:
     scale = np.repeat([column.scale for column in schema.columns], sizes)
     location = np.concatenate([column.location for column in schema.columns])
     draws, held_out = (x.astype(np.float64) * scale + location for x in (rows.draws, rows.held_out))
-    tests = np.array([stats.ks_2samp(a, b, method="asymp") for a, b in zip(draws.T, held_out.T, strict=True)])
+    tests = [stats.ks_2samp(a, b, method="asymp") for a, b in zip(draws.T, held_out.T, strict=True)]
     return pa.table(
         {
             "column": coordinate_names(schema),
@@ -113,8 +113,8 @@ def column_table(rows: Rows, schema: DataSchema) -> pa.Table:
             "mean_draws": draws.mean(0),
             "sd_held_out": held_out.std(0),
             "sd_draws": draws.std(0),
-            "ks_distance": tests[:, 0],
-            "ks_p_value": tests[:, 1],
+            "ks_distance": [float(test.statistic) for test in tests],
+            "ks_p_value": [float(test.pvalue) for test in tests],
         }
     )
 

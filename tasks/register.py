@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tasks import config, mlflow_model
 from tasks.artifacts import Dataset, Evaluation, Model, Registration, Samples
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.provenance import git_commit, versions
 from tasks.tracking_server import connect, open_run, service, tracking_uri
 

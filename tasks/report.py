@@ -15,8 +15,8 @@ from jinja2 import Environment, StrictUndefined
 
 from tasks import config, wording
 from tasks.artifacts import Dataset, Evaluation, Model, Report, Samples
+from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, read_ladder
-from tasks.dag import Context
 from tasks.evaluate import HELD_OUT, to_csv
 from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
 from tasks.gallery import Shown, pictures_of, shown_levels

@@ -1,4 +1,4 @@
-"""Step 3: draw samples with a fleet of chains, and again with a ladder of twice the steps, which the verdict compares."""
+"""Step 3: draw with a fleet of chains, and again with a ladder of twice the steps, which the verdict compares."""
 
 import dataclasses
 import json
@@ -9,22 +9,24 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from tasks import cluster, config, fleet
+from tasks import cluster, config
 from tasks.artifacts import Model, Samples
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.fleet import Job
+from tasks.fleet import Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
-from tasks.store.objects import open_store, put_if_absent, read
+from tasks.store.objects import exists, open_store, put_if_absent, read
+from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
 ROWS_PER_SHARD = 65_536
+LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
 
@@ -33,7 +35,7 @@ class Run:
     """What one store needs beside its own settings."""
 
     context: Context
-    actors: list[Any]
+    fleet: Fleet
     dim: int
     provenance: dict[str, Any]
 
@@ -41,7 +43,8 @@ class Run:
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
-    actors = fleet.start(model.uri, context.cluster.num_actors)
+    config = _completed(config, Path(model.uri))
+    fleet = Fleet.start(model.uri, context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
         "model_digest": model.digest,
@@ -49,7 +52,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         "seed": context.seed,
         "versions": versions(),
     }
-    run = Run(context, actors, description["dim"], provenance)
+    run = Run(context, fleet, description["dim"], provenance)
     draws, program = _fill("draws", config, run)
     _show(program, run)
     twice = dataclasses.replace(
@@ -59,10 +62,16 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_draws=1,
     )
     control, _ = _fill("control", twice, run)
-    for actor in actors:
-        ray.kill(actor)
+    fleet.dismiss()
     published = draws.description()
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
+
+
+def _completed(config: config.Sample, model: Path) -> config.Sample:
+    """The configuration with the lowest noise chosen from what the data are, where it was left out."""
+    schema = DataSchema.from_json((model / "schema.json").read_text())
+    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
+    return dataclasses.replace(config, lowest_noise=config.lowest_noise or chosen)
 
 
 def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
@@ -71,7 +80,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
     store = SampleStore(str(run.context.folder / name))
     job = Job(program, config.num_chains, store.uri)
-    entries = fleet.run(run.actors, job, _Watcher(name, job))
+    entries = run.fleet.run(job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
     made = {
         "levels": levels,
@@ -93,7 +102,7 @@ def _show(program: Program, run: Run) -> None:
         num_draws=2 * NUM_WALKER_DRAWS,
         draws_per_segment=NUM_WALKER_DRAWS,
     )
-    path, trace = ray.get(run.actors[0].walk.remote(few))
+    path, trace = ray.get(run.fleet.first().walk.remote(few))
     beside = open_store(str(run.context.folder))
     put_if_absent(beside, "path.arrow", _ipc(path))
     put_if_absent(beside, "trace.arrow", _ipc(trace))
@@ -103,12 +112,19 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     """The frozen ladder: found once, kept beside the store, read back by every later run of this step."""
     path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
+    if exists(beside, path):
+        return _read_ladder(read(beside, path))
+    assert config.lowest_noise is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
-    tuned: Ladder = ray.get(run.actors[0].tune.remote(stream, tuple(levels.tolist()), tuning))
+    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
-    return Ladder(**{key: tuple(values) for key, values in json.loads(read(beside, path)).items()})
+    return _read_ladder(read(beside, path))
+
+
+def _read_ladder(data: bytes) -> Ladder:
+    return Ladder(**{key: tuple(values) for key, values in json.loads(data).items()})
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

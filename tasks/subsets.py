@@ -2,10 +2,10 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from tasks.store.manifest import SampleStore
-from tasks.store.schema import rows_of
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
@@ -41,4 +41,4 @@ def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
 
 def vectors(column: pa.ChunkedArray) -> np.ndarray:
     """A column of fixed-size lists as an array [row, dim]."""
-    return rows_of(column, column.type.list_size)
+    return pc.list_flatten(column).to_numpy().reshape(len(column), -1)

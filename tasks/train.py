@@ -20,12 +20,14 @@ from torch.nn.parallel import DistributedDataParallel
 
 from tasks import cluster, config
 from tasks.artifacts import Dataset, Model
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.defaults import choose
-from tasks.ebm.dequantise import Grid
+from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.energies import Energy
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
+    all_finite,
     draw_batch,
     dropout_seed,
     learning_rate,
@@ -34,6 +36,7 @@ from tasks.ebm.training import (
     share,
     validation_loss,
 )
+from tasks.errors import UsageError
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.store.objects import open_store, put_if_absent
@@ -63,6 +66,12 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     assert config.num_steps is not None
     with Watch(mailbox, "train", config.num_steps, "steps", context.journal):
         result = _trainer(config, context, settings).fit()
+    assert result.metrics is not None
+    if "diverged_at" in result.metrics:
+        raise UsageError(
+            f"training diverged before step {result.metrics['diverged_at']:,}, its weights are not numbers any more: "
+            f"lower train.learning_rate, which was {config.learning_rate:g}"
+        )
     assert result.checkpoint is not None
     description = {
         **architecture,
@@ -75,7 +84,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
-    choice = choose(dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    choice = choose(dataset.num_rows["train"], read_schema(Path(dataset.uri)).is_array)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
     return dataclasses.replace(config, **left_out)
 
@@ -109,7 +118,7 @@ def _publish(folder: Path, last: Checkpoint, config: config.Train, description: 
 
 def _untrained(
     config: config.Train, architecture: dict[str, Any], device: torch.device | str
-) -> tuple[torch.nn.Module, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
+) -> tuple[Energy, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
     kept = {key: architecture[key] for key in model.ARCHITECTURE}
     network = model.build(**kept, dropout=config.dropout or 0.0).to(device)
     optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
@@ -120,12 +129,14 @@ def train_worker(job: dict[str, Any]) -> None:
     """What each data-parallel worker runs: all steps from the last checkpoint on."""
     config = job["config"]
     rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    torch.set_num_threads(1)  # a worker has one CPU, and the order of a sum must not depend on how many there are
     device = get_device()
     stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
     rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
     grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
+    network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
     first = _restore(network, average, optimizer)
     loss_of = EnergyLoss(network, config.time_score_weight)
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
@@ -142,7 +153,11 @@ def train_worker(job: dict[str, Any]) -> None:
         average.update_parameters(network)
 
         done, is_last = step + 1, step + 1 == config.num_steps
-        if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
+        is_told = done % REPORT_EVERY == 0 or is_last
+        if is_told and not all_finite(network):  # on every worker alike, for they share their gradients
+            ray.train.report({"diverged_at": done})
+            return
+        if rank == 0 and is_told:
             losses = {"denoising": denoising, "time_score": time_score}
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             job["mailbox"].put.remote(done, metrics)

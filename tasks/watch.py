@@ -6,8 +6,8 @@ from typing import Any
 
 import ray
 
+from tasks.journal import Journal
 from tasks.progress import Progress
-from tasks.tracking import Journal
 
 Message = tuple[int, dict[str, float]]
 

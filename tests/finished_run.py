@@ -13,7 +13,7 @@ import torch
 
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Samples
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.draws import vectors
 from tasks.ebm import model as models
 from tasks.ebm import noise

@@ -48,7 +48,7 @@ FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks")
 
 
-def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int, dropout: float = 0.0) -> nn.Module:
+def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int, dropout: float = 0.0) -> energies.Energy:
     """An untrained energy; `f` is the anchor until it is trained."""
     return energies.ENERGIES[energy](dim, width, num_blocks, dropout)
 

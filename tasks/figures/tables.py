@@ -38,14 +38,14 @@ def pairs(data: np.ndarray, draws: np.ndarray, names: list[str]) -> Picture:
 
 def _two_histograms(axes: Axes, data: np.ndarray, draws: np.ndarray) -> None:
     bins = bins_of(data, draws, 28)
-    axes.hist(data, bins=bins, density=True, color=DATA, alpha=0.35, label="data")
-    axes.hist(draws, bins=bins, density=True, color=DRAWS, histtype="step", lw=1.6, label="draws")
+    axes.hist(data, bins=bins.tolist(), density=True, color=DATA, alpha=0.35, label="data")
+    axes.hist(draws, bins=bins.tolist(), density=True, color=DRAWS, histtype="step", lw=1.6, label="draws")
 
 
-def bins_of(a: np.ndarray, b: np.ndarray, num_bins: int) -> list[float]:
+def bins_of(a: np.ndarray, b: np.ndarray, num_bins: int) -> np.ndarray:
     """Bins over the middle 99.6 % of both."""
     low, high = np.quantile(np.concatenate([a, b]), [0.002, 0.998])
-    return np.linspace(low, max(high, low + 1e-6), num_bins + 1).tolist()
+    return np.linspace(low, max(high, low + 1e-6), num_bins + 1)
 
 
 @styled

@@ -15,7 +15,7 @@ MIN_DISTANCE = 1e-3  # in units of the median distance to a nearest row: an exac
 class Nearest(NamedTuple):
     """Of each row: which reference row is nearest, and how far it is."""
 
-    which: np.ndarray
+    row: np.ndarray
     distance: np.ndarray
 
 

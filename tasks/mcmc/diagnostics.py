@@ -6,9 +6,10 @@ Bürkner, Bayesian Analysis 16, 2021. Nested R-hat: Margossian et al., Bayesian 
 """
 
 import math
+from typing import Any
 
 import numpy as np
-from arviz_stats.base.array import array_stats
+from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
 from jaxtyping import Float, Int
 from scipy import special, stats
 
@@ -26,17 +27,21 @@ beta-binomial law of correlation .17 or less.
 
 def split_rhat(draws: Float[np.ndarray, "chain draw"]) -> float:
     """Rank-normalised split R-hat, 1 when every half chain has the same law."""
-    return float(np.asarray(array_stats.rhat(draws, chain_axis=0, draw_axis=1, method="rank")))
+    return _number(array_stats.rhat(draws, chain_axis=0, draw_axis=1, method="rank"))
 
 
 def bulk_ess(draws: Float[np.ndarray, "chain draw"]) -> float:
     """Effective sample size of the bulk of all chains together, in draws."""
-    return float(np.asarray(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk")))
+    return _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="bulk"))
 
 
 def tail_ess(draws: Float[np.ndarray, "chain draw"]) -> float:
     """Effective sample size of the 5 % and 95 % quantiles, the smaller of the two, in draws."""
-    return float(np.asarray(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95))))
+    return _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
+
+
+def _number(value: Any) -> float:
+    return float(value)
 
 
 def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarray, " chain"]) -> float:
@@ -59,7 +64,7 @@ def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarr
 def weights_ess(log_weight: Float[np.ndarray, " chain"]) -> float:
     """`(sum w)^2 / sum w^2` of importance weights, from 1 to the number of chains."""
     log_weight = log_weight.astype(np.float64)
-    return math.exp(2 * np.logaddexp.reduce(log_weight) - np.logaddexp.reduce(2 * log_weight))
+    return math.exp(2 * special.logsumexp(log_weight) - special.logsumexp(2 * log_weight))
 
 
 def log_mean_exp(log_weight: Float[np.ndarray, " chain"]) -> tuple[float, float]:
@@ -67,7 +72,7 @@ def log_mean_exp(log_weight: Float[np.ndarray, " chain"]) -> tuple[float, float]
     `sd(w)/(mean(w) sqrt(n))`.
     """
     log_weight = log_weight.astype(np.float64)
-    value = float(np.logaddexp.reduce(log_weight)) - math.log(len(log_weight))
+    value = _number(special.logsumexp(log_weight)) - math.log(len(log_weight))
     if len(log_weight) == 1:
         return value, math.inf
     relative = np.exp(log_weight - value)

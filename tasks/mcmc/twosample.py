@@ -105,7 +105,7 @@ def _placements(rows: np.ndarray, is_draw: np.ndarray, seed: int) -> np.ndarray:
     """The share of the other set, in the same fold, that each row ranks on the right side of."""
     placements = np.zeros(len(rows))
     for learn, judge in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(rows, is_draw):
-        classifier = HistGradientBoostingClassifier(random_state=seed)
+        classifier = HistGradientBoostingClassifier(early_stopping=False, random_state=seed)  # pyright: ignore[reportArgumentType]
         scores = classifier.fit(rows[learn], is_draw[learn]).predict_proba(rows[judge])[:, 1]
         draws, held_out = judge[is_draw[judge] == 1], judge[is_draw[judge] == 0]
         draw_scores, held_out_scores = scores[is_draw[judge] == 1], scores[is_draw[judge] == 0]

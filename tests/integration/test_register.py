@@ -14,7 +14,7 @@ from mlflow.models import Model as MlflowModel
 
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Samples
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.fetch import fetch_model
 from tasks.journal import Journal

@@ -114,7 +114,7 @@ def test_a_wrong_score_in_the_descent_shows_in_the_weights_and_not_in_log_z():
 
 
 def test_chains_that_start_at_the_target_stay_there():
-    """20,000 exact draws, 10 steps at acceptance .5-.7, KS on both axes at 1e-6; kills a missing q-ratio and its kin."""
+    """20,000 exact draws, 10 steps at acceptance .5-.7, KS on both axes at 1e-6: kills a missing q-ratio."""
     mixture = Mixture(2)
     target = mixture.at(-20.0)
     state = metropolis.init(mixture.draw(20_000, Stream(5, 0).at(0, 0)), target)

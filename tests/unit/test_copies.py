@@ -14,7 +14,7 @@ def normal(seed, *shape):
 def test_nearest_distance_of_a_training_row_is_zero():
     rows = normal(19, 50, 3)
     nearest = nearest_distances(rows[[4, 7]], rows)
-    assert nearest.which.tolist() == [4, 7]
+    assert nearest.row.tolist() == [4, 7]
     assert nearest.distance == pytest.approx(0, abs=1e-6)
 
 

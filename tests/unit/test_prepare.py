@@ -10,7 +10,7 @@ import pytest
 
 from tasks import config
 from tasks.artifacts import Dataset
-from tasks.dag import Context
+from tasks.context import Context
 from tasks.errors import DataError, UsageError
 from tasks.prepare import SPLITS, prepare, read_schema, read_split, source_digest, split_rows
 from tasks.tracking import Journal

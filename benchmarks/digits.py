@@ -1,0 +1,54 @@
+"""The digits: how well draws pass for real rows that training never saw, and what the run costs.
+
+    python -m benchmarks.digits                                            what `make run` makes
+    python -m benchmarks.digits --config pipelines/configs/digits-long.yaml
+
+Runs the pipeline (steps that are done are not run again) and prints its figures beside their targets. AUC is that
+of gradient-boosted trees, cross-validated, telling draws from as many held-out rows, both rounded and clipped as
+the data are: .5 is chance. Shares of classes are those that a classifier of real rows finds among the draws, over
+the real ones.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.figures import Figure, report
+from pipelines.cli import main as scorefleet
+
+CONFIGS = Path("pipelines/configs")
+TARGETS = {"digits.yaml": 0.78, "digits-long.yaml": 0.70}
+
+
+def main() -> int:
+    """Run, read the summary, print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--config", type=Path, default=CONFIGS / "digits.yaml")
+    parser.add_argument("--root", default="./runs")
+    options = parser.parse_args()
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        code = scorefleet(["run", str(options.config), "--root", options.root, "--summary", file.name])
+        summary = json.loads(Path(file.name).read_text())
+    metrics, steps = summary["metrics"], summary["steps"].values()
+    figures = [
+        Figure("exit code", code, 0, 0),
+        Figure("classifier two-sample AUC", metrics["quality/auc"], highest=TARGETS[options.config.name]),
+        Figure("  its standard error", metrics["quality/auc_standard_error"]),
+        Figure("smallest share of a class, over its real one", metrics["quality/class_ratio_min"], lowest=0.5),
+        Figure("largest share of a class, over its real one", metrics["quality/class_ratio_max"], highest=2.0),
+        Figure("p of draws closer to training rows", metrics["quality/memorisation_p_value"], lowest=0.01),
+        Figure("p of draws against the control ladder", metrics["chains/control_p_value"], lowest=1e-3),
+        Figure("lowest acceptance of a level", metrics["chains/acceptance_min"], lowest=0.5),
+        Figure("highest acceptance of a level", metrics["chains/acceptance_max"], highest=0.65),
+        Figure("seconds of all steps", sum(step["seconds"] for step in steps), highest=360),
+        Figure("peak memory, GiB", max(step["peak_bytes"] for step in steps) / 2**30, highest=4),
+    ]
+    if options.config.name != "digits.yaml":
+        figures = [figure for figure in figures if not figure.name.startswith("seconds")]
+    return report(f"{options.config}", figures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,20 @@
+"""What every step receives beside its own slice of the configuration and the artifacts of earlier steps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tasks import config
+from tasks.journal import Journal
+
+
+@dataclass(frozen=True)
+class Context:
+    """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model."""
+
+    key: str
+    folder: Path
+    name: str
+    seed: int
+    root: Path
+    cluster: config.Cluster
+    journal: Journal

@@ -1,0 +1,52 @@
+"""Whatever is killed, whenever: the same command ends in the same bytes."""
+
+import random
+import subprocess
+
+import psutil
+import pytest
+
+from tests.integration import tiny
+
+pytestmark = pytest.mark.timeout(900)
+
+MAX_KILLS = 3
+SEEDS = (1, 2)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    root = tmp_path_factory.mktemp("undisturbed")
+    assert tiny.finish(tiny.command("run", root)).returncode in (0, 6)
+    return tiny.shards(root)
+
+
+def run_and_kill(words: list[str], after_s: float) -> int | None:
+    """The exit code, or None when the process and all that it had started were killed `after_s` seconds in."""
+    process = subprocess.Popen(
+        words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=tiny.clean_environment()
+    )
+    try:
+        return process.wait(after_s)
+    except subprocess.TimeoutExpired:
+        this = psutil.Process(process.pid)
+        tree = [this, *this.children(recursive=True)]
+    for member in tree:
+        if member.is_running():
+            member.kill()
+    process.wait()
+    return None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_pipeline_that_is_killed_again_and_again_ends_with_the_same_samples(seed, undisturbed, tmp_path):
+    clock, code = random.Random(seed), None
+    moments = [clock.uniform(4, 30) for _ in range(MAX_KILLS)]
+    for after_s in moments:
+        code = run_and_kill(tiny.command("run", tmp_path), after_s)
+        if code is not None:
+            break
+    if code is None:
+        code = tiny.finish(tiny.command("run", tmp_path)).returncode
+    assert code in (0, 6), f"killed after {moments}"
+    assert tiny.shards(tmp_path) == undisturbed, f"killed after {moments}"

@@ -1,0 +1,81 @@
+"""The whole pipeline as a user runs it."""
+
+import time
+
+import pyarrow.dataset as ds
+import pytest
+from mlflow import MlflowClient
+
+from tests.integration import tiny
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    done = tiny.finish([*tiny.command("run", root), "--summary", str(root / "summary.json")])
+    assert done.returncode in (0, 6), done.stderr
+    return root, done, tiny.summary_of(root / "summary.json")
+
+
+def test_the_end_says_where_everything_is(finished):
+    _, done, summary = finished
+    assert [line.split()[0] for line in done.stdout.splitlines()] == ["samples", "report", "mlflow"]
+    assert summary["samples"] in done.stdout
+    assert summary["exit_code"] == done.returncode
+    assert set(summary["steps"]) == {"prepare", "train", "sample", "evaluate", "register", "report"}
+    assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in summary["steps"].values())
+    assert "Traceback" not in done.stderr
+
+
+def test_every_chain_and_draw_is_there_once_in_the_users_columns(finished):
+    _, _, summary = finished
+    table = ds.dataset(f"{summary['samples']}/shards").to_table().to_pandas()
+    assert len(table) == 60 * 2 == summary["num_rows"]
+    assert set(zip(table["chain"], table["draw"], strict=True)) == {(c, d) for c in range(60) for d in range(2)}
+    assert {"alcohol", "proline", "position", "log_density", "log_weight", "accepted"} <= set(table.columns)
+    assert table["alcohol"].between(8, 18).mean() > 0.9
+
+
+def test_mlflow_holds_parameters_metrics_model_and_report(finished):
+    root, _, summary = finished
+    client = MlflowClient(f"sqlite:///{root / 'mlflow.db'}")
+    run = client.get_run(summary["mlflow_run"])
+    assert run.data.params["train.num_steps"] == "120"
+    assert len(client.get_metric_history(run.info.run_id, "train/denoising_loss")) >= 2
+    assert run.info.status == "FINISHED"
+    files = {path.suffix for path in (root / "mlartifacts").rglob("*") if path.is_file()}
+    assert {".safetensors", ".json", ".html"} <= files
+    assert not files & {".pkl", ".pt", ".pth", ".pickle"}
+    assert summary["model_version"] == "models:/tiny/1"
+
+
+def test_the_same_command_again_does_nothing_in_seconds_and_without_ray(finished):
+    root, _, _ = finished
+    before, start = tiny.shards(root), time.monotonic()
+    again = tiny.finish([*tiny.command("run", root), "--summary", str(root / "again.json")])
+    assert time.monotonic() - start < 60  # a loaded machine imports slowly; what counts is the next line
+    assert all(step["was_done"] for step in tiny.summary_of(root / "again.json")["steps"].values())
+    assert again.stderr.count("done already") == 6
+    assert tiny.shards(root) == before
+
+
+@pytest.mark.parametrize("num_actors", ["1", "3"])
+def test_the_number_of_actors_changes_no_byte(finished, num_actors):
+    root, _, _ = finished
+    before = tiny.shards(root)
+    words = [*tiny.command("run", root, cluster__num_actors=num_actors), "--from", "sample"]
+    done = tiny.finish(words)
+    assert done.returncode in (0, 6), done.stderr
+    assert "sample   done in" in done.stderr
+    assert tiny.shards(root) == before
+
+
+def test_a_registered_model_draws_without_training(finished):
+    root, _, _ = finished
+    words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1")
+    done = tiny.finish([*words, "--summary", str(root / "generated.json")])
+    assert done.returncode in (0, 6), done.stderr
+    summary = tiny.summary_of(root / "generated.json")
+    assert summary["num_rows"] == 50
