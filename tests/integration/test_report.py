@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finished_run import finish
 from PIL import Image
 
 from tasks import config
 from tasks.report import report
+from tests.finished_run import finish
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=5000"]

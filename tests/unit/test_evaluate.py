@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from finished_run import finish
 
 from tasks import config
 from tasks.evaluate import judge_chains
+from tests.finished_run import finish
 
 CHAINS = {"chains/control_p_value", "chains/weights_ess_fraction", "chains/log_z"}
 QUALITY = {"quality/auc", "quality/class_ratio_min", "quality/held_out_log_density"}
