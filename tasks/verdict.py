@@ -114,7 +114,7 @@ def _stuck(measured: Measurements, level: float) -> Check:
     stuck, bound = measured.num_stuck[worst], bounds[worst]
     chains, steps = f"{measured.num_chains:,} chains", f"none of the {measured.num_steps} proposals"
     sentence = (
-        f"The worst noise level left {stuck:,} of {chains} with {steps} accepted; "
+        f"The noise level nearest to its limit left {stuck:,} of {chains} with {steps} accepted; "
         f"chains that all move freely leave up to {bound:,}."
         if stuck <= bound
         else f"{stuck:,} of {chains} accepted {steps} at noise level {worst + 1} of {len(bounds)}, "

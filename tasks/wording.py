@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 Metrics = Mapping[str, float]
 
 
@@ -77,11 +79,11 @@ def _newness(metrics: Metrics) -> list[Line]:
     copies, closer = metrics["quality/copies_p_value"], metrics["quality/memorisation_p_value"]
     return [
         Line(
-            "Copies of training rows",
-            p_value(copies),
+            "Leaning towards training rows",
+            f"{np.expm1(metrics['quality/copies_log_ratio']):+.1%} closer, {p_value(copies)}",
             copies > 1e-3,
-            "A small p says that draws lean towards the rows that were learned from, more than towards other rows of "
-            "the data; new draws favour neither.",
+            "How much closer draws are to the rows that were learned from than if other rows of the data had been; "
+            "copies would be many times closer, and a small p says that the lean is more than chance.",
             "Train for fewer steps, raise train.dropout, or give more rows.",
         ),
         Line(
@@ -129,7 +131,8 @@ def chains(metrics: Metrics) -> list[Line]:
                 "Log normaliser log Z",
                 f"{metrics['chains/log_z']:.2f} ± {error:.2f} nats",
                 None,
-                "Of exp f at the lowest noise, from the annealing weights; it turns f into a likelihood.",
+                "Of exp f at the lowest noise, from the annealing weights; it turns f into a likelihood. With a small "
+                "effective share both it and its error come out too small.",
                 "",
             )
         )

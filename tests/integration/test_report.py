@@ -64,7 +64,7 @@ def test_page_is_whole_and_says_the_verdict(page):
     parsed = Page(page.read_text())
     text = " ".join(" ".join(parsed.words).split())
     assert "The chains converged." in text
-    assert "Copies of training rows" in text
+    assert "Leaning towards training rows" in text
     assert "None" not in text
     assert "nan" not in text.split()
 
