@@ -30,7 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = COMMANDS.get(words[0])
         if command is None:
             raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(COMMANDS)}")
-        secure_ray()
         return command(words[1:])
     except UserError as error:
         reason = getattr(error, "cause", error)  # what a remote worker raised comes wrapped in where it did
@@ -48,6 +47,7 @@ def run(arguments: Sequence[str]) -> int:
     settings, parsed = parse(parser, config.Run, arguments)
     if not settings.prepare.data:
         raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
+    secure_ray(is_own=settings.cluster.address is None)
     from pipelines import runner, train_and_sample  # seconds of Ray and torch, for which --help need not wait
 
     return runner.run(train_and_sample.steps(settings), settings, _flow_of(parsed))
@@ -58,6 +58,7 @@ def generate(arguments: Sequence[str]) -> int:
     parser = parser_of("generate", config.Generate, "Draw samples from a registered model, and judge the chains.")
     _add_flow(parser)
     settings, parsed = parse(parser, config.Generate, arguments)
+    secure_ray(is_own=settings.cluster.address is None)
     from pipelines import generate as pipeline
     from pipelines import runner
 

@@ -41,7 +41,7 @@ def limit_mlflow() -> None:
     """Bound how long MLflow waits and how much it says; called before its first import."""
     for key, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(key, value)
-    for name in ("urllib3.connectionpool", "alembic"):
+    for name in ("urllib3.connectionpool", "alembic", "mlflow"):
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
