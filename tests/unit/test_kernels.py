@@ -229,7 +229,7 @@ def test_one_step_is_that_of_blackjax_on_the_same_noise(kernel):
         noise, uniform = jax.random.normal(of_noise, (DIM,)), jax.random.uniform(of_uniform)
         return moved.position, info.is_accepted, info.acceptance_rate, noise, uniform
 
-    keys = jax.random.split(jax.random.key(0), NUM_CHAINS)
+    keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), NUM_CHAINS)
     position, is_accepted, probability, *numbers = map(np.array, one_step(keys, state.x.numpy()))
     ours, info = kernel.step(Given(*numbers), state, target, step_size)
     torch.testing.assert_close(ours.x, torch.tensor(position), rtol=1e-5, atol=1e-5)
