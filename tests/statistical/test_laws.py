@@ -87,9 +87,8 @@ def test_chains_that_start_at_the_target_stay_there(kernel, step_size, num_steps
     x = exact(3, NUM_CHAINS)
     sizes = step_size * torch.linspace(0.5, 1.5, NUM_CHAINS, dtype=x.dtype)[:, None]
     state, acceptance = walk(kernel, sizes if is_sized_by_chain else step_size, num_steps, x)
-    assert 0.5 < acceptance < 0.7
-    assert not torch.equal(state.x, x)
     assert p_values(state.x).min() > FALSE_ALARM_RATE / 5
+    assert 0.5 < acceptance < 0.7
 
 
 def test_unadjusted_langevin_leaves_the_target_and_keeps_the_law_it_has():
