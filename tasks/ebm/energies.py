@@ -28,23 +28,33 @@ def anchor(x: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
 class ScalarHead(nn.Module):
     """`f = anchor(x') + g(t) h(x', t)`, a network `h` with one output."""
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
-        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout, num_conditions)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
-        return anchor(x) + torch.exp(-logit_beta / 2) * self.network(x, logit_beta)[:, 0]
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
+        return anchor(x) + torch.exp(-logit_beta / 2) * self.network(x, logit_beta, condition)[:, 0]
 
 
 class InnerProduct(nn.Module):
     """`f = anchor(x') + <x', F(x', t)> / sigma`, a network `F` with an output a coordinate."""
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
-        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta)).sum(1)
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
+        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta, condition)).sum(1)
 
 
 ENERGIES: dict[EnergyName, type[nn.Module]] = {"scalar_head": ScalarHead, "inner_product": InnerProduct}
