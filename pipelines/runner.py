@@ -128,10 +128,10 @@ def _say_where(result: Result) -> None:
 
 def _places(result: Result) -> dict[str, str]:
     uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
-    page = {"report": result.outcomes["report"].artifact.uri} if "report" in result.outcomes else {}
+    page = _uri(result, "report")
     return {
         "samples": result.outcomes["sample"].artifact.uri,
-        **page,
+        **({"report": page} if page else {}),
         "mlflow": f"mlflow ui --backend-store-uri {uri}" if "://" not in uri or uri.startswith("sqlite") else uri,
     }
 
@@ -145,10 +145,12 @@ def _summary(result: Result) -> dict[str, Any]:
         "is_converged": evaluation.is_converged,
         "reasons": evaluation.reasons,
         "metrics": evaluation.metrics,
+        "data": _uri(result, "prepare"),
+        "model": _uri(result, "train") or _uri(result, "fetch"),
         "samples": result.outcomes["sample"].artifact.uri,
         "samples_digest": result.outcomes["sample"].artifact.digest,
         "num_rows": result.outcomes["sample"].artifact.num_rows,
-        "report": result.outcomes["report"].artifact.uri if "report" in result.outcomes else None,
+        "report": _uri(result, "report"),
         "mlflow_run": registration.run_id if registration else None,
         "model_version": registration.model_uri if registration else None,
         "mlflow_pending": result.mirror.num_pending,
@@ -158,6 +160,11 @@ def _summary(result: Result) -> dict[str, Any]:
         },
         "exit_code": _exit_code(result),
     }
+
+
+def _uri(result: Result, step: str) -> str | None:
+    """Where a step left its files, if the pipeline has the step."""
+    return result.outcomes[step].artifact.uri if step in result.outcomes else None
 
 
 def _exit_code(result: Result) -> int:

@@ -48,7 +48,7 @@ class Train:
     """Decoupled weight decay of AdamW."""
     ema_decay: float = 0.999
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
-    time_score_weight: float = 0.1
+    time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
     energy: Literal["scalar_head", "inner_product"] | None = None
     """Form of the log density on top of the network."""
@@ -58,6 +58,9 @@ class Train:
     """Residual blocks of the network."""
     dropout: float | None = None
     """Share of hidden units that a training step leaves out, against learning the rows by heart."""
+    augmentation: float | None = None
+    """Share of the images in a batch that are warped a little, which the network is told, against learning the rows by
+    heart; 0 for what is not an image."""
     checkpoint_every: int = 1000
     """Steps between checkpoints; a killed run goes on from the last one."""
 
@@ -66,11 +69,14 @@ class Train:
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
         require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
+        is_share = self.augmentation is None or 0 <= self.augmentation < 1
+        require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
-        require(self.time_score_weight >= 0, "train.time_score_weight", self.time_score_weight, "0 or more")
+        is_weight = self.time_score_weight is None or self.time_score_weight >= 0
+        require(is_weight, "train.time_score_weight", self.time_score_weight, "0 or more")
         require(
             self.batch_size % self.num_workers == 0,
             "train.batch_size",
@@ -93,12 +99,13 @@ class Sample:
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
     num_levels: int = 24
     """Noise levels of the ladder."""
-    steps_per_level: int = 10
+    steps_per_level: int = 5
     """Metropolis-adjusted Langevin steps at each level."""
     target_acceptance: float = 0.574
     """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
-    lowest_noise: float = 0.05
-    """Noise of the lowest level, where draws are kept, in standard deviations of the data."""
+    lowest_noise: float | None = None
+    """Noise of the lowest level, where draws are kept, in standard deviations of the data; when not given 0.1 for
+    whole numbers, which are spread wider than that, and 0.05 for real ones."""
     num_control_chains: int = 1024
     """Chains of the control ladder of twice the steps, against which the verdict tests the draws."""
 
@@ -114,7 +121,8 @@ class Sample:
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
-        require(0.018 <= self.lowest_noise <= 1, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
+        is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
+        require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,11 @@ def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
 
 @cache
 def code_digest(module: str) -> str:
-    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again."""
-    digests: dict[str, str] = {}
+    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again.
+
+    The configuration is left out: what a step is given of it is in the step's key by value.
+    """
+    digests: dict[str, str] = {config.__name__: ""}
     pending = [module]
     while pending:
         name = pending.pop()

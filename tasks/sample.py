@@ -22,9 +22,11 @@ from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import open_store, put_if_absent, read
+from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
 ROWS_PER_SHARD = 65_536
+LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
 
@@ -41,6 +43,7 @@ class Run:
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
+    config = _completed(config, Path(model.uri))
     actors = fleet.start(model.uri, context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
@@ -63,6 +66,13 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         ray.kill(actor)
     published = draws.description()
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
+
+
+def _completed(config: config.Sample, model: Path) -> config.Sample:
+    """The configuration with the lowest noise chosen from what the data are, where it was left out."""
+    schema = DataSchema.from_json((model / "schema.json").read_text())
+    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
+    return dataclasses.replace(config, lowest_noise=config.lowest_noise or chosen)
 
 
 def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
@@ -103,6 +113,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     """The frozen ladder: found once, kept beside the store, read back by every later run of this step."""
     path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
+    assert config.lowest_noise is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")

@@ -22,10 +22,13 @@ from tasks import cluster, config
 from tasks.artifacts import Dataset, Model
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
+from tasks.ebm.augment import NUM_WARPS
 from tasks.ebm.defaults import choose
-from tasks.ebm.dequantise import Grid
+from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.energies import Energy
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
+    Warping,
     draw_batch,
     dropout_seed,
     learning_rate,
@@ -34,6 +37,7 @@ from tasks.ebm.training import (
     share,
     validation_loss,
 )
+from tasks.errors import UsageError
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.store.objects import open_store, put_if_absent
@@ -51,6 +55,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     architecture = {
         "dim": dataset.dim,
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
+        "num_conditions": NUM_WARPS if config.augmentation else 0,
     }
     mailbox = Mailbox.remote()
     settings = {
@@ -75,7 +80,10 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
-    choice = choose(dataset.num_rows["train"], dataset.dim, read_schema(Path(dataset.uri)).is_array)
+    shape = read_schema(Path(dataset.uri)).shape
+    if config.augmentation and len(shape or ()) != 2:
+        raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
+    choice = choose(dataset.num_rows["train"], shape)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
     return dataclasses.replace(config, **left_out)
 
@@ -109,7 +117,7 @@ def _publish(folder: Path, last: Checkpoint, config: config.Train, description: 
 
 def _untrained(
     config: config.Train, architecture: dict[str, Any], device: torch.device | str
-) -> tuple[torch.nn.Module, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
+) -> tuple[Energy, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
     kept = {key: architecture[key] for key in model.ARCHITECTURE}
     network = model.build(**kept, dropout=config.dropout or 0.0).to(device)
     optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
@@ -127,14 +135,16 @@ def train_worker(job: dict[str, Any]) -> None:
     grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
+    network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
     first = _restore(network, average, optimizer)
     loss_of = EnergyLoss(network, config.time_score_weight)
+    warping = Warping(config.augmentation, read_schema(Path(job["data"])).shape) if config.augmentation else None
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
-        batch = share(draw_batch(stream, step, rows, grid, config.batch_size), rank, world_size)
+        batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping), rank, world_size)
         torch.manual_seed(dropout_seed(stream, step, rank))
-        denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta)
+        denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps)
         optimizer.zero_grad(set_to_none=True)
         (denoising + time_score).backward()
         for group in optimizer.param_groups:

@@ -55,7 +55,7 @@ def build(
     num_blocks: int,
     num_conditions: int = 0,
     dropout: float = 0.0,
-) -> nn.Module:
+) -> energies.Energy:
     """An untrained energy; `f` is the anchor until it is trained."""
     return energies.ENERGIES[energy](dim, width, num_blocks, dropout, num_conditions)
 

@@ -36,7 +36,7 @@ def test_the_score_is_the_gradient_of_the_log_density_by_finite_differences(ener
 
 def test_the_sign_the_score_points_to_where_the_data_are_and_the_energy_is_low_there():
     far, near, t = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.5, 0.0]]), torch.zeros(1)
-    description = {"dim": 2, "energy": "scalar_head", "width": 8, "num_blocks": 1}
+    description = {"dim": 2, "energy": "scalar_head", "width": 8, "num_blocks": 1, "num_conditions": 0}
     trained = model.Model(model.build(**description), description)
     value, score = trained.value_and_score(far, t)
     assert float(score[0, 0]) < 0
@@ -44,9 +44,20 @@ def test_the_sign_the_score_points_to_where_the_data_are_and_the_energy_is_low_t
     torch.testing.assert_close(trained.energy(far, t), -value)
 
 
-@pytest.mark.parametrize("energy", FORMS)
-def test_the_anchor_is_all_that_is_left_at_pure_noise(energy):
-    network, x = _trained_like(energy), torch.randn(4, 3, dtype=torch.float64)
+def test_a_fitted_anchor_is_the_exact_density_of_gaussian_rows_at_every_level():
+    factor = torch.tensor([[1.0, 0.0], [0.9, 0.3]], dtype=torch.float64)
+    rows = torch.randn(200_000, 2, dtype=torch.float64) @ factor.T
+    fitted = energies.GaussianAnchor(2).double()
+    fitted.fit(rows)
+    x, t = torch.randn(6, 2, dtype=torch.float64), torch.linspace(-5, 5, 6, dtype=torch.float64)
+    beta = torch.sigmoid(t)[:, None, None]
+    covariance = (1 - beta) * torch.cov(rows.T) + beta * torch.eye(2)
+    exact = torch.distributions.MultivariateNormal(torch.zeros(2, dtype=torch.float64), covariance)
+    torch.testing.assert_close(fitted(x, t)[0], exact.log_prob(x))
+
+
+def test_a_sharp_energy_is_its_anchor_at_pure_noise():
+    network, x = _trained_like("inner_product"), torch.randn(4, 3, dtype=torch.float64)
     t = torch.full((4,), 40.0, dtype=torch.float64)
     torch.testing.assert_close(network(x, t), energies.anchor(x), rtol=0, atol=1e-6)
 
