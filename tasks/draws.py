@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from tasks.ebm.model import Model
+from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.program import Program, Segment
 from tasks.store.schema import DataSchema
@@ -28,7 +29,13 @@ def to_table(
     flat = position.reshape(-1, dim)
     chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
     draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
-    columns = schema.decode(denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim).numpy())
+    denoised = denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim)
+    if not denoised.isfinite().all():
+        raise DataError(
+            f"the model has no finite density where the chains of block {block} went: train it again, with a lower "
+            "train.learning_rate or more rows"
+        )
+    columns = schema.decode(denoised.numpy())
     return pa.table(
         columns
         | {

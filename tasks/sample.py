@@ -21,7 +21,7 @@ from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
-from tasks.store.objects import open_store, put_if_absent, read
+from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
@@ -113,13 +113,19 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     """The frozen ladder: found once, kept beside the store, read back by every later run of this step."""
     path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
+    if exists(beside, path):
+        return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.actors[0].tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
-    return Ladder(**{key: tuple(values) for key, values in json.loads(read(beside, path)).items()})
+    return _read_ladder(read(beside, path))
+
+
+def _read_ladder(data: bytes) -> Ladder:
+    return Ladder(**{key: tuple(values) for key, values in json.loads(data).items()})
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

@@ -24,11 +24,12 @@ from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.augment import NUM_WARPS
 from tasks.ebm.defaults import choose
-from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.ebm.energies import Energy
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.training import (
     Warping,
+    all_finite,
     draw_batch,
     dropout_seed,
     learning_rate,
@@ -68,6 +69,12 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     assert config.num_steps is not None
     with Watch(mailbox, "train", config.num_steps, "steps", context.journal):
         result = _trainer(config, context, settings).fit()
+    assert result.metrics is not None
+    if "diverged_at" in result.metrics:
+        raise UsageError(
+            f"training diverged before step {result.metrics['diverged_at']:,}, its weights are not numbers any more: "
+            f"lower train.learning_rate, which was {config.learning_rate:g}"
+        )
     assert result.checkpoint is not None
     description = {
         **architecture,
@@ -132,7 +139,7 @@ def train_worker(job: dict[str, Any]) -> None:
     device = get_device()
     stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
     rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
-    grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
+    grid = Grid(*(part.to(device) for part in read_grid(job["data"], rows.cpu())))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
@@ -153,7 +160,11 @@ def train_worker(job: dict[str, Any]) -> None:
         average.update_parameters(network)
 
         done, is_last = step + 1, step + 1 == config.num_steps
-        if rank == 0 and (done % REPORT_EVERY == 0 or is_last):
+        is_told = done % REPORT_EVERY == 0 or is_last
+        if is_told and not all_finite(network):  # on every worker alike, for they share their gradients
+            ray.train.report({"diverged_at": done})
+            return
+        if rank == 0 and is_told:
             losses = {"denoising": denoising, "time_score": time_score}
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             job["mailbox"].put.remote(done, metrics)
@@ -171,9 +182,9 @@ def read_rows(uri: str, split: str) -> Tensor:
     return torch.from_numpy(read_schema(folder).encode(read_split(folder, split)))
 
 
-def read_grid(uri: str) -> Grid:
-    """Which coordinates are whole numbers."""
-    return Grid(*(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
+def read_grid(uri: str, rows: Tensor) -> Grid:
+    """Which coordinates are whole numbers, and how many of the rows are at the ends of their range."""
+    return grid_of(rows, *(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
 
 
 def _restore(network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:

@@ -70,6 +70,11 @@ def learning_rate(step: int, num_steps: int, peak: float) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, num_steps - warm_up)))
 
 
+def all_finite(network: nn.Module) -> bool:
+    """Whether every weight is a number."""
+    return all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+
+
 def moving_average(network: nn.Module, decay: float) -> AveragedModel:
     """An exponential moving average of the weights; its first update copies them."""
     return AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)

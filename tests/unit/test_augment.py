@@ -8,7 +8,9 @@ from tasks.mcmc.streams import Stream
 
 SHAPE, DIM = (8, 8), 64
 LOCATION, SCALE = torch.linspace(0.0, 9.0, DIM), 4.3  # each pixel has its own mean
-GRID = Grid(torch.full((DIM,), 1 / SCALE), (0 - LOCATION) / SCALE, (16 - LOCATION) / SCALE)
+GRID = Grid(
+    torch.full((DIM,), 1 / SCALE), (0 - LOCATION) / SCALE, (16 - LOCATION) / SCALE, torch.ones(DIM), torch.ones(DIM)
+)
 
 
 def _warped(images, warps):
