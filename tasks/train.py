@@ -145,7 +145,8 @@ def train_worker(job: dict[str, Any]) -> None:
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
     first = _restore(network, average, optimizer)
     loss_of = EnergyLoss(network, config.time_score_weight)
-    warping = Warping(config.augmentation, read_schema(Path(job["data"])).shape) if config.augmentation else None
+    shape = read_schema(Path(job["data"])).shape
+    warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):

@@ -24,7 +24,7 @@ class Warping(NamedTuple):
     """The share of a batch's images that are warped, and the shape of an image."""
 
     share: float
-    shape: tuple[int, int]
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
