@@ -27,7 +27,7 @@ def draw_warps(random: Random, num_rows: int, share: float) -> Float[Tensor, "ro
 def warp_images(
     x: Float[Tensor, "row dim"], warps: Float[Tensor, "row warp"], shape: tuple[int, ...], grid: Grid
 ) -> Float[Tensor, "row dim"]:
-    """Flattened images of `shape` (height, width), each warped, by bilinear interpolation; whole numbers stay whole numbers.
+    """Flattened images of `shape` (height, width), each warped, by bilinear interpolation; whole numbers stay whole.
 
     What comes in from outside is the smallest value of the grid.
     """

@@ -58,8 +58,8 @@ def dropout_seed(stream: Stream, step: int, rank: int) -> int:
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """The part of a batch that worker `rank` of `world_size` learns from."""
-    parts = (batch.x, batch.noise, batch.logit_beta, batch.warps)
-    return Batch(*(part if part is None else part.chunk(world_size)[rank] for part in parts))
+    x, noise, logit_beta = (part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta))
+    return Batch(x, noise, logit_beta, None if batch.warps is None else batch.warps.chunk(world_size)[rank])
 
 
 def learning_rate(step: int, num_steps: int, peak: float) -> float:
