@@ -58,6 +58,9 @@ class Train:
     """Residual blocks of the network."""
     dropout: float | None = None
     """Share of hidden units that a training step leaves out, against learning the rows by heart."""
+    augmentation: float | None = None
+    """Share of the images in a batch that are warped a little, which the network is told, against learning the rows by
+    heart; 0 for what is not an image."""
     checkpoint_every: int = 1000
     """Steps between checkpoints; a killed run goes on from the last one."""
 
@@ -66,6 +69,8 @@ class Train:
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
         require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
+        is_share = self.augmentation is None or 0 <= self.augmentation < 1
+        require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")

@@ -21,7 +21,7 @@ from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
-from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
@@ -40,7 +40,7 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     schema = read_schema(Path(dataset.uri))
     train, held_out = data["train"], pa.concat_tables([data[name] for name in HELD_OUT])
     rows = Rows(*(schema.encode(some_rows(table, context.seed)) for table in (train, held_out, chains.draws)))
-    grid = Grid(*(torch.from_numpy(part) for part in schema.grid()))
+    grid = grid_of(torch.from_numpy(rows.train), *(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
     parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
     if schema.label:
