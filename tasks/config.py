@@ -103,6 +103,9 @@ class Sample:
     """Metropolis-adjusted Langevin steps at each level."""
     target_acceptance: float = 0.574
     """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
+    temperature: float = 1.0
+    """Chains sample the density to the power 1/temperature; above 1 they spread wider, which mends an energy that is
+    surer of the rows it learned from than of others."""
     lowest_noise: float | None = None
     """Noise of the lowest level, where draws are kept, in standard deviations of the data; when not given 0.1 for
     whole numbers, which are spread wider than that, and 0.05 for real ones."""
@@ -121,6 +124,7 @@ class Sample:
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
+        require(0.5 <= self.temperature <= 2, "sample.temperature", self.temperature, "from 0.5 to 2")
         is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
         require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
 

@@ -67,15 +67,17 @@ def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
 
 def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:
     """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row.
+    by row, `f` being that of the density the chains sampled.
     """
-    level = read_ladder(samples)["levels"][-1]["logit_beta"]
+    ladder = read_ladder(samples)
+    level = ladder["levels"][-1]["logit_beta"]
     stream = Stream(seed, 0, "held out")
     x = dequantise(torch.from_numpy(rows.held_out[:MAX_CHAINS]), grid, stream.at(0, 0))
     logit_beta = torch.full((len(x),), level)
     noised = noise.add_noise(x, stream.at(0, 1).normal(*x.shape), logit_beta)
     with torch.no_grad():
-        held_out = models.load(Path(model.uri)).log_density(noised, logit_beta).numpy().astype(np.float64)
+        value = models.load(Path(model.uri)).log_density(noised, logit_beta) / ladder["temperature"]
+    held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
     error = held_out.std(ddof=1) / math.sqrt(len(held_out))
     metrics = {

@@ -66,7 +66,12 @@ def finish(
         x = train[random.integers(len(train), size=num_chains)]
         clean = (x + sd * random.standard_normal(x.shape)).astype(np.float32)
         stores[name] = _store(folder / name, clean, schema, 1 if name == "control" else num_draws, levels, random)
-        ladder = {"levels": _levels(levels, num_stuck), "num_chains": num_chains, "target_acceptance": 0.574}
+        ladder = {
+            "levels": _levels(levels, num_stuck),
+            "num_chains": num_chains,
+            "target_acceptance": 0.574,
+            "temperature": 1.0,
+        }
         objects.replace(folder, f"{name}-ladder.json", json.dumps(ladder | {"gradients_per_chain": 264}).encode())
         if name == "draws":
             objects.replace(folder, "path.arrow", _path(clean[:12], levels, random))
