@@ -86,7 +86,7 @@ def finish(
 
 def _model(folder: Path, dataset: Dataset) -> Model:
     torch.manual_seed(0)
-    architecture = {"dim": dataset.dim, "energy": "inner_product", "width": 32, "num_blocks": 1}
+    architecture = {"dim": dataset.dim, "energy": "inner_product", "width": 32, "num_blocks": 1, "num_conditions": 0}
     description = architecture | {"data_digest": dataset.digest, "seed": 0, "train": {"num_steps": 10_000}}
     files = models.to_files(models.build(**architecture), description)
     for name, data in files.items():
