@@ -21,7 +21,7 @@ from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
-from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
@@ -40,7 +40,7 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     schema = read_schema(Path(dataset.uri))
     train, held_out = data["train"], pa.concat_tables([data[name] for name in HELD_OUT])
     rows = Rows(*(schema.encode(some_rows(table, context.seed)) for table in (train, held_out, chains.draws)))
-    grid = Grid(*(torch.from_numpy(part) for part in schema.grid()))
+    grid = grid_of(torch.from_numpy(rows.train), *(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
     parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
     if schema.label:
@@ -67,15 +67,17 @@ def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
 
 def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:
     """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row.
+    by row, `f` being that of the density the chains sampled.
     """
-    level = read_ladder(samples)["levels"][-1]["logit_beta"]
+    ladder = read_ladder(samples)
+    level = ladder["levels"][-1]["logit_beta"]
     stream = Stream(seed, 0, "held out")
     x = dequantise(torch.from_numpy(rows.held_out[:MAX_CHAINS]), grid, stream.at(0, 0))
     logit_beta = torch.full((len(x),), level)
     noised = noise.add_noise(x, stream.at(0, 1).normal(*x.shape), logit_beta)
     with torch.no_grad():
-        held_out = models.load(Path(model.uri)).log_density(noised, logit_beta).numpy().astype(np.float64)
+        value = models.load(Path(model.uri)).log_density(noised, logit_beta) / ladder["temperature"]
+    held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
     error = held_out.std(ddof=1) / math.sqrt(len(held_out))
     metrics = {

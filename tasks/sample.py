@@ -86,6 +86,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "levels": levels,
         "num_chains": config.num_chains,
         "target_acceptance": config.target_acceptance,
+        "temperature": config.temperature,
         "gradients_per_chain": program.gradients_per_chain,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
@@ -118,7 +119,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
-    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
+    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning, config.temperature))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
     return _read_ladder(read(beside, path))
 
@@ -139,6 +140,7 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
         num_draws=config.num_draws,
         thinning=config.thinning,
         draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
+        temperature=config.temperature,
     )
 
 

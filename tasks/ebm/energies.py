@@ -62,18 +62,23 @@ class ScalarHead(Energy):
     edges.
     """
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
         self.anchor = GaussianAnchor(dim)
-        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout, num_conditions)
 
     def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
         """Fit the Gaussian that training starts from."""
         self.anchor.fit(rows)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
         gaussian, white = self.anchor(x, logit_beta)
-        return gaussian + self.network(white, logit_beta)[:, 0]
+        return gaussian + self.network(white, logit_beta, condition)[:, 0]
 
 
 class InnerProduct(Energy):
@@ -81,15 +86,20 @@ class InnerProduct(Energy):
     sharp, for images and other rows that lie near a thin surface.
     """
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
-        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta)).sum(1)
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
+        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta, condition)).sum(1)
 
 
-ENERGIES: dict[EnergyName, Callable[[int, int, int, float], Energy]] = {
+ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }

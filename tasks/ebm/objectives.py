@@ -1,9 +1,12 @@
 """What training minimises: denoising score matching (11.16) and the time-score term beside it."""
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from tasks.ebm.energies import LogDensity
 from tasks.ebm.noise import add_noise
 
 
@@ -42,11 +45,16 @@ class EnergyLoss(nn.Module):
         self.time_score_weight = time_score_weight
 
     def forward(
-        self, x: Float[Tensor, "row dim"], noise: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+        self,
+        x: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """`(denoising, time_score)`, each the mean over the rows of its weighted term; training minimises their sum."""
         dim = x.shape[1]
-        score, time_score = scores(self.log_density, add_noise(x, noise, logit_beta), logit_beta)
+        log_density = self.log_density if condition is None else partial(self.log_density, condition=condition)
+        score, time_score = scores(log_density, add_noise(x, noise, logit_beta), logit_beta)
         beta = torch.sigmoid(logit_beta)
         denoising = denoising_score_matching(score, noise, logit_beta) / (beta * dim)
         time_term = self.time_score_weight * time_score_matching(time_score, noise) / (4 * dim**2)
@@ -54,7 +62,7 @@ class EnergyLoss(nn.Module):
 
 
 def scores(
-    log_density: nn.Module, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    log_density: LogDensity, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
 ) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
     """`(grad_x' f, d f/d ln sigma at fixed y = x'/sqrt(1-beta))`, both differentiable in the weights.
 

@@ -25,6 +25,19 @@ TargetAt = Callable[[float], Target]
 """Noise level `logit beta` -> the density at that level."""
 
 
+def heat(target_at: TargetAt, temperature: float) -> TargetAt:
+    """The density of every level to the power `1/temperature`: `f/T`, `grad f/T`."""
+
+    def at(level: float) -> Target:
+        def target(x: Tensor) -> tuple[Tensor, Tensor]:
+            value, score = target_at(level)(x)
+            return value / temperature, score / temperature
+
+        return target
+
+    return at
+
+
 class LevelStats(NamedTuple):
     """What the Metropolis steps of one level did."""
 
