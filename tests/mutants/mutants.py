@@ -200,6 +200,10 @@ MUTANTS = (
         "self._num_updates += 0",
         (ADAPTATION,),
     ),
+    Mutant("hot density with a cold score", _ANNEALING, "score / temperature", "score", (ANNEALING,)),
+    Mutant(
+        "heat that cools", _ANNEALING, "value / temperature, score / t", "value * temperature, score * t", (ANNEALING,)
+    ),
     # What is kept.
     Mutant(
         "draw of a chain kept twice", _PROGRAM, "state, level_stats = adjust(", "_, level_stats = adjust(", (PROGRAM,)
@@ -237,8 +241,8 @@ MUTANTS = (
     Mutant(
         "chains couple through the batch",
         _ENERGIES,
-        "return gaussian + self.network(white, logit_beta)[:, 0]",
-        "return gaussian + self.network(white, logit_beta)[:, 0].mean()",
+        "gaussian, white = self.anchor(x, logit_beta)",
+        "gaussian, white = self.anchor(x - x.mean(0), logit_beta)",
         (ENERGIES,),
     ),
     Mutant(
