@@ -209,6 +209,54 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Chains:
+    """Chains that travel over a user's own density."""
+
+    target: str = ""
+    """MODULE:FUNCTION of the log density: points [chain, dim] in float64 -> nats [chain], differentiable."""
+    dim: int = 1
+    """Coordinates of a point."""
+    support: str = "real"
+    """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
+    kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
+    """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
+    num_chains: int = 256
+    """Independent chains."""
+    num_draws: int = 1000
+    """Draws that each chain keeps."""
+    burn_in: int = 100
+    """Steps of each chain after the warm-up and before the first kept draw."""
+    thinning: int = 1
+    """Steps between two kept draws of a chain."""
+    block_size: int = 64
+    """Chains that advance together; part of the run's identity, since it fixes the random streams."""
+
+    def __post_init__(self) -> None:
+        module, _, function = self.target.partition(":")
+        is_name = all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
+        require(is_name, "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
+            require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
+
+
+@dataclass(frozen=True)
+class SampleTarget(Chains):
+    """Draws from a user's own density."""
+
+    root: str = "./runs"
+    """Folder or URI under which everything is kept."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    register: Register = field(default_factory=Register)
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
 class Generate:
     """Samples from a registered model."""
 

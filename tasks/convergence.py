@@ -1,6 +1,9 @@
 """Measures the chains of a finished sample step: what the verdict rests on, and what stands beside it."""
 
+import dataclasses
 import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from tasks.mcmc import diagnostics
 from tasks.mcmc.twosample import energy_test
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, vectors, whole_chains
+from tasks.travel_verdict import Travel
 from tasks.verdict import NUM_TESTS, Measurements
 
 MAX_CHAINS = 2000
@@ -35,6 +39,7 @@ class Chains:
 
 def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     """Read draws, control draws and ladder, and test the first two against each other."""
+    assert samples.control_uri is not None
     store, control_store = (SampleStore(uri, writable=False) for uri in (samples.uri, samples.control_uri))
     draws = one_draw_per_chain(store, MAX_CHAINS, seed)
     control = one_draw_per_chain(control_store, MAX_CHAINS, seed)
@@ -53,6 +58,31 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     }
     metrics |= _weights(draws["log_weight"].to_numpy()) | _mixing(store)
     return Chains(measurements, metrics, draws, pa.Table.from_pylist(ladder["levels"]))
+
+
+def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
+    """Read the draws of chains that travel, and what their segments recorded."""
+    store = SampleStore(samples.uri, writable=False)
+    facts = [entry.facts for entry in store.entries()]
+    mixing = _mixing(store)
+    accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
+    travel = Travel(
+        rhat=_worst(max, mixing, "rhat_max", "rhat_log_density"),
+        nested_rhat=mixing.get("chains/nested_rhat_log_density", math.nan),
+        bulk_ess=_worst(min, mixing, "bulk_ess_min", "bulk_ess_log_density"),
+        tail_ess=_worst(min, mixing, "tail_ess_min", "tail_ess_log_density"),
+        acceptance=accepted / proposed,
+        min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
+        num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
+    )
+    metrics = mixing | {f"chains/{key}": value for key, value in dataclasses.asdict(travel).items()}
+    return travel, metrics
+
+
+def _worst(choose: Callable[..., float], metrics: dict[str, float], *names: str) -> float:
+    """The worst of some metrics; not a number where one is missing or is none."""
+    values = [metrics.get(f"chains/{name}", math.nan) for name in names]
+    return math.nan if any(math.isnan(value) for value in values) else choose(values)
 
 
 def _log_density_p_value(draws: pa.Table, control: pa.Table) -> float:

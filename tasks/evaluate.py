@@ -18,7 +18,7 @@ import torch
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Samples
 from tasks.context import Context
-from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
+from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
@@ -28,6 +28,7 @@ from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
 from tasks.store.schema import DataSchema
 from tasks.subsets import some_rows
+from tasks.travel_verdict import judge_travel
 from tasks.verdict import Verdict, judge
 
 HELD_OUT = ("validation", "test")
@@ -50,14 +51,20 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     metrics = {name: value for part in parts for name, value in part.metrics.items()}
     tables = {name: table for part in parts for name, table in part.tables.items()}
     verdict = judge(chains.measurements, config.false_alarm_rate)
-    return _publish(config, context, chains, verdict, Quality(metrics, tables))
+    return _publish(config, context, verdict, chains.metrics | metrics, {"levels": chains.levels} | tables)
 
 
 def judge_chains(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict alone, where the data are not at hand."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
     verdict = judge(chains.measurements, config.false_alarm_rate)
-    return _publish(config, context, chains, verdict, Quality({}, {}))
+    return _publish(config, context, verdict, chains.metrics, {"levels": chains.levels})
+
+
+def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
+    """The verdict on chains that travel over a user's own density."""
+    travel, metrics = measure_travel(samples)
+    return _publish(config, context, judge_travel(travel), metrics, {})
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
@@ -90,12 +97,11 @@ def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chain
 
 
 def _publish(
-    config: config.Evaluate, context: Context, chains: Chains, verdict: Verdict, quality: Quality
+    config: config.Evaluate, context: Context, verdict: Verdict, metrics: dict[str, float], tables: dict[str, pa.Table]
 ) -> Evaluation:
-    metrics = {key: value for key, value in (chains.metrics | quality.metrics).items() if math.isfinite(value)}
+    metrics = {key: value for key, value in metrics.items() if math.isfinite(value)}
     checks = [dataclasses.asdict(check) for check in verdict.checks]
-    tables = {"checks": pa.Table.from_pylist(checks), "levels": chains.levels} | quality.tables
-    for name, table in tables.items():
+    for name, table in ({"checks": pa.Table.from_pylist(checks)} | tables).items():
         objects.replace(context.folder, f"{name}.csv", to_csv(table))
     document = {
         "is_converged": verdict.is_converged,

@@ -55,13 +55,13 @@ class ChainActor:
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning, temperature: float) -> Ladder:
+    def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
-        return annealing.tune(stream, self.target_at(temperature), levels, self.model.dim, tuning)
+        return annealing.tune(stream, self.target_at(tuning.temperature), levels, self.model.dim, tuning)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
-        target_at = self.target_at(program.temperature)
+        target_at = self.target_at(program.ladder.temperature)
         arrived = programs.descend_ladder(program, 0, target_at, self.device)
         stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, target_at)
         return path_table(arrived), trace_table(stay)
@@ -82,7 +82,7 @@ class ChainActor:
         return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 
     def _make(self, program: Program, store: SampleStore, block: int, segment: int) -> Segment:
-        target_at = self.target_at(program.temperature)
+        target_at = self.target_at(program.ladder.temperature)
         if segment == 0:
             return programs.first_segment(program, block, target_at, self.device)
         previous = store.committed(block, segment - 1)
@@ -108,11 +108,11 @@ class Fleet:
     arrivals: dict[Any, Any]
 
     @classmethod
-    def start(cls, folder: str, num_actors: int | None) -> "Fleet":
-        """Actors that hold the model of a folder, over all nodes: one a GPU where there are any, else one a CPU."""
+    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None) -> "Fleet":
+        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU."""
         num_gpus = cluster.num_gpus()
-        actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
-        actors: list[Any] = [actor.remote(folder) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
+        placed = actor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
+        actors: list[Any] = [placed.remote(*arguments) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
         return cls(actors, {actor.arrive.remote(): actor for actor in actors})
 
     def first(self) -> Any:
@@ -121,7 +121,7 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def run(self, job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:
+    def run(self, job: Any, on_commit: Callable[[Entry], None]) -> list[Entry]:
         """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
 
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.

@@ -14,7 +14,7 @@ from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.fleet import Fleet, Job
+from tasks.fleet import ChainActor, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
@@ -44,7 +44,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
     config = _completed(config, Path(model.uri))
-    fleet = Fleet.start(model.uri, context.cluster.num_actors)
+    fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
         "model_digest": model.digest,
@@ -117,15 +117,16 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
         return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
-    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
+    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance, config.temperature)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
-    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning, config.temperature))
+    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
     return _read_ladder(read(beside, path))
 
 
 def _read_ladder(data: bytes) -> Ladder:
-    return Ladder(**{key: tuple(values) for key, values in json.loads(data).items()})
+    kept = json.loads(data)
+    return Ladder(**{key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()})
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:
@@ -140,7 +141,6 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
         num_draws=config.num_draws,
         thinning=config.thinning,
         draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
-        temperature=config.temperature,
     )
 
 

@@ -18,7 +18,7 @@ from tasks.mcmc.streams import Stream
 @dataclass(frozen=True)
 class Program:
     """The settings that all blocks of a run share; `block_size` chains advance together. Whoever runs it gives it
-    densities to the power `1/temperature`.
+    densities to the power `1/ladder.temperature`.
     """
 
     seed: int
@@ -30,7 +30,6 @@ class Program:
     num_draws: int
     thinning: int
     draws_per_segment: int
-    temperature: float = 1.0
 
     @property
     def num_segments(self) -> int:

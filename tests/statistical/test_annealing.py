@@ -152,7 +152,7 @@ def test_heated_chains_sample_the_power_of_the_density():
         return lambda x: (-0.5 * x.square().sum(1) / spread, -x / spread)
 
     heated, levels = annealing.heat(normal_at, temperature), tuple(ladder(24, -6.0).tolist())
-    tuned = annealing.tune(Stream(0, 0, "tuning"), heated, levels, 3, Tuning(256, 16, 0.574))
+    tuned = annealing.tune(Stream(0, 0, "tuning"), heated, levels, 3, Tuning(256, 16, 0.574, temperature))
     x = annealing.anneal(Stream(0, 1), heated, tuned, 10, 4096, 3).state.x
     beta = 1 / (1 + math.exp(6))
     expected = temperature * ((1 - beta) * variance + beta)

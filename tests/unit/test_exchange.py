@@ -49,7 +49,9 @@ def test_swaps_keep_the_joint_law(phase):
 
 
 @pytest.mark.parametrize("phase", [0, 1])
-@pytest.mark.parametrize("planted", ["copied swap", "off-by-one energy", "no energy", "reversed ratio", "one side only"])
+@pytest.mark.parametrize(
+    "planted", ["copied swap", "off-by-one energy", "no energy", "reversed ratio", "one side only"]
+)
 def test_a_planted_bug_in_the_swap_is_seen(planted, phase, monkeypatch):
     right_swap, right_ratio = exchange.swap, exchange.swap_log_ratio
 
@@ -122,7 +124,7 @@ def test_caches_are_what_a_fresh_evaluation_of_the_own_level_gives():
         value, score = gaussian_at(level)(state.x)
         torch.testing.assert_close(state.value, value, rtol=0, atol=0)
         torch.testing.assert_close(state.score, score, rtol=0, atol=0)
-    assert (0 < exchange.rejection_rates(done)).all()
+    assert (exchange.rejection_rates(done) > 0).all()
     assert (exchange.rejection_rates(done) < 1).all()
 
 
