@@ -17,11 +17,13 @@ LAWS, KERNELS, MALA = "tests/statistical/test_laws.py", "tests/unit/test_kernels
 ANNEALING, ADAPTATION = "tests/statistical/test_annealing.py", "tests/unit/test_adaptation.py"
 STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in ("streams", "program", "diagnostics"))
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
+HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
 MANIFEST = "tests/unit/test_manifest.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
 _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", "tasks/ebm/objectives.py"
+_HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 
 MUTANTS = (
@@ -136,6 +138,72 @@ MUTANTS = (
         "random.normal(num_chains, 1)",
         "random.normal(num_chains, 1).abs()",
         (LAWS,),
+    ),
+    Mutant(
+        "Hamiltonian without kinetic energy",
+        _HMC,
+        " + 0.5 * (momentum.square() - final.square()).sum(1)",
+        "",
+        (HMC,),
+    ),
+    Mutant(
+        "kinetic energy of the wrong sign", _HMC, "+ 0.5 * (momentum.square()", "- 0.5 * (momentum.square()", (HMC,)
+    ),
+    Mutant("leapfrog with a whole last kick", _HMC, "half + 0.5 * step_size", "half + step_size", (HMC,)),
+    Mutant("leapfrog on a stale gradient", _HMC, "State(x, *target(x))", "State(x, target(x)[0], state.score)", (HMC,)),
+    Mutant(
+        "whitened score of the wrong side",
+        "tasks/mcmc/preconditioning.py",
+        "return value, score @ self.factor\n",
+        "return value, score @ self.factor.T\n",
+        (WHITENING,),
+    ),
+    Mutant(
+        "coordinates that do not come back",
+        "tasks/mcmc/preconditioning.py",
+        "self.mean + z @ self.factor.T",
+        "self.mean + z @ self.factor",
+        (WHITENING,),
+    ),
+    # Swaps.
+    Mutant(
+        "copied swap",
+        _EXCHANGE,
+        "return _where(is_swapped, new_upper, upper), _where",
+        "return upper, _where",
+        (EXCHANGE,),
+    ),
+    Mutant(
+        "off-by-one swap energy",
+        _EXCHANGE,
+        "states[j], targets[i], targets[j])",
+        "states[j], targets[i], targets[max(j - 1, 0)])",
+        (EXCHANGE,),
+    ),
+    Mutant(
+        "swap of one side's energy",
+        _EXCHANGE,
+        " + (new_lower.value - lower.value)",
+        "",
+        (EXCHANGE,),
+    ),
+    Mutant(
+        "swap that keeps the old level's energy",
+        _EXCHANGE,
+        "torch.where(is_new, new.value, old.value)",
+        "old.value",
+        (EXCHANGE,),
+    ),
+    Mutant("swap without a decision", _EXCHANGE, "is_finite & (uniform.log() < log_ratio)", "is_finite", (EXCHANGE,)),
+    Mutant("swap that takes NaN", _EXCHANGE, "is_finite & (uniform", "~is_finite | (uniform", (EXCHANGE,)),
+    Mutant("only even swaps", _EXCHANGE, "range(phase % 2,", "range(0,", (EXCHANGE,)),
+    Mutant("all pairs share one uniform", _EXCHANGE, "uniform[:, i]", "uniform[:, 0]", (EXCHANGE,)),
+    Mutant(
+        "levels of a round share their numbers",
+        _EXCHANGE,
+        "1 + level * num_steps + k)",
+        "1 + k)",
+        (EXCHANGE,),
     ),
     # Random numbers.
     Mutant("every step has the same numbers", _STREAMS, "self.step, self.phase]", "0, self.phase]", (STREAMS,)),

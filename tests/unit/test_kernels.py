@@ -1,6 +1,7 @@
 """What no law can show: each kernel's ratio against an independent one, its caches, and BlackJAX on the same noise."""
 
 import math
+from functools import partial
 
 import blackjax
 import jax
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.mcmc import annealing, gibbs, langevin, lecture_mala, mala, metropolis, random_walk
+from tasks.mcmc import annealing, gibbs, hmc, langevin, lecture_mala, mala, metropolis, random_walk
 from tasks.mcmc.streams import Random, Stream
 
 KERNELS = [mala, lecture_mala, random_walk, gibbs, langevin]
@@ -189,7 +190,7 @@ def test_the_steps_of_a_level_all_have_the_frozen_step_size():
     assert torch.equal(stats.accepted, accepted)
 
 
-# BlackJAX 1.7 is the peer: its step size is half of ours, and of one key it makes the noise and then the uniform.
+# BlackJAX 1.7 is the peer: of one key it makes the noise and then the uniform.
 
 
 def jax_log_density(x):
@@ -213,13 +214,20 @@ class Given(Random):
         return self.given[1]
 
 
-@pytest.mark.parametrize("kernel", [mala, random_walk], ids=name)
-def test_one_step_is_that_of_blackjax_on_the_same_noise(kernel):
-    step_size, state = 0.4, metropolis.init(start().x.float(), target)
+def ours_and_theirs(kernel, step_size):
+    """Our step and BlackJAX's; its Langevin steps are in halves of ours, and its walk and trajectories in roots."""
+    root = math.sqrt(step_size)
     if kernel is mala:
-        peer = blackjax.mala(jax_log_density, step_size / 2)
-    else:
-        peer = blackjax.normal_random_walk(jax_log_density, math.sqrt(step_size) * jax.numpy.ones(DIM))
+        return mala.step, blackjax.mala(jax_log_density, step_size / 2), step_size
+    if kernel is random_walk:
+        return random_walk.step, blackjax.normal_random_walk(jax_log_density, root * jax.numpy.ones(DIM)), step_size
+    return partial(hmc.step, num_leapfrogs=3), blackjax.hmc(jax_log_density, root, jax.numpy.ones(DIM), 3), root
+
+
+@pytest.mark.parametrize("kernel", [mala, random_walk, hmc], ids=name)
+def test_one_step_is_that_of_blackjax_on_the_same_noise(kernel):
+    state = metropolis.init(start().x.float(), target)
+    step, peer, step_size = ours_and_theirs(kernel, 0.2)
 
     @jax.jit
     @jax.vmap
@@ -231,9 +239,9 @@ def test_one_step_is_that_of_blackjax_on_the_same_noise(kernel):
 
     keys = jax.random.split(jax.random.key(0, impl="unsafe_rbg"), NUM_CHAINS)
     position, is_accepted, probability, *numbers = map(np.array, one_step(keys, state.x.numpy()))
-    ours, info = kernel.step(Given(*numbers), state, target, step_size)
+    ours, info = step(Given(*numbers), state, target, step_size)
     torch.testing.assert_close(ours.x, torch.tensor(position), rtol=1e-5, atol=1e-5)
     assert info.is_accepted.tolist() == is_accepted.tolist()
     ours_probability = metropolis.acceptance_probability(info)
-    torch.testing.assert_close(ours_probability, torch.tensor(probability), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours_probability, torch.tensor(probability), rtol=2e-3, atol=2e-4)
     assert 0.2 < is_accepted.mean() < 0.95
