@@ -1,6 +1,5 @@
 """Measures the chains of a finished sample step: what the verdict rests on, and what stands beside it."""
 
-import dataclasses
 import json
 import math
 from collections.abc import Callable
@@ -68,14 +67,18 @@ def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
     accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
     travel = Travel(
         rhat=_worst(max, mixing, "rhat_max", "rhat_log_density"),
-        nested_rhat=mixing.get("chains/nested_rhat_log_density", math.nan),
+        nested_rhat=mixing.get("chains/nested_rhat_max"),
         bulk_ess=_worst(min, mixing, "bulk_ess_min", "bulk_ess_log_density"),
         tail_ess=_worst(min, mixing, "tail_ess_min", "tail_ess_log_density"),
         acceptance=accepted / proposed,
         min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
         num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
     )
-    metrics = mixing | {f"chains/{key}": value for key, value in dataclasses.asdict(travel).items()}
+    metrics = mixing | {
+        "chains/acceptance": travel.acceptance,
+        "chains/min_chain_acceptance": travel.min_chain_acceptance,
+        "chains/num_nonfinite": travel.num_nonfinite,
+    }
     return travel, metrics
 
 
@@ -83,6 +86,12 @@ def _worst(choose: Callable[..., float], metrics: dict[str, float], *names: str)
     """The worst of some metrics; not a number where one is missing or is none."""
     values = [metrics.get(f"chains/{name}", math.nan) for name in names]
     return math.nan if any(math.isnan(value) for value in values) else choose(values)
+
+
+def _of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
+    """Which chains belong to a superchain that has as many as any: nested R-hat needs superchains of one size."""
+    _, index, sizes = np.unique(superchain, return_inverse=True, return_counts=True)
+    return (sizes == sizes.max())[index]
 
 
 def _log_density_p_value(draws: pa.Table, control: pa.Table) -> float:
@@ -145,6 +154,8 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),
         "chains/tail_ess_min": min(diagnostics.tail_ess(x) for x in coordinates),
     }
-    if len(np.unique(superchain)) < num_chains:
-        metrics["chains/nested_rhat_log_density"] = diagnostics.nested_rhat(log_density, superchain)
+    is_even = _of_largest_superchains(superchain)
+    if len(np.unique(superchain[is_even])) not in (1, is_even.sum()):
+        nested = [diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in (log_density, *coordinates)]
+        metrics |= {"chains/nested_rhat_log_density": nested[0], "chains/nested_rhat_max": max(nested)}
     return metrics

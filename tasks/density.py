@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tasks import config
 from tasks.errors import DataError, UsageError
+from tasks.mcmc import constraints
 from tasks.mcmc.constraints import Support
 from tasks.mcmc.targets import LogDensity, from_log_density
 
@@ -35,7 +36,7 @@ def load(name: str) -> LogDensity:
         raise UsageError(
             f"target {name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
         ) from error
-    function = getattr(module, function_name, None)
+    function: Any = getattr(module, function_name, None)
     if not callable(function):
         near = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UsageError(f"{module_name} has no function {function_name!r}; it has {', '.join(near) or 'none'}")
@@ -46,6 +47,14 @@ def digest_of(chains: config.Chains) -> str:
     """The sha256 of the source file of the density: what a step's key holds of it."""
     function = load(chains.target)
     return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()
+
+
+def support_of(chains: config.Chains) -> Support:
+    """Where the density lives; UsageError when the words are others or do not add up to `dim`."""
+    try:
+        return constraints.parse(chains.support, chains.dim)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def check(name: str, log_density: LogDensity, support: Support) -> None:

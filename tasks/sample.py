@@ -126,7 +126,8 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
 
 def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
-    return Ladder(**{key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()})
+    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
+    return Ladder(**lists, temperature=kept["temperature"])
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

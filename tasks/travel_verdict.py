@@ -13,10 +13,15 @@ MAX_RHAT, MIN_ESS = 1.01, 400.0
 
 @dataclass(frozen=True)
 class Travel:
-    """What the verdict rests on: the worst over coordinates and the log density of each."""
+    """What the verdict rests on: the worst over coordinates and the log density of each.
+
+    `nested_rhat` is that between superchains, None where no two of the chains looked at share a starting point. Where
+    it is there it takes the place of `rhat`, which n effective draws in half a chain bring to `sqrt(1 + 1/n)` even when
+    all chains have the same law, and so refuses many short chains (Margossian et al., arXiv 2110.13017).
+    """
 
     rhat: float
-    nested_rhat: float
+    nested_rhat: float | None
     bulk_ess: float
     tail_ess: float
     acceptance: float
@@ -28,8 +33,9 @@ def judge_travel(measured: Travel) -> Verdict:
     """Converged when every check holds."""
     return Verdict(
         (
-            _rhat("R-hat between chains", measured.rhat),
-            _rhat("R-hat between starting points", measured.nested_rhat),
+            _rhat("R-hat between chains", measured.rhat)
+            if measured.nested_rhat is None
+            else _rhat("R-hat between starting points", measured.nested_rhat),
             _ess("bulk", measured.bulk_ess),
             _ess("tails", measured.tail_ess),
             _moving(measured),

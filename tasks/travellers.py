@@ -20,13 +20,13 @@ from tasks import cluster, config, density
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet
-from tasks.mcmc import constraints, travel
-from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc import travel
+from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import State
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
-from tasks.mcmc.warmup import warm_up
+from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
@@ -37,6 +37,7 @@ NUM_WARM = 64
 """Chains that the warm-up runs, and so superchains."""
 
 WARM = "warm.safetensors"
+TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not use
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Job:
 
 def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
-    support = constraints.parse(config.support, config.dim)
+    support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster)
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
@@ -107,7 +108,7 @@ class TargetActor:
     def __init__(self, config: config.Chains):
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.config = config
-        self.support = constraints.parse(config.support, config.dim)
+        self.support = density.support_of(config)
         self.log_density = density.load(config.target)
         self.free_target = from_log_density(self.support.pull(self.log_density))
 
@@ -116,12 +117,15 @@ class TargetActor:
 
     def warm_up(self, seed: int) -> bytes:
         """Where chains start, the metric and the step size, as safetensors."""
-        warm = warm_up(Stream(seed, 0, "warm-up"), self.free_target, self.support.free, NUM_WARM, self.config.kernel)
+        stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
+        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
+        white, target = warm.whitening.pull_state(warm.state), warm.whitening.pull(self.free_target)
+        white, step_size = tune(stream, TUNING, white, target, kernel)
         tensors = {
-            "start": warm.whitening.to_white(warm.x),
+            "start": white.x,
             "mean": warm.whitening.mean,
             "factor": warm.whitening.factor,
-            "step_size": torch.tensor(warm.step_size, dtype=torch.float64),
+            "step_size": torch.tensor(step_size, dtype=torch.float64),
         }
         return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
 

@@ -96,7 +96,10 @@ def _constraint(word: str, found: re.Match[str]) -> constraints.Constraint:
         return constraints.real
     if found[1] == "positive":
         return constraints.positive
-    low, high = float(found[2]), float(found[3])
+    try:
+        low, high = float(found[2]), float(found[3])
+    except ValueError as error:
+        raise ValueError(f"the bounds of a box must be numbers, but got {word!r}") from error
     if not low < high:
         raise ValueError(f"the first bound of a box must be below the second, but got {word!r}")
     return constraints.interval(low, high)

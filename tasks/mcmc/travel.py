@@ -75,10 +75,10 @@ def _keep(program: Program, block: int, segment: int, state: State, target: Targ
 def _advance(
     program: Program, block: int, phase: int, state: State, target: Target, num_steps: int
 ) -> tuple[State, Int[Tensor, " chain"], int]:
-    stream, step = Stream(program.seed, block, "travel"), KERNELS[program.kernel].step
+    stream, transition = Stream(program.seed, block, "travel"), KERNELS[program.kernel].transition
     accepted, num_nonfinite = torch.zeros(len(state.x), dtype=torch.int32), 0
     for k in range(num_steps):
-        state, info = step(stream.at(phase, k), state, target, program.step_size)
+        state, info, _ = transition(stream, phase, k, state, target, program.step_size)
         accepted += info.is_accepted.cpu()
         num_nonfinite += int((~info.is_finite).sum())
     return state, accepted, num_nonfinite

@@ -73,6 +73,7 @@ def test_scores_are_those_of_finite_differences():
         ("positiv", 2, "must be real, positive, simplex or box"),
         ("real*2, positive", 4, "as many coordinates as dim, 4"),
         ("box(1, 0)", 2, "must be below the second"),
+        ("box(a, 1)", 2, "must be numbers"),
         ("simplex*1, real", 2, "2 coordinates or more"),
         ("", 2, "but got ''"),
     ],

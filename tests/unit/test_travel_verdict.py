@@ -20,12 +20,16 @@ def test_chains_that_agree_converged():
     assert judge_travel(GOOD).is_converged
 
 
+def test_many_short_chains_are_judged_by_their_superchains():
+    assert judge_travel(dataclasses.replace(GOOD, rhat=1.02)).is_converged
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rhat": 1.011}, "R-hat between chains is 1.0110, where less than 1.01 is needed"),
+        ({"nested_rhat": None, "rhat": 1.011}, "R-hat between chains is 1.0110, where less than 1.01 is needed"),
         ({"nested_rhat": 1.2}, "R-hat between starting points is 1.2000"),
-        ({"rhat": math.nan}, "R-hat between chains is nan"),
+        ({"nested_rhat": None, "rhat": math.nan}, "R-hat between chains is nan"),
         ({"bulk_ess": 399.0}, "399 effective draws, where 400 are needed"),
         ({"tail_ess": math.nan}, "nan effective draws"),
         ({"min_chain_acceptance": 0.0}, "stuck"),
