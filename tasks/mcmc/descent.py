@@ -119,15 +119,3 @@ def descend(stream: Stream, phase: int, state: State, target: Target, max_gradie
         if bool(((climb.num_flat >= PATIENCE) | (climb.length < 1e-12)).all()):
             break
     return best, num_evaluated
-
-
-def rescue(random: Random, best: Best) -> Best:
-    """Chains whose ELBO is below `q90 - (3 dim + 10)`, stuck far from the mass of the others, start at another's
-    draw. Modes survive: their ELBOs differ by the logarithm of their weights.
-    """
-    num_chains, dim = best.state.x.shape
-    is_good = best.elbo >= best.elbo.quantile(0.9, interpolation="higher") - (3 * dim + 10)
-    good = is_good.nonzero()[:, 0]
-    other = good[random.integers(len(good), num_chains).to(good.device)]
-    elsewhere = State(*(tensor[other] for tensor in best.state))
-    return Best(choose(is_good, best.state, elsewhere), torch.where(is_good, best.elbo, best.elbo[other]))
