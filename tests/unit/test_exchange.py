@@ -168,21 +168,21 @@ def test_a_density_that_is_no_number_is_not_swapped_with():
 
 
 def test_respacing_puts_levels_where_rejections_are():
-    levels = exchange.respace((0.0, 1.0, 2.0, 3.0), (0.1, 0.1, 0.7), 4)
+    levels = exchange.respace((0.0, 1.0, 2.0, 3.0), np.array((0.1, 0.1, 0.7)), 4)
     assert levels[0] == 0.0
     assert levels[-1] == 3.0
     assert levels[1] > 1.5
     assert list(levels) == sorted(levels)
-    assert exchange.respace((8.0, 2.0, -4.0), (0.3, 0.3), 5) == pytest.approx((8, 5, 2, -1, -4))
+    assert exchange.respace((8.0, 2.0, -4.0), np.array((0.3, 0.3)), 5) == pytest.approx((8, 5, 2, -1, -4))
 
 
 def test_respacing_bears_pairs_that_never_reject():
-    levels = exchange.respace((0.0, 0.5, 1.0), (0.0, 0.4), 3)
+    levels = exchange.respace((0.0, 0.5, 1.0), np.array((0.0, 0.4)), 3)
     assert 0.5 < levels[1] < 1.0
 
 
 def test_too_few_levels_or_rounds_are_refused():
     with pytest.raises(UsageError, match="at least 2"):
-        exchange.respace((0.0, 1.0), (0.5,), 1)
+        exchange.respace((0.0, 1.0), np.array((0.5,)), 1)
     with pytest.raises(UsageError, match="at least 2"):
         exchange.rejection_rates([])

@@ -9,7 +9,7 @@ from tasks.mcmc.tempering import gaussian, tempered, tempering_ladder
 
 def half_line(x):
     """Exponential on the positive half of the first axis."""
-    return torch.where(x[:, 0] > 0, -x[:, 0], -torch.inf), torch.tensor([[-1.0, 0.0]]).expand_as(x)
+    return torch.where(x[:, 0] > 0, -x[:, 0], -torch.inf), torch.tensor([[-1.0, 0.0]]).to(x).expand_as(x)
 
 
 def test_the_reference_is_normalised():
