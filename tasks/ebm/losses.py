@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tasks.ebm.contrastive import contrastive_divergence, negatives
 from tasks.ebm.energies import LogDensity, value_and_score
+from tasks.ebm.networks import Norm
 from tasks.ebm.noise import add_noise, noise_level
 from tasks.ebm.objectives import EnergyLoss, Loss, scores
 from tasks.ebm.parts import Part
@@ -25,6 +26,12 @@ ObjectiveName = Literal["denoising", "implicit", "sliced", "contrastive", "persi
 
 class ImplicitLoss(Loss):
     """`E[ beta (|S|^2 + 2 div S) ] / d`: in expectation the denoising loss less 1, at every level."""
+
+    def __init__(self, log_density: nn.Module, time_score_weight: float):
+        super().__init__(log_density, time_score_weight)
+        for module in log_density.modules():
+            if isinstance(module, Norm):
+                module.is_fused = False  # its third derivative is wrong, and the gradient of a divergence has one
 
     def forward(
         self,
