@@ -102,7 +102,7 @@ def test_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes(name):
 def test_training_lowers_the_denoising_loss_on_rows_it_has_not_seen(name):
     """The rows are five times as narrow as what an untrained energy says."""
     network = _network()
-    average, optimizer = training.moving_average(network, 0.5), training.optimizer_of(network, 1e-2, 0.0)
+    average, optimizer = training.moving_average(network, 0.9), training.optimizer_of(network, 1e-2, 0.0)
     unseen = 0.2 * torch.randn(500, 3, generator=torch.Generator().manual_seed(1))
     before = training.validation_loss(network, unseen, GRID, 0.0, Stream(0, 0))
     network.train()
