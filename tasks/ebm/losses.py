@@ -14,7 +14,7 @@ from tasks.ebm.contrastive import contrastive_divergence, negatives
 from tasks.ebm.energies import LogDensity, value_and_score
 from tasks.ebm.networks import Norm
 from tasks.ebm.noise import add_noise, noise_level
-from tasks.ebm.objectives import EnergyLoss, Loss, scores
+from tasks.ebm.objectives import EnergyLoss, Loss, denoising_score_matching, scores
 from tasks.ebm.parts import Part
 from tasks.ebm.score_matching import at_levels, implicit, rademacher, score_of, sliced
 from tasks.mcmc.metropolis import Target
@@ -126,6 +126,21 @@ class PersistentLoss(ContrastiveLoss):
         self.particles.x.copy_(advance(random.whole(), self.log_density, self.particles.x, all_levels))
         ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
         return self.contrast(add_noise(x, noise, levels), noise, levels, ends.clone())
+
+
+class ScoreLoss(nn.Module):
+    """`E|x' + beta S - sqrt(1-beta) x|^2 / (beta d)` of a score-only network, and 0: time scores need a density."""
+
+    def __init__(self, score: nn.Module):
+        super().__init__()
+        self.score = score
+
+    def forward(
+        self, x: Float[Tensor, "row dim"], noise: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> tuple[Tensor, Tensor]:
+        score = self.score(add_noise(x, noise, logit_beta), logit_beta)
+        denoising = denoising_score_matching(score, noise, logit_beta) / (torch.sigmoid(logit_beta) * x.shape[1])
+        return denoising.mean(), torch.zeros_like(denoising[0])
 
 
 def advance(
