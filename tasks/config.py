@@ -34,7 +34,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Train:
-    """Fit the energy by denoising score matching, data-parallel."""
+    """Fit the energy, data-parallel."""
 
     num_workers: int = 2
     """Data-parallel training processes."""
@@ -50,6 +50,9 @@ class Train:
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
     time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
+    objective: Literal["denoising", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
+    """What is minimised: denoising score matching; implicit score matching, exact or sliced; contrastive
+    divergence with chains that start at the data or persist."""
     energy: Literal["scalar_head", "inner_product"] | None = None
     """Form of the log density on top of the network."""
     width: int | None = None

@@ -1,4 +1,4 @@
-"""Step 2: fit the energy by denoising score matching, data-parallel with Ray Train.
+"""Step 2: fit the energy, by denoising score matching or another objective, data-parallel with Ray Train.
 
 Every number that a step draws is keyed by (seed, step) and drawn for the whole batch, of which each worker takes
 its part. So a run that was killed and goes on from its last checkpoint ends with the weights that it would have
@@ -26,7 +26,8 @@ from tasks.ebm.augment import NUM_WARPS
 from tasks.ebm.defaults import choose
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.ebm.energies import Energy
-from tasks.ebm.objectives import EnergyLoss
+from tasks.ebm.losses import LOSSES
+from tasks.ebm.noise import add_noise
 from tasks.ebm.training import (
     Warping,
     all_finite,
@@ -35,6 +36,7 @@ from tasks.ebm.training import (
     learning_rate,
     moving_average,
     optimizer_of,
+    part,
     share,
     validation_loss,
 )
@@ -91,6 +93,10 @@ def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     if config.augmentation and len(shape or ()) != 2:
         raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
     choice = choose(dataset.num_rows["train"], shape)
+    if config.objective != "denoising":
+        if config.augmentation:
+            raise UsageError(f"train.augmentation is for the objective denoising; set it to 0 for {config.objective}")
+        choice = dataclasses.replace(choice, augmentation=0.0)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
     return dataclasses.replace(config, **left_out)
 
@@ -143,18 +149,22 @@ def train_worker(job: dict[str, Any]) -> None:
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
-    first = _restore(network, average, optimizer)
-    loss_of = EnergyLoss(network, config.time_score_weight)
     shape = read_schema(Path(job["data"])).shape
     warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
+    loss_of = LOSSES[config.objective](network, config.time_score_weight)
+    begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size)
+    loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
+    first = _restore(network, average, optimizer, loss_of.particles)
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
         batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping), rank, world_size)
         torch.manual_seed(dropout_seed(stream, step, rank))
-        denoising, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps)
+        random = part(stream, step, rank, world_size)
+        told = {} if batch.warps is None else {"condition": batch.warps}
+        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, random, **told)
         optimizer.zero_grad(set_to_none=True)
-        (denoising + time_score).backward()
+        (matching + time_score).backward()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, config.num_steps, config.learning_rate)
         optimizer.step()
@@ -166,7 +176,7 @@ def train_worker(job: dict[str, Any]) -> None:
             ray.train.report({"diverged_at": done})
             return
         if rank == 0 and is_told:
-            losses = {"denoising": denoising, "time_score": time_score}
+            losses = {config.objective: matching, "time_score": time_score}
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             job["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:
@@ -174,7 +184,7 @@ def train_worker(job: dict[str, Any]) -> None:
             metrics = {"validation/loss": unseen}
             if rank == 0:
                 job["mailbox"].put.remote(done, metrics)
-            _save(done, metrics, rank, checkpoint.pack(done, network, average, optimizer))
+            _save(done, metrics, rank, checkpoint.pack(done, network, average, optimizer, loss_of.particles))
 
 
 def read_rows(uri: str, split: str) -> Tensor:
@@ -188,13 +198,15 @@ def read_grid(uri: str, rows: Tensor) -> Grid:
     return grid_of(rows, *(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
 
 
-def _restore(network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer) -> int:
+def _restore(
+    network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer, particles: torch.nn.Module
+) -> int:
     """The number of steps that the last checkpoint has behind it, 0 without one."""
     last = ray.train.get_checkpoint()
     if last is None:
         return 0
     with last.as_directory() as folder:
-        return checkpoint.unpack((Path(folder) / CHECKPOINT).read_bytes(), network, average, optimizer)
+        return checkpoint.unpack((Path(folder) / CHECKPOINT).read_bytes(), network, average, optimizer, particles)
 
 
 def _save(step: int, metrics: dict[str, float], rank: int, data: bytes) -> None:

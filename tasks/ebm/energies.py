@@ -16,6 +16,7 @@ from tasks.ebm.networks import ResidualMLP
 
 LogDensity = Callable[[Tensor, Tensor], Tensor]
 EnergyName = Literal["scalar_head", "inner_product"]
+ScoreName = Literal["score_only"]
 
 
 def anchor(x: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
@@ -99,10 +100,27 @@ class InnerProduct(Energy):
         return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta, condition)).sum(1)
 
 
+class ScoreOnly(nn.Module):
+    """`S = -x' + F(x', t) / sqrt(beta)`, a network `F` with an output a coordinate: a score that is the gradient of no
+    density, and so without a value; `(x', t) -> S [row, dim]`.
+    """
+
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
+        super().__init__()
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions)
+
+    def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
+        """Nothing: training starts from the score of N(0, I)."""
+
+    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        return self.network(x, logit_beta) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
+
+
 ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }
+SCORES: dict[ScoreName, Callable[[int, int, int, float, int], ScoreOnly]] = {"score_only": ScoreOnly}
 
 
 def value_and_score(

@@ -1,7 +1,11 @@
-"""A trained energy as files: `model.json` says what to build, `weights.safetensors` fills it. Nothing is unpickled."""
+"""A trained energy, or score, as files: `model.json` says what to build, `weights.safetensors` fills it.
+
+Nothing is unpickled.
+"""
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +48,33 @@ class Model:
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
 
+@dataclass(frozen=True)
+class ScoreModel:
+    """A noise-conditioned score `S(x', t)` that has no density: its chains need `mcmc.line_integral`."""
+
+    network: nn.Module
+    description: dict[str, Any]
+
+    @property
+    def dim(self) -> int:
+        return self.description["dim"]
+
+    def score(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`S(x', t)`."""
+        return self.network(x, logit_beta)
+
+    def value_and_score(
+        self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+        """`(NaN, S)` of each row: there is no value, and a kernel that reads one refuses every step."""
+        score = self.score(x, logit_beta)
+        return torch.full_like(score[:, 0], torch.nan), score
+
+    def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """Tweedie's `E[x|x']` (11.13)."""
+        return noise.denoise(x, self.score(x, logit_beta), logit_beta)
+
+
 FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks", "num_conditions")
 
@@ -58,6 +89,18 @@ def build(
 ) -> energies.Energy:
     """An untrained energy; `f` is the anchor until it is trained."""
     return energies.ENERGIES[energy](dim, width, num_blocks, dropout, num_conditions)
+
+
+def build_score(
+    dim: int,
+    energy: energies.ScoreName,
+    width: int,
+    num_blocks: int,
+    num_conditions: int = 0,
+    dropout: float = 0.0,
+) -> energies.ScoreOnly:
+    """An untrained score; that of N(0, I) until it is trained."""
+    return energies.SCORES[energy](dim, width, num_blocks, dropout, num_conditions)
 
 
 def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
@@ -77,7 +120,16 @@ def digest(folder: Path) -> str:
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Model:
     """The model whose files `to_files` made, without gradients for its weights."""
+    return Model(*_read(folder, build, device))
+
+
+def load_score(folder: Path, device: torch.device | str = "cpu") -> ScoreModel:
+    """The score-only model whose files `to_files` made, without gradients for its weights."""
+    return ScoreModel(*_read(folder, build_score, device))
+
+
+def _read(folder: Path, make: Callable[..., nn.Module], device: torch.device | str) -> tuple[nn.Module, dict[str, Any]]:
     description = json.loads((folder / "model.json").read_text())
-    network = build(**{key: description[key] for key in ARCHITECTURE})
+    network = make(**{key: description[key] for key in ARCHITECTURE})
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
-    return Model(network.to(device).requires_grad_(False).eval(), description)
+    return network.to(device).requires_grad_(False).eval(), description

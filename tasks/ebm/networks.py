@@ -21,12 +21,26 @@ class LevelEmbedding(nn.Module):
         return torch.cat([angles.sin(), angles.cos()], dim=1)
 
 
+class Norm(nn.LayerNorm):
+    """Layer normalisation. Torch's own, which is faster, has a wrong third derivative (torch 2.13, silently), which
+    objectives with a divergence in them need: they turn `is_fused` off.
+    """
+
+    is_fused = True
+
+    def forward(self, input: Float[Tensor, "row width"]) -> Float[Tensor, "row width"]:
+        if self.is_fused:
+            return super().forward(input)
+        centred = input - input.mean(1, keepdim=True)
+        return centred * (centred.square().mean(1, keepdim=True) + self.eps).rsqrt() * self.weight + self.bias
+
+
 class ResidualBlock(nn.Module):
     """`h + W2 dropout(silu(W1 norm(h) * (1 + scale) + shift))`, scale and shift from the embedding (FiLM)."""
 
     def __init__(self, width: int, num_features: int, dropout: float):
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = Norm(width)
         self.inner = nn.Linear(width, width)
         self.modulation = nn.Linear(num_features, 2 * width)
         self.dropout = nn.Dropout(dropout)
@@ -58,7 +72,7 @@ class ResidualMLP(nn.Module):
         self.first = nn.Linear(num_inputs, width)
         num_features = 2 * NUM_FREQUENCIES + num_conditions
         self.blocks = nn.ModuleList(ResidualBlock(width, num_features, dropout) for _ in range(num_blocks))
-        self.norm = nn.LayerNorm(width)
+        self.norm = Norm(width)
         self.last = nn.Linear(width, num_outputs, bias=False)
         nn.init.zeros_(self.last.weight)
 

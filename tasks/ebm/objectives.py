@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tasks.ebm.energies import LogDensity
 from tasks.ebm.noise import add_noise
+from tasks.mcmc.streams import Random
 
 
 def denoising_score_matching(
@@ -32,33 +33,47 @@ def time_score_matching(time_score: Float[Tensor, " row"], noise: Float[Tensor, 
     return (time_score - (noise.square().sum(1) - noise.shape[1])).square()
 
 
-class EnergyLoss(nn.Module):
-    """The mean training loss, a module so that data-parallel training synchronises the gradients of what it wraps.
+class Loss(nn.Module):
+    """A mean training loss, a module so that data-parallel training synchronises the gradients of what it wraps.
 
-    `E[ |x' + beta S - sqrt(1-beta) x|^2 / (beta d) + lambda_t (dU/d ln sigma - (d - |eps|^2))^2 / (4 d^2) ]`: both
-    terms are of order one at every noise level and dimension.
+    Called with rows, noise, levels and `random`, it returns `(matching, time_score)`, each the mean over the rows of
+    its weighted term; training minimises their sum.
     """
 
     def __init__(self, log_density: nn.Module, time_score_weight: float):
         super().__init__()
         self.log_density = log_density
         self.time_score_weight = time_score_weight
+        self.particles = nn.Module()
+
+    def start(self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> None:
+        """Fill `particles`, the buffers that a loss carries from step to step; nothing where it carries none."""
+
+    def time_term(self, time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]) -> Tensor:
+        """`lambda_t E[(dU/d ln sigma - (d - |eps|^2))^2] / (4 d^2)`."""
+        return (self.time_score_weight * time_score_matching(time_score, noise) / (4 * noise.shape[1] ** 2)).mean()
+
+
+class EnergyLoss(Loss):
+    """`E[ |x' + beta S - sqrt(1-beta) x|^2 / (beta d) + lambda_t (dU/d ln sigma - (d - |eps|^2))^2 / (4 d^2) ]`: both
+    terms are of order one at every noise level and dimension.
+    """
 
     def forward(
         self,
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
+        random: Random | None = None,
         condition: Float[Tensor, "row condition"] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """`(denoising, time_score)`, each the mean over the rows of its weighted term; training minimises their sum."""
+        """`(denoising, time_score)`; the first needs no `random`, which other objectives draw from."""
         dim = x.shape[1]
         log_density = self.log_density if condition is None else partial(self.log_density, condition=condition)
         score, time_score = scores(log_density, add_noise(x, noise, logit_beta), logit_beta)
         beta = torch.sigmoid(logit_beta)
         denoising = denoising_score_matching(score, noise, logit_beta) / (beta * dim)
-        time_term = self.time_score_weight * time_score_matching(time_score, noise) / (4 * dim**2)
-        return denoising.mean(), time_term.mean()
+        return denoising.mean(), self.time_term(time_score, noise)
 
 
 def scores(

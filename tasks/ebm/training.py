@@ -13,11 +13,13 @@ from tasks.ebm import noise
 from tasks.ebm.augment import draw_warps, warp_images
 from tasks.ebm.dequantise import Grid, dequantise
 from tasks.ebm.objectives import EnergyLoss
+from tasks.ebm.parts import Part
 from tasks.mcmc.streams import Stream
 
 WARM_UP = 0.05
 VALIDATION_SIZE = 1024
 NOISING, DEQUANTISING, DROPPING, WARPING = 1, 2, 3, 4  # phases of the training stream
+OBJECTIVE = 1000  # the first of the phases that the objective draws from
 
 
 class Warping(NamedTuple):
@@ -62,6 +64,11 @@ def share(batch: Batch, rank: int, world_size: int) -> Batch:
     return Batch(x, noise, logit_beta, None if batch.warps is None else batch.warps.chunk(world_size)[rank])
 
 
+def part(stream: Stream, step: int, rank: int, world_size: int) -> Part:
+    """What the objective of worker `rank` draws from in a step."""
+    return Part(stream.at(OBJECTIVE, step).key, OBJECTIVE, step, rank, world_size)
+
+
 def learning_rate(step: int, num_steps: int, peak: float) -> float:
     """Linear over the first twentieth of the steps, then a half cosine down to zero."""
     warm_up = max(1, round(WARM_UP * num_steps))
@@ -88,7 +95,9 @@ def optimizer_of(network: nn.Module, learning_rate: float, weight_decay: float) 
 def validation_loss(
     network: nn.Module, rows: Float[Tensor, "row dim"], grid: Grid, time_score_weight: float, stream: Stream
 ) -> float:
-    """The training loss on rows that training does not see, with the same noise and levels at every call."""
+    """The loss of denoising, whatever the objective, on rows that training does not see, with the same noise and levels
+    at every call.
+    """
     batch = draw_batch(stream, 0, rows, grid, VALIDATION_SIZE)
     network.eval()
     denoising, time_score = EnergyLoss(network, time_score_weight)(batch.x, batch.noise, batch.logit_beta)

@@ -58,4 +58,4 @@ def test_the_network_is_told_of_the_warp_and_no_word_means_no_warp():
     x, eps, t = torch.randn(4, DIM), torch.randn(4, DIM), torch.zeros(4)
     assert torch.equal(network(x, t), network(x, t, torch.zeros(4, NUM_WARPS)))
     loss_of = EnergyLoss(network, 0.1)
-    assert not torch.allclose(loss_of(x, eps, t)[0], loss_of(x, eps, t, torch.ones(4, NUM_WARPS))[0])
+    assert not torch.allclose(loss_of(x, eps, t)[0], loss_of(x, eps, t, condition=torch.ones(4, NUM_WARPS))[0])

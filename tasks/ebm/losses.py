@@ -1,0 +1,177 @@
+"""The objectives beside denoising, as loss modules: each is applied to the noised rows at their levels.
+
+They are called like `EnergyLoss` and return what it does, with another first term; the time-score term stays beside it.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from tasks.ebm.contrastive import contrastive_divergence, negatives
+from tasks.ebm.energies import LogDensity, value_and_score
+from tasks.ebm.networks import Norm
+from tasks.ebm.noise import add_noise, noise_level
+from tasks.ebm.objectives import EnergyLoss, Loss, denoising_score_matching, scores
+from tasks.ebm.parts import Part
+from tasks.ebm.score_matching import at_levels, implicit, rademacher, score_of, sliced
+from tasks.mcmc.metropolis import Target
+from tasks.mcmc.streams import Random
+
+NUM_STEPS = 5  # Langevin steps between the data, or the particles, and the negatives
+ObjectiveName = Literal["denoising", "implicit", "sliced", "contrastive", "persistent"]
+
+
+class ImplicitLoss(Loss):
+    """`E[ beta (|S|^2 + 2 div S) ] / d`: in expectation the denoising loss less 1, at every level."""
+
+    def __init__(self, log_density: nn.Module, time_score_weight: float):
+        super().__init__(log_density, time_score_weight)
+        for module in log_density.modules():
+            if isinstance(module, Norm):
+                module.is_fused = False  # its third derivative is wrong, and the gradient of a divergence has one
+
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        random: Part,
+    ) -> tuple[Tensor, Tensor]:
+        noisy = add_noise(x, noise, logit_beta)
+        value = self.matching(noisy, logit_beta, random) * torch.sigmoid(logit_beta) / x.shape[1]
+        return value.mean(), self.time_term(scores(self.log_density, noisy, logit_beta)[1], noise)
+
+    def matching(
+        self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"], random: Part
+    ) -> Float[Tensor, " row"]:
+        """`|S|^2 + 2 div S` of each row."""
+        return implicit(score_of(at_levels(self.log_density, logit_beta)), noisy)
+
+
+class SlicedLoss(ImplicitLoss):
+    """The same with Hutchinson's estimate of the divergence, one probe a row: a cost that does not grow with d."""
+
+    def matching(
+        self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"], random: Part
+    ) -> Float[Tensor, " row"]:
+        """An unbiased estimate of `|S|^2 + 2 div S` of each row."""
+        probes = rademacher(random.uniform(*noisy.shape).to(noisy))
+        return sliced(score_of(at_levels(self.log_density, logit_beta)), noisy, probes)
+
+
+class ContrastiveLoss(Loss):
+    """`E[f(negative) - f(row)] / d`, the negatives from chains that start at the noised rows."""
+
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        random: Part,
+    ) -> tuple[Tensor, Tensor]:
+        noisy = add_noise(x, noise, logit_beta)
+        return self.contrast(noisy, noise, logit_beta, advance(random, self.log_density, noisy, logit_beta))
+
+    def contrast(
+        self,
+        noisy: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        ends: Float[Tensor, "row dim"],
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of noised rows against the ends of chains at the same levels."""
+        value = contrastive_divergence(at_levels(self.log_density, logit_beta), noisy, ends) / noisy.shape[1]
+        return value.mean(), self.time_term(scores(self.log_density, noisy, logit_beta)[1], noise)
+
+
+class Particles(nn.Module):
+    """Where persistent chains are, `x` [row, dim], and the levels they stay at, `logit_beta` [row]; empty at first."""
+
+    x: Tensor
+    logit_beta: Tensor
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("x", torch.empty(0))
+        self.register_buffer("logit_beta", torch.empty(0))
+
+
+class PersistentLoss(ContrastiveLoss):
+    """`E[f(negative) - f(row)] / d`, the negatives from chains that go on from step to step.
+
+    Every worker advances the particles of all, with the same numbers, so all have the same ones and one checkpoint
+    holds them. A particle keeps the level it started at, and rows are noised at the levels of the particles, so that a
+    pair is compared at one level.
+    """
+
+    def __init__(self, log_density: nn.Module, time_score_weight: float):
+        super().__init__(log_density, time_score_weight)
+        self.particles = Particles()
+
+    def start(self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> None:
+        """Put the particles at noised rows."""
+        self.particles.x, self.particles.logit_beta = noisy.clone(), logit_beta.clone()
+
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        random: Part,
+    ) -> tuple[Tensor, Tensor]:
+        all_levels = self.particles.logit_beta
+        self.particles.x.copy_(advance(random.whole(), self.log_density, self.particles.x, all_levels))
+        ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
+        return self.contrast(add_noise(x, noise, levels), noise, levels, ends.clone())
+
+
+class ScoreLoss(nn.Module):
+    """`E|x' + beta S - sqrt(1-beta) x|^2 / (beta d)` of a score-only network, and 0: time scores need a density."""
+
+    def __init__(self, score: nn.Module):
+        super().__init__()
+        self.score = score
+
+    def forward(
+        self, x: Float[Tensor, "row dim"], noise: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+    ) -> tuple[Tensor, Tensor]:
+        score = self.score(add_noise(x, noise, logit_beta), logit_beta)
+        denoising = denoising_score_matching(score, noise, logit_beta) / (torch.sigmoid(logit_beta) * x.shape[1])
+        return denoising.mean(), torch.zeros_like(denoising[0])
+
+
+def advance(
+    random: Random, log_density: nn.Module, start: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
+) -> Float[Tensor, "row dim"]:
+    """The negatives of chains at their own levels, without dropout: a chain needs a density that stays the same.
+
+    In units of the noise, `x'/sqrt(beta)`, one step size serves all levels: `d^(-1/3)` (Roberts & Rosenthal 1998).
+    """
+    scale, was_training = noise_level(logit_beta)[:, None], log_density.training
+    log_density.eval()
+    step_size = start.shape[1] ** (-1 / 3)
+    ends = scale * negatives(random, _scaled(log_density, logit_beta), start / scale, step_size, NUM_STEPS)
+    log_density.train(was_training)
+    return ends
+
+
+def _scaled(log_density: LogDensity, logit_beta: Float[Tensor, " row"]) -> Target:
+    scale = noise_level(logit_beta)[:, None]
+
+    def target(u: Tensor) -> tuple[Tensor, Tensor]:
+        value, score = value_and_score(log_density, scale * u, logit_beta)
+        return value, scale * score
+
+    return target
+
+
+LOSSES: dict[ObjectiveName, Callable[[nn.Module, float], Loss]] = {
+    "denoising": EnergyLoss,
+    "implicit": ImplicitLoss,
+    "sliced": SlicedLoss,
+    "contrastive": ContrastiveLoss,
+    "persistent": PersistentLoss,
+}
