@@ -136,9 +136,7 @@ def rejection_rates(rounds: Sequence[Round]) -> Float[np.ndarray, " pair"]:
     return np.nanmean([info.rejection for info in rounds], axis=0)
 
 
-def respace(
-    levels: Sequence[float], rejections: Float[np.ndarray, " pair"], num_levels: int
-) -> tuple[float, ...]:
+def respace(levels: Sequence[float], rejections: Float[np.ndarray, " pair"], num_levels: int) -> tuple[float, ...]:
     """Levels between which swaps are rejected equally often, with the same ends.
 
     `Lambda(level)`, the rejections summed up to a level, is interpolated monotonically and cut into equal parts
