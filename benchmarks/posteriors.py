@@ -1,6 +1,6 @@
 """Posteriors with known moments: what a statistician would hand to a sampler.
 
-Each density is written once, for torch and for jax.numpy: `log_density(xp, x)` with `x` [..., dim] and `xp` the library.
+Each density is written once, for torch and for jax.numpy: `log_density(xp, x)` with `x` [..., dim], `xp` the library.
 Moments are analytic; eight schools' are by quadrature over log tau, given which all else is Gaussian. Logistic
 regression has none, and is held against a long run.
 """
