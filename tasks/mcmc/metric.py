@@ -3,8 +3,9 @@ of the scores.
 
 On a Gaussian both are the covariance; elsewhere the draws say how wide the target is and the scores how stiff, and this
 mean minimises the Fisher divergence between the target and a Gaussian (Seyboldt, Carlson & Carpenter, "Preconditioning
-Hamiltonian Monte Carlo by minimizing Fisher divergence"). Both are shrunk towards a multiple of I by Ledoit & Wolf (Journal of Multivariate Analysis 88, 2004) in
-the coordinates of the metric so far, so that a few draws improve it and never lose it.
+Hamiltonian Monte Carlo by minimizing Fisher divergence"). Both are shrunk towards a multiple of I by Ledoit & Wolf
+(Journal of Multivariate Analysis 88, 2004) in the coordinates of the metric so far, so that a few draws improve it and
+never lose it.
 """
 
 import torch

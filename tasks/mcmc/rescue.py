@@ -16,7 +16,7 @@ def is_far(elbo: Float[Tensor, " chain"], dim: int) -> Bool[Tensor, " chain"]:
 
 
 def is_stuck(acceptance: Float[Tensor, " chain"]) -> Bool[Tensor, " chain"]:
-    """Chains that accept less than a quarter of what all do: in a place too narrow for the step that the others need."""
+    """Chains that accept less than a quarter of what all do: in a place too narrow for the step of the others."""
     return acceptance < 0.25 * acceptance.mean()
 
 

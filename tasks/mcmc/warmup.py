@@ -2,9 +2,10 @@
 
 1. *Climb* (`descent`): every chain starts at a draw of the best Gaussian on its way to a maximum.
 2. *Rescue*: chains that stuck far from the mass of the others start at another's draw.
-3. *Metric* (`metric`): windows of 16, 32, 64 and 128 gradients, the first quarter of each dropped; after each the metric
-   of the draws and scores of all chains.
-4. *Step size*: Robbins-Monro on the mean acceptance during every window, and for 64 gradients more with the last metric.
+3. *Metric* (`metric`): windows of 16, 32, 64 and 128 gradients, the first quarter of each dropped; after each the
+   metric of the draws and scores of all chains, and the length of trajectories; stuck chains start at another's place.
+4. *Step size*: Robbins-Monro on the mean acceptance during every window, and for 64 gradients more with the last
+   metric.
 """
 
 from typing import NamedTuple

@@ -3,7 +3,8 @@
 import torch
 from scipy import stats
 
-from tasks.mcmc import hmc, metropolis
+from tasks.mcmc import hmc, keep, metropolis
+from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 
 SHAPE = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0], [0.0, 0.5, 1.2, 0.0], [0.3, 0.0, -0.4, 0.7]]).double()
@@ -38,4 +39,14 @@ def test_chains_that_start_at_the_target_stay_there_under_jittered_steps():
         state, info = hmc.step(Stream(3, 1).at(0, k), state, target, sizes, 3)
     assert 0.4 < float(info.is_accepted.double().mean()) < 0.9
     for axis in to_normal(state.x).T:
+        assert stats.kstest(axis.numpy(), "norm").pvalue > 1e-6
+
+
+def test_kept_draws_of_a_wrong_metric_keep_the_target():
+    """20,000 exact draws, 5 transitions with a metric that is not the target's; the same bounds, 4e-6 together."""
+    state = metropolis.init(exact(20_000, Stream(4, 0).at(0, 0)), target)
+    whitening = Whitening(torch.ones(4).double(), SHAPE + 0.3)
+    kept = keep.keep(Stream(4, 1), 0, state, target, whitening, 0.4, 1.5, 5)
+    assert 0.3 < float(kept.acceptance.mean()) < 0.95
+    for axis in to_normal(kept.state.x).T:
         assert stats.kstest(axis.numpy(), "norm").pvalue > 1e-6

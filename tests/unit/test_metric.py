@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.covariance import ledoit_wolf
+
+from tasks.mcmc import metric
+from tasks.mcmc.preconditioning import identity
+from tasks.mcmc.streams import Stream
+
+
+def rows(num_rows, dim, step=0):
+    return Stream(0, 0).at(0, step).normal(num_rows, dim).double()
+
+
+def positive(step):
+    root = rows(8, 4, step)
+    return root.T @ root
+
+
+@pytest.mark.parametrize("num_rows", [5, 30, 1000])
+def test_shrinkage_is_that_of_scikit_learn(num_rows):
+    x = rows(num_rows, 6) @ torch.diag(torch.arange(1.0, 7.0).double())
+    expected, _ = ledoit_wolf(x.numpy())
+    np.testing.assert_allclose(metric.shrunk_covariance(x).numpy(), expected, rtol=1e-9)
+
+
+def test_the_geometric_mean_solves_its_equation():
+    covariance, scores = positive(1), positive(2)
+    mean = metric.geometric_mean(covariance, scores)
+    torch.testing.assert_close(mean @ scores @ mean, covariance)
+
+
+def test_a_gaussian_of_condition_one_million_is_whitened():
+    """4,000 rows in 5 dimensions: a whitened covariance strays from I by some sqrt(5/4000) = .035, bound at 6 of it."""
+    factor = torch.linalg.qr(rows(5, 5, 3)).Q @ torch.diag(torch.logspace(0, 3, 5, dtype=torch.float64))
+    z = rows(4000, 5, 4)
+    learned = metric.learn(identity(5), 7 + z @ factor.T, -z @ factor.inverse())
+    white = torch.linalg.solve(learned.factor, factor)
+    assert float((white @ white.T - torch.eye(5)).abs().max()) < 0.2
+    torch.testing.assert_close(learned.mean, (7 + z @ factor.T).mean(0))
+
+
+def test_rows_that_are_not_finite_are_left_out():
+    x = rows(200, 3)
+    spoilt = torch.cat([x, torch.full((1, 3), torch.nan).double()])
+    clean, learned = metric.learn(identity(3), x, -x), metric.learn(identity(3), spoilt, -spoilt)
+    torch.testing.assert_close(learned.factor, clean.factor)
+    assert torch.equal(metric.learn(identity(3), spoilt[-1:], spoilt[-1:]).factor, identity(3).factor)
