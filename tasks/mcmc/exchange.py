@@ -29,8 +29,8 @@ NOT_YET, ON_THE_WAY_DOWN, ON_THE_WAY_UP = 0, 1, 2
 
 
 class Replicas(NamedTuple):
-    """Where the replicas of each chain are, by level; `occupant` says which replica stands at a level, `leg` which part of
-    a round trip (first level, last level, first level) it is on.
+    """Where the replicas of each chain are, by level: `occupant` says which replica stands at a level, `leg` on which
+    part of a round trip (first level, last level, first level) it is.
     """
 
     states: tuple[State, ...]

@@ -70,9 +70,9 @@ def test_probability_flow_gives_the_density_of_a_mixture():
 
 
 def test_the_integration_error_falls_with_the_fourth_power_of_the_steps():
-    log_density, _, mean, variance = gaussian(4)
+    log_density, _, mean, variance = gaussian(2)
     rows = gaussian_rows(mean, variance)
-    fine = likelihood.by_probability_flow(log_density, rows, LEVEL, 256)
+    fine = likelihood.by_probability_flow(log_density, rows, LEVEL, 128)
     coarse, finer = (likelihood.by_probability_flow(log_density, rows, LEVEL, n) - fine for n in (16, 32))
     assert 8 < float(coarse.abs().max() / finer.abs().max()) < 32
 
