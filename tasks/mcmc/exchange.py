@@ -29,12 +29,12 @@ NOT_YET, ON_THE_WAY_DOWN, ON_THE_WAY_UP = 0, 1, 2
 
 
 class Replicas(NamedTuple):
-    """Where the replicas of each chain are, by level; `index` says which replica stands at a level, `leg` which part of
-    a round trip (first level, last level, first level) it is on.
+    """Where the replicas of each chain are, by level: `occupant` says which replica stands at a level, `leg` on which
+    part of a round trip (first level, last level, first level) it is.
     """
 
     states: tuple[State, ...]
-    index: Int[Tensor, "chain level"]
+    occupant: Int[Tensor, "chain level"]
     leg: Int[Tensor, "chain level"]
     round_trips: Int[Tensor, " chain"]
 
@@ -52,10 +52,10 @@ class Round(NamedTuple):
 def start(states: Sequence[State]) -> Replicas:
     """Replicas that have not travelled yet, given the state of each level (with the values of its own level)."""
     num_chains, num_levels = len(states[0].x), len(states)
-    index = torch.arange(num_levels).repeat(num_chains, 1)
+    occupant = torch.arange(num_levels).repeat(num_chains, 1)
     leg = torch.full((num_chains, num_levels), NOT_YET)
     leg[:, 0] = ON_THE_WAY_DOWN
-    return Replicas(tuple(states), index, leg, torch.zeros(num_chains, dtype=torch.int64))
+    return Replicas(tuple(states), occupant, leg, torch.zeros(num_chains, dtype=torch.int64))
 
 
 def init(x: Float[Tensor, "chain dim"], target_at: TargetAt, levels: Sequence[float]) -> Replicas:
@@ -114,19 +114,19 @@ def exchange(
     uniform: Float[Tensor, "chain level"], phase: int, replicas: Replicas, targets: Sequence[Target]
 ) -> tuple[Replicas, Float[np.ndarray, " pair"]]:
     """The swaps of one round, and the rejection rate of each pair that was tried."""
-    states, index, leg = list(replicas.states), replicas.index.clone(), replicas.leg.clone()
+    states, occupant, leg = list(replicas.states), replicas.occupant.clone(), replicas.leg.clone()
     rejection = np.full(len(states) - 1, np.nan)
     for i in range(phase % 2, len(states) - 1, 2):
         j, u = i + 1, uniform[:, i].to(states[i].x.device)
         states[i], states[j], is_swapped, probability = swap(u, states[i], states[j], targets[i], targets[j])
         crossed = is_swapped.cpu()[:, None]
-        for labels in (index, leg):
+        for labels in (occupant, leg):
             labels[:, [i, j]] = torch.where(crossed, labels[:, [j, i]], labels[:, [i, j]])
         rejection[i] = 1 - float(probability.mean())
     is_home = leg[:, 0] == ON_THE_WAY_UP
     leg[:, 0] = ON_THE_WAY_DOWN
     leg[:, -1] = torch.where(leg[:, -1] == ON_THE_WAY_DOWN, ON_THE_WAY_UP, leg[:, -1])
-    return Replicas(tuple(states), index, leg, replicas.round_trips + is_home), rejection
+    return Replicas(tuple(states), occupant, leg, replicas.round_trips + is_home), rejection
 
 
 def rejection_rates(rounds: Sequence[Round]) -> Float[np.ndarray, " pair"]:

@@ -134,13 +134,13 @@ def test_a_run_that_is_cut_in_two_is_the_same_run():
     rest, _ = rounds(5, 32, half, phase=3)
     for one, other in zip(whole.states, rest.states, strict=True):
         torch.testing.assert_close(one.x, other.x, rtol=0, atol=0)
-    assert torch.equal(whole.index, rest.index)
+    assert torch.equal(whole.occupant, rest.occupant)
     assert torch.equal(whole.round_trips, rest.round_trips)
 
 
 def test_an_index_stays_a_permutation_and_every_replica_travels():
     replicas, _ = rounds(60, 128)
-    assert torch.equal(replicas.index.sort(1).values, torch.arange(3).repeat(128, 1))
+    assert torch.equal(replicas.occupant.sort(1).values, torch.arange(3).repeat(128, 1))
     assert float(replicas.round_trips.float().mean()) > 3
 
 
@@ -151,7 +151,7 @@ def test_swaps_that_are_always_accepted_make_round_trips_on_schedule():
     trips = []
     for r in range(18):
         replicas, _ = exchange.exchange(torch.full((1, 3), 0.5), r, replicas, flat)
-        assert replicas.index[0].tolist() == [int(state.x[0, 0]) for state in replicas.states]
+        assert replicas.occupant[0].tolist() == [int(state.x[0, 0]) for state in replicas.states]
         trips.append(int(replicas.round_trips))
     assert trips == [max(0, r // 2 - 1) for r in range(18)]
 
