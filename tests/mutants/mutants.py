@@ -250,7 +250,7 @@ MUTANTS = (
     Mutant(
         "start not weighted",
         _ANNEALING,
-        "state.value - log_normal(x, torch.zeros_like(x), 1.0)",
+        "state.value - log_normal(x, torch.zeros_like(x), temperature)",
         "state.value",
         (ANNEALING,),
     ),
