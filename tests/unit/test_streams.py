@@ -20,6 +20,7 @@ def test_the_same_place_gives_the_same_numbers():
         Stream(3, 6).at(1, 2),
         Stream(3, 5, "tuning").at(1, 2),
         Stream(3, 5).at(2, 1),
+        Stream(3, 5).at(2, 2),
         Stream(3, 5).at(1, 3),
     ],
 )
