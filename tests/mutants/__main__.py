@@ -39,7 +39,7 @@ def killed_by(mutant: Mutant) -> str | None:
     done = run_tests(list(mutant.killers), mutant)
     if done.returncode == 0:
         return None
-    found = re.search(r"^FAILED (\S+)", done.stdout, re.MULTILINE)
+    found = re.search(r"^FAILED (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
     if done.returncode != FAILED or found is None:
         raise RuntimeError(f"{mutant.name}: the tests did not run\n{done.stdout}{done.stderr}")
     return found[1]

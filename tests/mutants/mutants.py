@@ -211,7 +211,11 @@ MUTANTS = (
     Mutant("every block has the same numbers", _STREAMS, "{self.seed}/{self.block}", "{self.seed}", (STREAMS,)),
     Mutant("normals and uniforms of the same bits", _STREAMS, "self._generator(1)", "self._generator(0)", (STREAMS,)),
     Mutant(
-        "numbers that cannot be drawn again", _STREAMS, "np.random.Philox(key=", "np.random.Philox() or (", (STREAMS,)
+        "numbers that cannot be drawn again",
+        _STREAMS,
+        "np.random.Philox(key=np.array(self.key, dtype=np.uint64), counter=counter)",
+        "np.random.Philox()",
+        (STREAMS,),
     ),
     # The ladder.
     Mutant(
@@ -250,7 +254,7 @@ MUTANTS = (
     Mutant(
         "start not weighted",
         _ANNEALING,
-        "state.value - log_normal(x, torch.zeros_like(x), 1.0)",
+        "state.value - log_normal(x, torch.zeros_like(x), temperature)",
         "state.value",
         (ANNEALING,),
     ),

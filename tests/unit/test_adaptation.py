@@ -15,3 +15,11 @@ def test_too_much_acceptance_makes_the_step_larger():
     tuned = StepSize(1.0, 0.574)
     tuned.update(0.9)
     assert tuned.step_size > 1.0
+
+
+def test_each_update_counts_for_less_than_the_last():
+    tuned = StepSize(1.0, 0.5)
+    for _ in range(100):
+        tuned.update(0.5)
+    tuned.update(1.0)
+    assert math.isclose(tuned.step_size, math.exp(4 / 102 * 0.5))

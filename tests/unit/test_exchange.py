@@ -138,6 +138,23 @@ def test_a_run_that_is_cut_in_two_is_the_same_run():
     assert torch.equal(whole.round_trips, rest.round_trips)
 
 
+def test_every_pair_decides_on_a_number_of_its_own():
+    """Four levels with swap ratio 1/e in both pairs: .9 refuses and .1 takes."""
+    targets = [lambda x, slope=slope: (slope * x[:, 0], x * 0 + slope) for slope in (1.0, 0.0, 1.0, 0.0)]
+    points = (1.0, 0.0, 1.0, 0.0)
+    replicas = exchange.start([metropolis.init(torch.full((1, 1), x), f) for x, f in zip(points, targets, strict=True)])
+    swapped, _ = exchange.exchange(torch.tensor([[0.9, 0.5, 0.1, 0.5]]), 0, replicas, targets)
+    assert swapped.index.tolist() == [[0, 1, 3, 2]]
+
+
+def test_levels_move_on_numbers_of_their_own():
+    flat = [lambda x: (x[:, 0] * 0, x * 0)] * 3
+    replicas = exchange.start([metropolis.init(torch.zeros(4, 2), target) for target in flat])
+    moved, _ = exchange.exchange_round(Stream(0, 0), 0, replicas, lambda level: flat[0], LEVELS, (1.0, 1.0, 1.0), 1)
+    for i, j in itertools.combinations(range(3), 2):
+        assert (moved.states[i].x != moved.states[j].x).all()
+
+
 def test_an_index_stays_a_permutation_and_every_replica_travels():
     replicas, _ = rounds(60, 128)
     assert torch.equal(replicas.occupant.sort(1).values, torch.arange(3).repeat(128, 1))

@@ -81,3 +81,10 @@ def test_gradients_are_counted_as_they_are_spent():
     settings = program(draws_per_segment=7)
     first_segment(settings, 0, counting_at, "cpu")
     assert count == settings.gradients_per_chain
+
+
+def test_a_draw_differs_from_the_last_where_and_only_where_proposals_were_accepted():
+    draws = first_segment(program(draws_per_segment=7), 0, normal_at, "cpu").draws
+    has_moved = (draws.position[1:] != draws.position[:-1]).any(2)
+    assert torch.equal(has_moved, draws.accepted[1:] > 0)
+    assert has_moved.any()
