@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run test lint clean
+.PHONY: run test lint mutants clean
 
 run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
@@ -16,6 +16,9 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+mutants: $(INSTALLED)
+	$(BIN)/python -m tests.mutants
 
 clean:
 	rm -rf .venv runs

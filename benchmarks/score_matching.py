@@ -121,9 +121,9 @@ def learned(rows: Tensor, objective: str) -> energies.Energy:
     loss_of, optimizer = LOSSES[objective](network, 0.0), training.optimizer_of(network, 1e-3, 0.0)
     stream, nothing = Stream(0, 0, objective), torch.zeros(rows.shape[1])
     for step in range(NUM_STEPS):
-        batch = training.draw_batch(stream, step, rows, Grid(nothing, nothing, nothing), BATCH_SIZE)
+        batch = training.draw_batch(stream, step, rows, Grid(*[nothing] * 5), BATCH_SIZE)
         levels = batch.logit_beta if objective == "denoising" else torch.full_like(batch.logit_beta, LOWEST)
-        matching, _ = loss_of(batch.x, batch.noise, levels, training.part(stream, step, 0, 1))
+        matching, _ = loss_of(batch.x, batch.noise, levels, None, training.part(stream, step, 0, 1))
         optimizer.zero_grad()
         matching.backward()
         for group in optimizer.param_groups:

@@ -16,6 +16,7 @@ USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 commands:
   run        data -> trained energy -> samples, verdict, registered model, report
   generate   a registered model -> samples, verdict
+  sample     your own log density -> samples, verdict
 
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
@@ -65,6 +66,18 @@ def generate(arguments: Sequence[str]) -> int:
     return runner.run(pipeline.steps(settings), pipeline.as_run(settings), _flow_of(parsed))
 
 
+def sample(arguments: Sequence[str]) -> int:
+    """`scorefleet sample`."""
+    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, and judge the chains.")
+    _add_flow(parser)
+    settings, parsed = parse(parser, config.SampleTarget, arguments)
+    secure_ray(is_own=settings.cluster.address is None)
+    from pipelines import runner
+    from pipelines import sample_target as pipeline
+
+    return runner.run(pipeline.steps(settings), pipeline.as_run(settings), _flow_of(parsed))
+
+
 def _add_flow(parser: ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="Say which steps would run, and run none.")
     parser.add_argument(
@@ -80,7 +93,7 @@ def _flow_of(parsed: Namespace) -> Flow:
     return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run, "generate": generate}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run, "generate": generate, "sample": sample}
 
 if __name__ == "__main__":
     sys.exit(main())

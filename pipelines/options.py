@@ -20,7 +20,7 @@ PREFIX = "SCOREFLEET"
 SHORT = {"--data": "--prepare.data"}
 
 
-Settings = TypeVar("Settings", config.Run, config.Generate)
+Settings = TypeVar("Settings", config.Run, config.Generate, config.SampleTarget)
 
 
 def parser_of(command: str, settings: type, description: str) -> ArgumentParser:

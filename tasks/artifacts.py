@@ -26,12 +26,12 @@ class Model:
 
 @dataclass(frozen=True)
 class Samples:
-    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps."""
+    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps, if there was one."""
 
     uri: str
     digest: str
     num_rows: int
-    control_uri: str
+    control_uri: str | None
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,9 @@ class Train:
     """Residual blocks of the network."""
     dropout: float | None = None
     """Share of hidden units that a training step leaves out, against learning the rows by heart."""
+    augmentation: float | None = None
+    """Share of the images in a batch that are warped a little, which the network is told, against learning the rows by
+    heart; 0 for what is not an image."""
     checkpoint_every: int = 1000
     """Steps between checkpoints; a killed run goes on from the last one."""
 
@@ -69,6 +72,8 @@ class Train:
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
         require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
+        is_share = self.augmentation is None or 0 <= self.augmentation < 1
+        require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
@@ -101,6 +106,9 @@ class Sample:
     """Metropolis-adjusted Langevin steps at each level."""
     target_acceptance: float = 0.574
     """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
+    temperature: float = 1.0
+    """Chains sample the density to the power 1/temperature; above 1 they spread wider, which mends an energy that is
+    surer of the rows it learned from than of others."""
     lowest_noise: float | None = None
     """Noise of the lowest level, where draws are kept, in standard deviations of the data; when not given 0.1 for
     whole numbers, which are spread wider than that, and 0.05 for real ones."""
@@ -119,6 +127,7 @@ class Sample:
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
+        require(0.5 <= self.temperature <= 2, "sample.temperature", self.temperature, "from 0.5 to 2")
         is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
         require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
 
@@ -199,6 +208,54 @@ class Run:
             self.name,
             "letters, digits, - and _",
         )
+        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Chains that travel over a user's own density."""
+
+    target: str = ""
+    """MODULE:FUNCTION of the log density: points [chain, dim] in float64 -> nats [chain], differentiable."""
+    dim: int = 1
+    """Coordinates of a point."""
+    support: str = "real"
+    """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
+    kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
+    """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
+    num_chains: int = 256
+    """Independent chains."""
+    num_draws: int = 1000
+    """Draws that each chain keeps."""
+    burn_in: int = 100
+    """Steps of each chain after the warm-up and before the first kept draw."""
+    thinning: int = 1
+    """Steps between two kept draws of a chain."""
+    block_size: int = 64
+    """Chains that advance together; part of the run's identity, since it fixes the random streams."""
+
+    def __post_init__(self) -> None:
+        module, _, function = self.target.partition(":")
+        is_name = all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
+        require(is_name, "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
+            require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
+
+
+@dataclass(frozen=True)
+class SampleTarget(Chains):
+    """Draws from a user's own density."""
+
+    root: str = "./runs"
+    """Folder or URI under which everything is kept."""
+    seed: int = 0
+    """Seed of every random stream of the run."""
+    register: Register = field(default_factory=Register)
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
 
 

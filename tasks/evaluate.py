@@ -18,16 +18,17 @@ import torch
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Samples
 from tasks.context import Context
-from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
+from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
-from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
 from tasks.store.schema import DataSchema
 from tasks.subsets import some_rows
+from tasks.travel_verdict import judge_travel
 from tasks.verdict import Verdict, judge
 
 HELD_OUT = ("validation", "test")
@@ -40,7 +41,7 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     schema = read_schema(Path(dataset.uri))
     train, held_out = data["train"], pa.concat_tables([data[name] for name in HELD_OUT])
     rows = Rows(*(schema.encode(some_rows(table, context.seed)) for table in (train, held_out, chains.draws)))
-    grid = Grid(*(torch.from_numpy(part) for part in schema.grid()))
+    grid = grid_of(torch.from_numpy(rows.train), *(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
     parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
     if schema.label:
@@ -50,14 +51,20 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     metrics = {name: value for part in parts for name, value in part.metrics.items()}
     tables = {name: table for part in parts for name, table in part.tables.items()}
     verdict = judge(chains.measurements, config.false_alarm_rate)
-    return _publish(config, context, chains, verdict, Quality(metrics, tables))
+    return _publish(config, context, verdict, chains.metrics | metrics, {"levels": chains.levels} | tables)
 
 
 def judge_chains(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict alone, where the data are not at hand."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
     verdict = judge(chains.measurements, config.false_alarm_rate)
-    return _publish(config, context, chains, verdict, Quality({}, {}))
+    return _publish(config, context, verdict, chains.metrics, {"levels": chains.levels})
+
+
+def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
+    """The verdict on chains that travel over a user's own density."""
+    travel, metrics = measure_travel(samples)
+    return _publish(config, context, judge_travel(travel), metrics, {})
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
@@ -67,15 +74,17 @@ def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
 
 def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:
     """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row.
+    by row, `f` being that of the density the chains sampled.
     """
-    level = read_ladder(samples)["levels"][-1]["logit_beta"]
+    ladder = read_ladder(samples)
+    level = ladder["levels"][-1]["logit_beta"]
     stream = Stream(seed, 0, "held out")
     x = dequantise(torch.from_numpy(rows.held_out[:MAX_CHAINS]), grid, stream.at(0, 0))
     logit_beta = torch.full((len(x),), level)
     noised = noise.add_noise(x, stream.at(0, 1).normal(*x.shape), logit_beta)
     with torch.no_grad():
-        held_out = models.load(Path(model.uri)).log_density(noised, logit_beta).numpy().astype(np.float64)
+        value = models.load(Path(model.uri)).log_density(noised, logit_beta) / ladder["temperature"]
+    held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
     error = held_out.std(ddof=1) / math.sqrt(len(held_out))
     metrics = {
@@ -88,12 +97,11 @@ def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chain
 
 
 def _publish(
-    config: config.Evaluate, context: Context, chains: Chains, verdict: Verdict, quality: Quality
+    config: config.Evaluate, context: Context, verdict: Verdict, metrics: dict[str, float], tables: dict[str, pa.Table]
 ) -> Evaluation:
-    metrics = {key: value for key, value in (chains.metrics | quality.metrics).items() if math.isfinite(value)}
+    metrics = {key: value for key, value in metrics.items() if math.isfinite(value)}
     checks = [dataclasses.asdict(check) for check in verdict.checks]
-    tables = {"checks": pa.Table.from_pylist(checks), "levels": chains.levels} | quality.tables
-    for name, table in tables.items():
+    for name, table in ({"checks": pa.Table.from_pylist(checks)} | tables).items():
         objects.replace(context.folder, f"{name}.csv", to_csv(table))
     document = {
         "is_converged": verdict.is_converged,

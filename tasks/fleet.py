@@ -20,7 +20,7 @@ from tasks.draws import level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.mcmc import annealing
 from tasks.mcmc import program as programs
-from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.program import Program, Segment
 from tasks.mcmc.streams import Stream
@@ -57,12 +57,13 @@ class ChainActor:
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
-        return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
+        return annealing.tune(stream, self.target_at(tuning.temperature), levels, self.model.dim, tuning)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
-        arrived = programs.descend_ladder(program, 0, self.target_at, self.device)
-        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, self.target_at)
+        target_at = self.target_at(program.ladder.temperature)
+        arrived = programs.descend_ladder(program, 0, target_at, self.device)
+        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, target_at)
         return path_table(arrived), trace_table(stay)
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
@@ -81,17 +82,22 @@ class ChainActor:
         return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 
     def _make(self, program: Program, store: SampleStore, block: int, segment: int) -> Segment:
+        target_at = self.target_at(program.ladder.temperature)
         if segment == 0:
-            return programs.first_segment(program, block, self.target_at, self.device)
+            return programs.first_segment(program, block, target_at, self.device)
         previous = store.committed(block, segment - 1)
         assert previous is not None
         loaded = {key: torch.from_numpy(value).to(self.device) for key, value in store.load_state(previous).items()}
         log_weight = loaded.pop("log_weight")
-        return programs.next_segment(program, block, segment, State(**loaded), log_weight, self.target_at)
+        return programs.next_segment(program, block, segment, State(**loaded), log_weight, target_at)
 
-    def target_at(self, logit_beta: float) -> Target:
-        """The model's density at one noise level."""
-        return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
+    def target_at(self, temperature: float) -> TargetAt:
+        """The model's density at each noise level, to the power `1/temperature`."""
+
+        def at(logit_beta: float) -> Target:
+            return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
+
+        return annealing.heat(at, temperature)
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,11 @@ class Fleet:
     arrivals: dict[Any, Any]
 
     @classmethod
-    def start(cls, folder: str, num_actors: int | None) -> "Fleet":
-        """Actors that hold the model of a folder, over all nodes: one a GPU where there are any, else one a CPU."""
+    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None) -> "Fleet":
+        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU."""
         num_gpus = cluster.num_gpus()
-        actor = ChainActor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
-        actors: list[Any] = [actor.remote(folder) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
+        placed = actor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
+        actors: list[Any] = [placed.remote(*arguments) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
         return cls(actors, {actor.arrive.remote(): actor for actor in actors})
 
     def first(self) -> Any:
@@ -115,7 +121,7 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def run(self, job: Job, on_commit: Callable[[Entry], None]) -> list[Entry]:
+    def run(self, job: Any, on_commit: Callable[[Entry], None]) -> list[Entry]:
         """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
 
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.

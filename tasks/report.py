@@ -66,6 +66,7 @@ def _shown(
     folder, beside = Path(dataset.uri), Path(samples.uri).parent
     schema = read_schema(folder)
     held_out = pa.concat_tables([read_split(folder, name) for name in HELD_OUT])
+    assert samples.control_uri is not None
     stores = (SampleStore(uri, writable=False) for uri in (samples.uri, samples.control_uri))
     draws, control = (one_draw_per_chain(store, MAX_CHAINS, context.seed) for store in stores)
     tables = {name: Path(evaluation.uri) / f"{name}.csv" for name in TABLES}

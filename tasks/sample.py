@@ -14,7 +14,7 @@ from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.fleet import Fleet, Job
+from tasks.fleet import ChainActor, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
@@ -44,7 +44,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
     config = _completed(config, Path(model.uri))
-    fleet = Fleet.start(model.uri, context.cluster.num_actors)
+    fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
         "model_digest": model.digest,
@@ -86,6 +86,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "levels": levels,
         "num_chains": config.num_chains,
         "target_acceptance": config.target_acceptance,
+        "temperature": config.temperature,
         "gradients_per_chain": program.gradients_per_chain,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
@@ -116,7 +117,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
         return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
-    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance)
+    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance, config.temperature)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
@@ -124,7 +125,9 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
 
 
 def _read_ladder(data: bytes) -> Ladder:
-    return Ladder(**{key: tuple(values) for key, values in json.loads(data).items()})
+    kept = json.loads(data)
+    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
+    return Ladder(**lists, temperature=kept["temperature"])
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

@@ -22,12 +22,14 @@ from tasks import cluster, config
 from tasks.artifacts import Dataset, Model
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
+from tasks.ebm.augment import NUM_WARPS
 from tasks.ebm.defaults import choose
-from tasks.ebm.dequantise import Grid, dequantise
+from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.ebm.energies import Energy
 from tasks.ebm.losses import LOSSES
 from tasks.ebm.noise import add_noise
 from tasks.ebm.training import (
+    Warping,
     all_finite,
     draw_batch,
     dropout_seed,
@@ -56,6 +58,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     architecture = {
         "dim": dataset.dim,
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
+        "num_conditions": NUM_WARPS if config.augmentation else 0,
     }
     mailbox = Mailbox.remote()
     settings = {
@@ -86,8 +89,15 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
-    choice = choose(dataset.num_rows["train"], read_schema(Path(dataset.uri)).is_array)
+    shape = read_schema(Path(dataset.uri)).shape
+    if config.augmentation and config.objective == "persistent":
+        raise UsageError(f"train.augmentation must be 0 for train.objective persistent, but got {config.augmentation}")
+    if config.augmentation and len(shape or ()) != 2:
+        raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
+    choice = choose(dataset.num_rows["train"], shape)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
+    if config.objective == "persistent":
+        left_out["augmentation"] = 0.0  # particles have no conditions
     return dataclasses.replace(config, **left_out)
 
 
@@ -135,7 +145,7 @@ def train_worker(job: dict[str, Any]) -> None:
     device = get_device()
     stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
     rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
-    grid = Grid(*(part.to(device) for part in read_grid(job["data"])))
+    grid = Grid(*(part.to(device) for part in read_grid(job["data"], rows.cpu())))
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
@@ -143,13 +153,15 @@ def train_worker(job: dict[str, Any]) -> None:
     begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size)
     loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
     first = _restore(network, average, optimizer, loss_of.particles)
+    shape = read_schema(Path(job["data"])).shape
+    warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
-        batch = share(draw_batch(stream, step, rows, grid, config.batch_size), rank, world_size)
+        batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping), rank, world_size)
         torch.manual_seed(dropout_seed(stream, step, rank))
         random = part(stream, step, rank, world_size)
-        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, random)
+        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)
         optimizer.zero_grad(set_to_none=True)
         (matching + time_score).backward()
         for group in optimizer.param_groups:
@@ -180,9 +192,9 @@ def read_rows(uri: str, split: str) -> Tensor:
     return torch.from_numpy(read_schema(folder).encode(read_split(folder, split)))
 
 
-def read_grid(uri: str) -> Grid:
-    """Which coordinates are whole numbers."""
-    return Grid(*(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
+def read_grid(uri: str, rows: Tensor) -> Grid:
+    """Which coordinates are whole numbers, and how many of the rows are at the ends of their range."""
+    return grid_of(rows, *(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
 
 
 def _restore(

@@ -70,7 +70,7 @@ def judge(measured: Measurements, false_alarm_rate: float) -> Verdict:
             _control(measured, level),
             _acceptance(measured, level),
             _stuck(measured, level),
-            _nonfinite(measured),
+            check_finite(measured.num_nonfinite, "train longer or lower train.learning_rate"),
         )
     )
 
@@ -123,12 +123,12 @@ def _stuck(measured: Measurements, level: float) -> Check:
     return Check("Stuck chains at a noise level", f"{stuck:,}", f"at most {bound:,}", stuck <= bound, sentence)
 
 
-def _nonfinite(measured: Measurements) -> Check:
-    is_passed = measured.num_nonfinite == 0
+def check_finite(num_nonfinite: int, remedy: str) -> Check:
+    """No energy on the way was other than a number."""
+    is_passed = num_nonfinite == 0
     sentence = (
         "Every energy was finite."
         if is_passed
-        else f"{measured.num_nonfinite:,} energies were not finite, where 0 are allowed; "
-        "train longer or lower train.learning_rate."
+        else f"{num_nonfinite:,} energies were not finite, where 0 are allowed; {remedy}."
     )
-    return Check("Non-finite energies", f"{measured.num_nonfinite:,}", "0", is_passed, sentence)
+    return Check("Non-finite energies", f"{num_nonfinite:,}", "0", is_passed, sentence)

@@ -66,7 +66,12 @@ def finish(
         x = train[random.integers(len(train), size=num_chains)]
         clean = (x + sd * random.standard_normal(x.shape)).astype(np.float32)
         stores[name] = _store(folder / name, clean, schema, 1 if name == "control" else num_draws, levels, random)
-        ladder = {"levels": _levels(levels, num_stuck), "num_chains": num_chains, "target_acceptance": 0.574}
+        ladder = {
+            "levels": _levels(levels, num_stuck),
+            "num_chains": num_chains,
+            "target_acceptance": 0.574,
+            "temperature": 1.0,
+        }
         objects.replace(folder, f"{name}-ladder.json", json.dumps(ladder | {"gradients_per_chain": 264}).encode())
         if name == "draws":
             objects.replace(folder, "path.arrow", _path(clean[:12], levels, random))
@@ -81,7 +86,7 @@ def finish(
 
 def _model(folder: Path, dataset: Dataset) -> Model:
     torch.manual_seed(0)
-    architecture = {"dim": dataset.dim, "energy": "inner_product", "width": 32, "num_blocks": 1}
+    architecture = {"dim": dataset.dim, "energy": "inner_product", "width": 32, "num_blocks": 1, "num_conditions": 0}
     description = architecture | {"data_digest": dataset.digest, "seed": 0, "train": {"num_steps": 10_000}}
     files = models.to_files(models.build(**architecture), description)
     for name, data in files.items():

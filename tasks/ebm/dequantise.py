@@ -2,10 +2,11 @@
 back.
 
 A value inside the range becomes `v + h U(-1, 1)`, `h` a hair below 1/2, which would round either way. A value at an
-end of the range stands for everything that is clipped to it, so it is moved outwards by `N(w, (w/2)^2)`, never
-further in than h: an atom such as the black of an image becomes a bump as wide as the noise that a network resolves
-with ease. In every training step the numbers are fresh, which also keeps the energy from learning the rows by
-heart.
+end of the range stands for everything that is clipped to it, as in a censored normal law: where a share p of the rows
+lies at the end, it is moved beyond the end by `w (z - Z)`, `z` the p-quantile of a standard normal and `Z` that normal
+below z. So a rare end is a short tail of what lies inside, and an atom such as the black at an image's border is a
+normal of standard deviation w: everything has about the width that the network resolves with ease. In every training
+step the numbers are fresh, which also keeps the energy from learning the rows by heart.
 """
 
 from typing import NamedTuple
@@ -16,23 +17,51 @@ from torch import Tensor
 
 from tasks.mcmc.streams import Random
 
-END_WIDTH = 0.7  # w, in standard deviations of the data
+END_WIDTH = 0.8  # w, in standard deviations of the data
 HALF = 0.499
+SHARES = (0.005, 0.98)  # what a share is taken to be at least and at most
 
 
 class Grid(NamedTuple):
-    """The whole numbers of each coordinate in standardised units: their distance (0: none, a real number) and range."""
+    """The whole numbers of each coordinate in standardised units: their distance (0: none, a real number) and range,
+    and the share of the rows at either end.
+    """
 
     step: Float[Tensor, " dim"]
     lowest: Float[Tensor, " dim"]
     highest: Float[Tensor, " dim"]
+    share_lowest: Float[Tensor, " dim"]
+    share_highest: Float[Tensor, " dim"]
+
+
+def grid_of(
+    rows: Float[Tensor, "row dim"],
+    step: Float[Tensor, " dim"],
+    lowest: Float[Tensor, " dim"],
+    highest: Float[Tensor, " dim"],
+) -> Grid:
+    """The grid with the shares that these rows have at its ends."""
+    is_lowest, is_highest = _at_ends(rows, step, lowest, highest)
+    shares = (is_end.float().mean(0).clamp(*SHARES) for is_end in (is_lowest, is_highest))
+    return Grid(step, lowest, highest, *shares)
 
 
 def dequantise(x: Float[Tensor, "row dim"], grid: Grid, random: Random) -> Float[Tensor, "row dim"]:
     """Real numbers that round and clip to the whole numbers in `x`; coordinates without a grid stay as they are."""
-    within = HALF * grid.step * (2 * random.uniform(*x.shape).to(x) - 1)
-    beyond = END_WIDTH * (1 + 0.5 * random.normal(*x.shape).to(x))
-    beyond = torch.maximum(beyond, -HALF * grid.step)
-    near = 0.25 * grid.step  # standardising rounds
-    moved = torch.where(x < grid.lowest + near, -beyond, torch.where(x > grid.highest - near, beyond, within))
+    uniform = random.uniform(*x.shape).to(x).clamp(min=1e-6)
+    is_lowest, is_highest = _at_ends(x, grid.step, grid.lowest, grid.highest)
+    half = HALF * grid.step
+    moved = half * (2 * uniform - 1)
+    moved = torch.where(is_lowest, -half - _tail(uniform, grid.share_lowest), moved)
+    moved = torch.where(is_highest, half + _tail(uniform, grid.share_highest), moved)
     return torch.where(grid.step > 0, x + moved, x)
+
+
+def _tail(uniform: Tensor, share: Float[Tensor, " dim"]) -> Tensor:
+    """`w (z - Z)`, `Z` a standard normal below its `share`-quantile z."""
+    return END_WIDTH * (torch.special.ndtri(share) - torch.special.ndtri(share * uniform))
+
+
+def _at_ends(x: Tensor, step: Tensor, lowest: Tensor, highest: Tensor) -> tuple[Tensor, Tensor]:
+    near = 0.25 * step  # standardising rounds
+    return x < lowest + near, x > highest - near

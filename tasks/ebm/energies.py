@@ -63,18 +63,23 @@ class ScalarHead(Energy):
     edges.
     """
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
         self.anchor = GaussianAnchor(dim)
-        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, 1, width, num_blocks, dropout, num_conditions)
 
     def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
         """Fit the Gaussian that training starts from."""
         self.anchor.fit(rows)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
         gaussian, white = self.anchor(x, logit_beta)
-        return gaussian + self.network(white, logit_beta)[:, 0]
+        return gaussian + self.network(white, logit_beta, condition)[:, 0]
 
 
 class InnerProduct(Energy):
@@ -82,12 +87,17 @@ class InnerProduct(Energy):
     sharp, for images and other rows that lie near a thin surface.
     """
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, " row"]:
-        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta)).sum(1)
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, " row"]:
+        return anchor(x) + torch.exp(-logit_beta / 2) * (x * self.network(x, logit_beta, condition)).sum(1)
 
 
 class ScoreOnly(nn.Module):
@@ -97,7 +107,7 @@ class ScoreOnly(nn.Module):
 
     def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions=0)
 
     def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
         """Nothing: training starts from the score of N(0, I)."""
@@ -106,7 +116,7 @@ class ScoreOnly(nn.Module):
         return self.network(x, logit_beta) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
 
 
-ENERGIES: dict[EnergyName, Callable[[int, int, int, float], Energy]] = {
+ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }

@@ -76,12 +76,19 @@ class ScoreModel:
 
 
 FILES = ("model.json", "weights.safetensors")
-ARCHITECTURE = ("dim", "energy", "width", "num_blocks")
+ARCHITECTURE = ("dim", "energy", "width", "num_blocks", "num_conditions")
 
 
-def build(dim: int, energy: energies.EnergyName, width: int, num_blocks: int, dropout: float = 0.0) -> energies.Energy:
+def build(
+    dim: int,
+    energy: energies.EnergyName,
+    width: int,
+    num_blocks: int,
+    num_conditions: int = 0,
+    dropout: float = 0.0,
+) -> energies.Energy:
     """An untrained energy; `f` is the anchor until it is trained."""
-    return energies.ENERGIES[energy](dim, width, num_blocks, dropout)
+    return energies.ENERGIES[energy](dim, width, num_blocks, dropout, num_conditions)
 
 
 def build_score(

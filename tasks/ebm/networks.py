@@ -36,13 +36,13 @@ class Norm(nn.LayerNorm):
 
 
 class ResidualBlock(nn.Module):
-    """`h + W2 dropout(silu(W1 norm(h) * (1 + scale) + shift))`, scale and shift from the noise level (FiLM)."""
+    """`h + W2 dropout(silu(W1 norm(h) * (1 + scale) + shift))`, scale and shift from the embedding (FiLM)."""
 
-    def __init__(self, width: int, dropout: float):
+    def __init__(self, width: int, num_features: int, dropout: float):
         super().__init__()
         self.norm = Norm(width)
         self.inner = nn.Linear(width, width)
-        self.modulation = nn.Linear(2 * NUM_FREQUENCIES, 2 * width)
+        self.modulation = nn.Linear(num_features, 2 * width)
         self.dropout = nn.Dropout(dropout)
         self.outer = nn.Linear(width, width)
         nn.init.zeros_(self.modulation.weight)
@@ -60,20 +60,31 @@ class ResidualMLP(nn.Module):
     """A residual multilayer perceptron whose last layer starts at zero and has no bias.
 
     Without a bias there is no parameter that the gradient of a scalar output cannot see, which data-parallel training
-    would refuse.
+    would refuse. The embedding holds the noise level and, if there is one, a condition: what else is known of a row.
     """
 
-    def __init__(self, num_inputs: int, num_outputs: int, width: int, num_blocks: int, dropout: float):
+    def __init__(
+        self, num_inputs: int, num_outputs: int, width: int, num_blocks: int, dropout: float, num_conditions: int
+    ):
         super().__init__()
+        self.num_conditions = num_conditions
         self.embedding = LevelEmbedding()
         self.first = nn.Linear(num_inputs, width)
-        self.blocks = nn.ModuleList(ResidualBlock(width, dropout) for _ in range(num_blocks))
+        num_features = 2 * NUM_FREQUENCIES + num_conditions
+        self.blocks = nn.ModuleList(ResidualBlock(width, num_features, dropout) for _ in range(num_blocks))
         self.norm = Norm(width)
         self.last = nn.Linear(width, num_outputs, bias=False)
         nn.init.zeros_(self.last.weight)
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row output"]:
-        embedding = self.embedding(logit_beta)
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, "row output"]:
+        if condition is None:
+            condition = x.new_zeros(len(x), self.num_conditions)
+        embedding = torch.cat([self.embedding(logit_beta), condition], dim=1)
         hidden = self.first(x)
         for block in self.blocks:
             hidden = block(hidden, embedding)

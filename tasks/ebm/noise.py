@@ -43,15 +43,17 @@ def denoise(
 
 
 def training_levels(uniforms: Float[Tensor, "row 2"]) -> Float[Tensor, " row"]:
-    """Levels `t` to train at, from two uniforms a row: two thirds `N(-2, 2.4^2)`, one third uniform over the whole
+    """Levels `t` to train at, from two uniforms a row: two thirds `N(-1, 2^2)`, one third uniform over the whole
     range.
 
-    The normal part is Karras et al. (arXiv 2206.00364), `ln sigma ~ N(-1, 1.2^2)`, where the score is hardest to
-    learn; the uniform part keeps the energy right over the whole ladder that the chains descend.
+    The normal part is like that of Karras et al. (arXiv 2206.00364), where the score is hardest to learn; the uniform
+    part keeps the energy right over the whole ladder that the chains descend. The rows of a batch take one stratum of
+    the distribution each, so that the loss varies less from batch to batch.
     """
     choice, place = uniforms.unbind(1)
+    place = (torch.arange(len(place)).to(place) + place) / len(place)
     span = LOGIT_BETA_MAX - LOGIT_BETA_MIN
-    normal = -2.0 + 2.4 * torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))
+    normal = -1.0 + 2.0 * torch.special.ndtri(place.clamp(1e-6, 1 - 1e-6))
     return torch.where(choice < 1 / 3, LOGIT_BETA_MIN + span * place, normal).clamp(LOGIT_BETA_MIN, LOGIT_BETA_MAX)
 
 

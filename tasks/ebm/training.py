@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tasks.ebm import noise
+from tasks.ebm.augment import draw_warps, warp_images
 from tasks.ebm.dequantise import Grid, dequantise
 from tasks.ebm.objectives import EnergyLoss
 from tasks.ebm.parts import Part
@@ -16,26 +18,39 @@ from tasks.mcmc.streams import Stream
 
 WARM_UP = 0.05
 VALIDATION_SIZE = 1024
-NOISING, DEQUANTISING, DROPPING = 1, 2, 3  # phases of the training stream
+NOISING, DEQUANTISING, DROPPING, WARPING = 1, 2, 3, 4  # phases of the training stream
 OBJECTIVE = 1000  # the first of the phases that the objective draws from
+
+
+class Warping(NamedTuple):
+    """The share of a batch's images that are warped, and the shape of an image."""
+
+    share: float
+    shape: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows, the noise added to them and the levels `logit beta` it is added at."""
+    """Rows, the noise added to them, the levels `logit beta` it is added at, and how the rows were warped."""
 
     x: Float[Tensor, "row dim"]
     noise: Float[Tensor, "row dim"]
     logit_beta: Float[Tensor, " row"]
+    warps: Float[Tensor, "row warp"] | None
 
 
-def draw_batch(stream: Stream, step: int, rows: Float[Tensor, "row dim"], grid: Grid, size: int) -> Batch:
-    """Rows with replacement, made continuous, their levels and noise: a function of the step alone."""
+def draw_batch(
+    stream: Stream, step: int, rows: Float[Tensor, "row dim"], grid: Grid, size: int, warping: Warping | None = None
+) -> Batch:
+    """Rows with replacement, warped, made continuous, their levels and noise: a function of the step alone."""
     random = stream.at(NOISING, step)
-    chosen = rows[random.integers(len(rows), size).to(rows.device)]
+    chosen, warps = rows[random.integers(len(rows), size).to(rows.device)], None
+    if warping is not None:
+        warps = draw_warps(stream.at(WARPING, step), size, warping.share).to(rows)
+        chosen = warp_images(chosen, warps, warping.shape, grid)
     x = dequantise(chosen, grid, stream.at(DEQUANTISING, step))
     uniforms = random.uniform(size, 2).to(rows)
-    return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms))
+    return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms), warps)
 
 
 def dropout_seed(stream: Stream, step: int, rank: int) -> int:
@@ -45,7 +60,8 @@ def dropout_seed(stream: Stream, step: int, rank: int) -> int:
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """The part of a batch that worker `rank` of `world_size` learns from."""
-    return Batch(*(part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta)))
+    x, noise, logit_beta = (part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta))
+    return Batch(x, noise, logit_beta, None if batch.warps is None else batch.warps.chunk(world_size)[rank])
 
 
 def part(stream: Stream, step: int, rank: int, world_size: int) -> Part:

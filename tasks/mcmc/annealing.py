@@ -25,6 +25,19 @@ TargetAt = Callable[[float], Target]
 """Noise level `logit beta` -> the density at that level."""
 
 
+def heat(target_at: TargetAt, temperature: float) -> TargetAt:
+    """The density of every level to the power `1/temperature`: `f/T`, `grad f/T`."""
+
+    def at(level: float) -> Target:
+        def target(x: Tensor) -> tuple[Tensor, Tensor]:
+            value, score = target_at(level)(x)
+            return value / temperature, score / temperature
+
+        return target
+
+    return at
+
+
 class LevelStats(NamedTuple):
     """What the Metropolis steps of one level did."""
 
@@ -40,6 +53,8 @@ class Ladder:
     step_sizes: tuple[float, ...]
     score_norms: tuple[float, ...]
     """`E|S|^2/d` at each level, which sets the variance of the descent from it."""
+    temperature: float = 1.0
+    """Chains start at `N(0, T I)`, the law of heated densities under much noise."""
 
 
 def log_normal(x: Tensor, mean: Tensor, variance: float) -> Float[Tensor, " chain"]:
@@ -98,12 +113,12 @@ def anneal(
     dim: int,
     device: torch.device | str = "cpu",
 ) -> Annealed:
-    """Start `num_chains` at N(0, I) and walk down the ladder, with `num_steps` adjusted steps at each level.
+    """Start `num_chains` at N(0, T I) and walk down the ladder, with `num_steps` adjusted steps at each level.
 
     Phase `l` of the stream belongs to level `l`: step 0 to the move into the level, the others to the adjusted steps.
     """
     levels = ladder.levels
-    state, log_weight = start(stream, target_at(levels[0]), num_chains, dim, device)
+    state, log_weight = start(stream, target_at(levels[0]), num_chains, dim, ladder.temperature, device)
     stats, path = [], []
     for level, step_size in enumerate(ladder.step_sizes):
         if level:
@@ -117,12 +132,12 @@ def anneal(
 
 
 def start(
-    stream: Stream, target: Target, num_chains: int, dim: int, device: torch.device | str
+    stream: Stream, target: Target, num_chains: int, dim: int, temperature: float, device: torch.device | str
 ) -> tuple[State, Float[Tensor, " chain"]]:
-    """Chains at N(0, I) and their log weights against the density of the highest level."""
-    x = stream.at(0, 0).normal(num_chains, dim).to(device)
+    """Chains at N(0, T I) and their log weights against the density of the highest level."""
+    x = math.sqrt(temperature) * stream.at(0, 0).normal(num_chains, dim).to(device)
     state = metropolis.init(x, target)
-    return state, state.value - log_normal(x, torch.zeros_like(x), 1.0)
+    return state, state.value - log_normal(x, torch.zeros_like(x), temperature)
 
 
 @dataclass(frozen=True)
@@ -132,6 +147,7 @@ class Tuning:
     num_chains: int
     num_steps: int
     target_acceptance: float
+    temperature: float = 1.0
 
 
 def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: int, tuning: Tuning) -> Ladder:
@@ -139,7 +155,7 @@ def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: in
 
     The first is `beta d^(-1/3)`, the scaling of MALA with dimension (Roberts & Rosenthal 1998).
     """
-    state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, "cpu")
+    state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, tuning.temperature, "cpu")
     step_sizes: list[float] = []
     score_norms: list[float] = []
     ratio = dim ** (-1 / 3)
@@ -156,4 +172,4 @@ def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: in
         step_sizes.append(adaptive.step_size)
         score_norms.append(float(state.score.square().mean()))
         ratio = adaptive.step_size / beta
-    return Ladder(levels, tuple(step_sizes), tuple(score_norms))
+    return Ladder(levels, tuple(step_sizes), tuple(score_norms), tuning.temperature)

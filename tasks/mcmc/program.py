@@ -17,7 +17,9 @@ from tasks.mcmc.streams import Stream
 
 @dataclass(frozen=True)
 class Program:
-    """The settings that all blocks of a run share; `block_size` chains advance together."""
+    """The settings that all blocks of a run share; `block_size` chains advance together. Whoever runs it gives it
+    densities to the power `1/ladder.temperature`.
+    """
 
     seed: int
     purpose: str

@@ -83,9 +83,14 @@ class DataSchema:
         return sum(column.size for column in self.columns)
 
     @property
+    def shape(self) -> tuple[int, ...] | None:
+        """The shape of a row that is one array, such as an image; None for a row of a table."""
+        return next((column.shape for column in self.columns if column.shape), None)
+
+    @property
     def is_array(self) -> bool:
-        """Whether a row is one array, such as an image, rather than a table's columns."""
-        return any(column.shape for column in self.columns)
+        """Whether a row is one array rather than a table's columns."""
+        return self.shape is not None
 
     def encode(self, table: pa.Table) -> np.ndarray:
         """Standardised coordinates of a table's rows, float32 [row, dim]."""

@@ -140,3 +140,20 @@ def test_a_planted_bug_in_the_ratio_is_seen(planted, monkeypatch):
     monkeypatch.setattr(mala, "log_acceptance_ratio", wrong)
     with pytest.raises(AssertionError):
         test_chains_that_start_at_the_target_stay_there()
+
+
+def test_heated_chains_sample_the_power_of_the_density():
+    """N(0, v)^(1/T) is N(0, T v): 4,096 chains, the variance has relative sd sqrt(2/(4096 * 3)); bound at 5 of them."""
+    temperature, variance = 1.5, 0.3
+
+    def normal_at(logit_beta):
+        beta = 1 / (1 + math.exp(-logit_beta))
+        spread = (1 - beta) * variance + beta
+        return lambda x: (-0.5 * x.square().sum(1) / spread, -x / spread)
+
+    heated, levels = annealing.heat(normal_at, temperature), tuple(ladder(24, -6.0).tolist())
+    tuned = annealing.tune(Stream(0, 0, "tuning"), heated, levels, 3, Tuning(256, 16, 0.574, temperature))
+    x = annealing.anneal(Stream(0, 1), heated, tuned, 10, 4096, 3).state.x
+    beta = 1 / (1 + math.exp(6))
+    expected = temperature * ((1 - beta) * variance + beta)
+    assert abs(float(x.var()) / expected - 1) < 5 * math.sqrt(2 / (4096 * 3))

@@ -36,7 +36,7 @@ def test_the_score_is_the_gradient_of_the_log_density_by_finite_differences(ener
 
 def test_the_sign_the_score_points_to_where_the_data_are_and_the_energy_is_low_there():
     far, near, t = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.5, 0.0]]), torch.zeros(1)
-    description = {"dim": 2, "energy": "scalar_head", "width": 8, "num_blocks": 1}
+    description = {"dim": 2, "energy": "scalar_head", "width": 8, "num_blocks": 1, "num_conditions": 0}
     trained = model.Model(model.build(**description), description)
     value, score = trained.value_and_score(far, t)
     assert float(score[0, 0]) < 0

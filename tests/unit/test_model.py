@@ -2,7 +2,7 @@ import torch
 
 from tasks.ebm import model
 
-DESCRIPTION = {"dim": 3, "energy": "inner_product", "width": 8, "num_blocks": 1}
+DESCRIPTION = {"dim": 3, "energy": "inner_product", "width": 8, "num_blocks": 1, "num_conditions": 0}
 
 
 def _network():

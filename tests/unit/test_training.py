@@ -3,13 +3,13 @@ from itertools import pairwise
 import torch
 
 from tasks.ebm import checkpoint, model, training
-from tasks.ebm.dequantise import Grid
+from tasks.ebm.dequantise import grid_of
 from tasks.ebm.objectives import EnergyLoss
 from tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 
-GRID = Grid(torch.zeros(3), torch.zeros(3), torch.zeros(3))
+GRID = grid_of(ROWS, torch.zeros(3), torch.zeros(3), torch.zeros(3))
 
 
 def _start():

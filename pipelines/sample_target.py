@@ -1,0 +1,31 @@
+"""Draws from a user's own density.
+
+1. sample    warm up, then run fleets of chains over the density
+2. evaluate  judge the chains
+"""
+
+import dataclasses
+
+from tasks import artifacts, config
+from tasks.dag import Step
+from tasks.density import digest_of
+from tasks.evaluate import judge_travellers
+from tasks.travellers import sample_target
+
+
+def steps(settings: config.SampleTarget) -> list[Step]:
+    """The steps and what each needs."""
+    keys = [field.name for field in dataclasses.fields(config.Chains)]
+    chains = config.Chains(**{key: getattr(settings, key) for key in keys})
+    return [
+        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of),
+        Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
+    ]
+
+
+def as_run(settings: config.SampleTarget) -> config.Run:
+    """Where the steps run, and under which name: that of the function."""
+    name = settings.target.partition(":")[2]
+    return config.Run(
+        name=name, root=settings.root, seed=settings.seed, register=settings.register, cluster=settings.cluster
+    )

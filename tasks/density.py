@@ -1,0 +1,89 @@
+"""A user's own density: a torch function named MODULE:FUNCTION, found in the working folder or among what is installed.
+
+The function takes points `[chain, dim]` in float64 and returns their log densities `[chain]` in nats, up to a
+constant, differentiable, each row by itself.
+"""
+
+import hashlib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tasks import config
+from tasks.errors import DataError, UsageError
+from tasks.mcmc import constraints
+from tasks.mcmc.constraints import Support
+from tasks.mcmc.targets import LogDensity, from_log_density
+
+NUM_PROBES = 16
+
+
+def load(name: str) -> LogDensity:
+    """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
+    module_name, _, function_name = name.partition(":")
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"target {name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
+        ) from error
+    function: Any = getattr(module, function_name, None)
+    if not callable(function):
+        near = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise UsageError(f"{module_name} has no function {function_name!r}; it has {', '.join(near) or 'none'}")
+    return function
+
+
+def digest_of(chains: config.Chains) -> str:
+    """The sha256 of the source file of the density: what a step's key holds of it."""
+    function = load(chains.target)
+    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()
+
+
+def support_of(chains: config.Chains) -> Support:
+    """Where the density lives; UsageError when the words are others or do not add up to `dim`."""
+    try:
+        return constraints.parse(chains.support, chains.dim)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def check(name: str, log_density: LogDensity, support: Support) -> None:
+    """Refuse a function that is no density of independent rows; DataError in one line."""
+    generator = torch.Generator().manual_seed(0)
+    z = torch.randn(NUM_PROBES, support.free, generator=generator, dtype=torch.float64)
+    x, _ = support.constrain(z)
+    value = _evaluated(name, lambda: log_density(x))
+    if not isinstance(value, Tensor) or value.shape != (NUM_PROBES,):
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise DataError(
+            f"target {name!r} must return one log density a row, shape ({NUM_PROBES},) for points "
+            f"{tuple(x.shape)}, but returned {got}"
+        )
+    first = _evaluated(name, lambda: log_density(x[:1]))
+    if not torch.allclose(first, value[:1], rtol=1e-6, equal_nan=True):
+        raise DataError(
+            f"target {name!r} gives a row another log density beside other rows: {float(first[0]):.6g} alone and "
+            f"{float(value[0]):.6g} among {NUM_PROBES}; sum over dim=1 only"
+        )
+    value, score = _evaluated(name, lambda: from_log_density(support.pull(log_density))(z))
+    if not (value.isfinite() & score.isfinite().all(1)).any():
+        raise DataError(f"target {name!r} is finite, with its gradient, at none of {NUM_PROBES} points: {value[0]}")
+
+
+def _evaluated(name: str, evaluate: Callable[[], Any]) -> Any:
+    """What user code returns; whatever it raises is one line that names it."""
+    try:
+        return evaluate()
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0]
+        raise DataError(f"target {name!r} raised {type(error).__name__}: {line}") from error

@@ -1,0 +1,188 @@
+"""Replica exchange: each chain has one replica at every level of a ladder, and neighbours swap places.
+
+Swaps are deterministic even-odd (Okabe et al. 2001), which makes the way of a replica along the ladder ballistic
+instead of diffusive; the sum `Lambda` of the rejection rates of neighbouring levels is then what a ladder costs, and
+rejections that are all equal are best (Syed et al., JRSSB 84, 2022, arXiv 1905.02939). In a swap a constant of a level
+cancels, so levels need not be normalised; states swap as they are.
+
+Levels go from the easiest (much noise; inverse temperature 0) to the one that is wanted. A stream given to this module
+belongs to it alone: phase `r` is round `r`, step 0 its swaps and the others its Langevin steps.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from scipy.interpolate import PchipInterpolator
+from torch import Tensor
+
+from tasks.errors import UsageError
+from tasks.mcmc import mala, metropolis
+from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.annealing import TargetAt
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.streams import Stream
+
+NOT_YET, ON_THE_WAY_DOWN, ON_THE_WAY_UP = 0, 1, 2
+
+
+class Replicas(NamedTuple):
+    """Where the replicas of each chain are, by level; `index` says which replica stands at a level, `leg` which part of
+    a round trip (first level, last level, first level) it is on.
+    """
+
+    states: tuple[State, ...]
+    index: Int[Tensor, "chain level"]
+    leg: Int[Tensor, "chain level"]
+    round_trips: Int[Tensor, " chain"]
+
+
+class Round(NamedTuple):
+    """What one round did: chains' mean acceptance of Langevin steps at each level, `1 - E min(1, r)` of the swap of
+    levels `i` and `i+1` (NaN where it was not this round's turn), and proposals that were no numbers.
+    """
+
+    acceptance: Float[np.ndarray, " level"]
+    rejection: Float[np.ndarray, " pair"]
+    num_nonfinite: int
+
+
+def start(states: Sequence[State]) -> Replicas:
+    """Replicas that have not travelled yet, given the state of each level (with the values of its own level)."""
+    num_chains, num_levels = len(states[0].x), len(states)
+    index = torch.arange(num_levels).repeat(num_chains, 1)
+    leg = torch.full((num_chains, num_levels), NOT_YET)
+    leg[:, 0] = ON_THE_WAY_DOWN
+    return Replicas(tuple(states), index, leg, torch.zeros(num_chains, dtype=torch.int64))
+
+
+def init(x: Float[Tensor, "chain dim"], target_at: TargetAt, levels: Sequence[float]) -> Replicas:
+    """All replicas of a chain at the same point."""
+    return start([metropolis.init(x, target_at(level)) for level in levels])
+
+
+def swap_log_ratio(upper: State, lower: State, new_upper: State, new_lower: State) -> Float[Tensor, " chain"]:
+    """`f_i(x_j) + f_j(x_i) - f_i(x_i) - f_j(x_j)` of the levels `i` (upper) and `j` (lower), in nats."""
+    return (new_upper.value - upper.value) + (new_lower.value - lower.value)
+
+
+def swap(
+    uniform: Float[Tensor, " chain"], upper: State, lower: State, upper_target: Target, lower_target: Target
+) -> tuple[State, State, Bool[Tensor, " chain"], Float[Tensor, " chain"]]:
+    """Exchange the points of two levels with probability `min(1, r)`; also whether each chain did, and that
+    probability. Value and score of a point that moved are those of its new level: two evaluations.
+    """
+    new_upper, new_lower = metropolis.init(lower.x, upper_target), metropolis.init(upper.x, lower_target)
+    log_ratio = swap_log_ratio(upper, lower, new_upper, new_lower)
+    is_finite = log_ratio.isfinite() & new_upper.score.isfinite().all(1) & new_lower.score.isfinite().all(1)
+    probability = torch.where(is_finite, log_ratio.clamp(max=0).exp(), 0.0)
+    is_swapped = is_finite & (uniform.log() < log_ratio)
+    return _where(is_swapped, new_upper, upper), _where(is_swapped, new_lower, lower), is_swapped, probability
+
+
+def exchange_round(
+    stream: Stream,
+    phase: int,
+    replicas: Replicas,
+    target_at: TargetAt,
+    levels: Sequence[float],
+    step_sizes: Sequence[float],
+    num_steps: int,
+) -> tuple[Replicas, Round]:
+    """`num_steps` Langevin steps at every level, then swaps of the pairs whose first level is even in even rounds and
+    odd in odd ones. Evaluations a chain: `num_steps` a level, and two a pair.
+    """
+    targets = [target_at(level) for level in levels]
+    states, acceptance, num_nonfinite = list(replicas.states), np.full(len(levels), np.nan), 0
+    for level, (target, step_size) in enumerate(zip(targets, step_sizes, strict=True)):
+        accepted = []
+        for k in range(num_steps):
+            random = stream.at(phase, 1 + level * num_steps + k)
+            states[level], info = mala.step(random, states[level], target, step_size)
+            accepted.append(float(metropolis.acceptance_probability(info).mean()))
+            num_nonfinite += int((~info.is_finite).sum())
+        if accepted:
+            acceptance[level] = np.mean(accepted)
+    moved = replicas._replace(states=tuple(states))
+    swapped, rejection = exchange(stream.at(phase, 0).uniform(len(states[0].x), len(levels)), phase, moved, targets)
+    return swapped, Round(acceptance, rejection, num_nonfinite)
+
+
+def exchange(
+    uniform: Float[Tensor, "chain level"], phase: int, replicas: Replicas, targets: Sequence[Target]
+) -> tuple[Replicas, Float[np.ndarray, " pair"]]:
+    """The swaps of one round, and the rejection rate of each pair that was tried."""
+    states, index, leg = list(replicas.states), replicas.index.clone(), replicas.leg.clone()
+    rejection = np.full(len(states) - 1, np.nan)
+    for i in range(phase % 2, len(states) - 1, 2):
+        j, u = i + 1, uniform[:, i].to(states[i].x.device)
+        states[i], states[j], is_swapped, probability = swap(u, states[i], states[j], targets[i], targets[j])
+        crossed = is_swapped.cpu()[:, None]
+        for labels in (index, leg):
+            labels[:, [i, j]] = torch.where(crossed, labels[:, [j, i]], labels[:, [i, j]])
+        rejection[i] = 1 - float(probability.mean())
+    is_home = leg[:, 0] == ON_THE_WAY_UP
+    leg[:, 0] = ON_THE_WAY_DOWN
+    leg[:, -1] = torch.where(leg[:, -1] == ON_THE_WAY_DOWN, ON_THE_WAY_UP, leg[:, -1])
+    return Replicas(tuple(states), index, leg, replicas.round_trips + is_home), rejection
+
+
+def rejection_rates(rounds: Sequence[Round]) -> Float[np.ndarray, " pair"]:
+    """Mean rejection rate of each pair of neighbours over rounds of both parities."""
+    if len(rounds) < 2:
+        raise UsageError(f"{len(rounds)} rounds of exchange try not all pairs of levels; run at least 2")
+    return np.nanmean([info.rejection for info in rounds], axis=0)
+
+
+def respace(levels: Sequence[float], rejections: Float[np.ndarray, " pair"], num_levels: int) -> tuple[float, ...]:
+    """Levels between which swaps are rejected equally often, with the same ends.
+
+    `Lambda(level)`, the rejections summed up to a level, is interpolated monotonically and cut into equal parts
+    (Syed et al., algorithm 3). About `2 Lambda` levels are best.
+    """
+    if num_levels < 2:
+        raise UsageError(f"a ladder of {num_levels} levels has no two ends; give at least 2")
+    # Pairs that never reject get a little of the ladder too: a barrier that does not rise has no inverse.
+    barrier = np.concatenate([[0.0], np.cumsum(np.maximum(rejections, 1e-4))])
+    inner = PchipInterpolator(barrier, levels)(np.linspace(0, barrier[-1], num_levels)[1:-1])
+    return (levels[0], *map(float, inner), levels[-1])
+
+
+class Tuned(NamedTuple):
+    """Step sizes to freeze, the replicas where tuning left them, and the rejection rate of each pair of neighbours."""
+
+    step_sizes: tuple[float, ...]
+    replicas: Replicas
+    rejections: Float[np.ndarray, " pair"]
+
+
+def tune(
+    stream: Stream,
+    replicas: Replicas,
+    target_at: TargetAt,
+    levels: Sequence[float],
+    step_sizes: Sequence[float],
+    num_rounds: int,
+    target_acceptance: float = 0.574,
+) -> Tuned:
+    """Rounds of one adapted step a level; rejection rates come from the second half of them."""
+    adaptive = [StepSize(step_size, target_acceptance) for step_size in step_sizes]
+    rounds: list[Round] = []
+    for r in range(num_rounds):
+        sizes = [size.step_size for size in adaptive]
+        replicas, info = exchange_round(stream, r, replicas, target_at, levels, sizes, 1)
+        for size, acceptance in zip(adaptive, info.acceptance, strict=True):
+            size.update(float(acceptance))
+        rounds.append(info)
+    return Tuned(tuple(size.step_size for size in adaptive), replicas, rejection_rates(rounds[num_rounds // 2 :]))
+
+
+def _where(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
+    """`new` where `is_new`, else `old`."""
+    return State(
+        torch.where(is_new[:, None], new.x, old.x),
+        torch.where(is_new, new.value, old.value),
+        torch.where(is_new[:, None], new.score, old.score),
+    )

@@ -1,0 +1,58 @@
+"""The metric that chains learn together: the geometric mean of the covariance of the draws and the inverse covariance
+of the scores.
+
+On a Gaussian both are the covariance; elsewhere the draws say how wide the target is and the scores how stiff, and this
+mean minimises the Fisher divergence between the target and a Gaussian (Seyboldt, Carlson & Carpenter, "Preconditioning
+Hamiltonian Monte Carlo by minimizing Fisher divergence"). Both are shrunk towards a multiple of I by Ledoit & Wolf (Journal of Multivariate Analysis 88, 2004) in
+the coordinates of the metric so far, so that a few draws improve it and never lose it.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks.mcmc.preconditioning import Whitening
+
+NUM_PASSES = 5
+
+
+def shrunk_covariance(rows: Float[Tensor, "row dim"]) -> Float[Tensor, "dim dim"]:
+    """`(1-r) C + r tr(C)/d I`, C the covariance and r Ledoit & Wolf's estimate of the best shrinkage."""
+    centred = rows - rows.mean(0)
+    num_rows, dim = rows.shape
+    covariance = centred.T @ centred / num_rows
+    scale = covariance.trace() / dim
+    away = covariance.square().sum() - dim * scale**2
+    noise = (centred.square().sum(1).square().mean() - covariance.square().sum()) / num_rows
+    shrinkage = (noise / away).clamp(0, 1) if away > 0 else torch.ones_like(away)
+    return (1 - shrinkage) * covariance + shrinkage * scale * torch.eye(dim).to(rows)
+
+
+def power(matrix: Float[Tensor, "dim dim"], exponent: float) -> Float[Tensor, "dim dim"]:
+    """A power of a symmetric positive definite matrix."""
+    values, vectors = torch.linalg.eigh(matrix)
+    values = values.clamp(min=1e-14 * float(values[-1]))
+    return (vectors * values**exponent) @ vectors.T
+
+
+def geometric_mean(
+    covariance: Float[Tensor, "dim dim"], score_covariance: Float[Tensor, "dim dim"]
+) -> Float[Tensor, "dim dim"]:
+    """`G = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2`, the one positive solution of `G S G = C`."""
+    root, inverse = power(score_covariance, 0.5), power(score_covariance, -0.5)
+    return inverse @ power(root @ covariance @ root, 0.5) @ inverse
+
+
+def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> Whitening:
+    """`L <- L G^1/2` with G of the draws and scores in the coordinates of L, repeated on the same rows. Rows that are
+    not finite are left out; the metric stays as it is when fewer than 2 are left.
+    """
+    is_finite = x.isfinite().all(1) & score.isfinite().all(1)
+    x, score = x[is_finite], score[is_finite]
+    if len(x) < 2:
+        return whitening
+    whitening = Whitening(x.mean(0), whitening.factor)
+    for _ in range(NUM_PASSES):
+        mean = geometric_mean(shrunk_covariance(whitening.to_white(x)), shrunk_covariance(score @ whitening.factor))
+        whitening = Whitening(whitening.mean, whitening.factor @ power(mean, 0.5))
+    return whitening

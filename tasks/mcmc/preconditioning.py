@@ -1,0 +1,53 @@
+"""Preconditioning is a change of coordinates: kernels stay isotropic, and run in coordinates in which the target is
+nearly white.
+
+With `x = mean + L z` a Langevin or Hamiltonian step in z is the step in x with mass matrix `(L L')^-1` (Girolami &
+Calderhead, JRSS B 73, 2011, with a constant metric), and the Jacobian `|det L|` is a constant that every acceptance
+ratio cancels.
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks.mcmc.metropolis import State, Target
+
+
+class Whitening(NamedTuple):
+    """The affine map `x = mean + factor z`; `factor` is invertible and need not be triangular."""
+
+    mean: Float[Tensor, " dim"]
+    factor: Float[Tensor, "dim dim"]
+
+    def to_white(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+        """`z = factor^-1 (x - mean)`."""
+        return torch.linalg.solve(self.factor, (x - self.mean).T).T
+
+    def from_white(self, z: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+        """`x = mean + factor z`."""
+        return self.mean + z @ self.factor.T
+
+    def pull(self, target: Target) -> Target:
+        """The target as a density of z, up to the constant `ln |det factor|`: `grad_z f = factor' grad_x f`."""
+
+        def pulled(z: Tensor) -> tuple[Tensor, Tensor]:
+            value, score = target(self.from_white(z))
+            return value, score @ self.factor
+
+        return pulled
+
+    def pull_state(self, state: State) -> State:
+        """The same chains in z, without an evaluation of the target."""
+        return State(self.to_white(state.x), state.value, state.score @ self.factor)
+
+    def push_state(self, state: State) -> State:
+        """The same chains in x, without an evaluation of the target."""
+        score = torch.linalg.solve(self.factor.T, state.score.T).T
+        return State(self.from_white(state.x), state.value, score)
+
+
+def identity(dim: int, dtype: torch.dtype = torch.float64) -> Whitening:
+    """No preconditioning."""
+    return Whitening(torch.zeros(dim, dtype=dtype), torch.eye(dim, dtype=dtype))

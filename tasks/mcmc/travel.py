@@ -1,0 +1,84 @@
+"""What one block of travelling chains does: start from warmed-up points, forget them, keep draws, a segment at a time.
+
+Chains move in whitened free coordinates w: `z = mean + L w` are the free coordinates, and `x = x(z)` the user's own. A
+pure function of (program, block, segment, state): whoever runs it, wherever, it returns the same draws.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tasks.mcmc import metropolis
+from tasks.mcmc.kernels import KERNELS, KernelName
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.streams import Stream
+
+
+@dataclass(frozen=True)
+class Program:
+    """The settings that all blocks of a run share; `block_size` chains advance together, with one frozen step size."""
+
+    seed: int
+    kernel: KernelName
+    step_size: float
+    block_size: int
+    burn_in: int
+    num_draws: int
+    thinning: int
+    draws_per_segment: int
+
+    @property
+    def num_segments(self) -> int:
+        """Commits a block."""
+        return -(-self.num_draws // self.draws_per_segment)
+
+
+class Leg(NamedTuple):
+    """What a segment leaves: kept states by draw, proposals accepted since the draw before, and where to go on from."""
+
+    first_draw: int
+    position: Float[Tensor, "draw chain free"]
+    value: Float[Tensor, "draw chain"]
+    accepted: Int[Tensor, "draw chain"]
+    state: State
+    num_nonfinite: int
+
+
+def first_leg(program: Program, block: int, start: Float[Tensor, "chain free"], target: Target) -> Leg:
+    """From `start`, `burn_in` steps that are not kept, then draws."""
+    state = metropolis.init(start, target)
+    state, _, num_nonfinite = _advance(program, block, 0, state, target, program.burn_in)
+    return _keep(program, block, 0, state, target, num_nonfinite)
+
+
+def next_leg(program: Program, block: int, segment: int, state: State, target: Target) -> Leg:
+    """Go on from the state that the segment before it left."""
+    return _keep(program, block, segment, state, target, 0)
+
+
+def _keep(program: Program, block: int, segment: int, state: State, target: Target, num_nonfinite: int) -> Leg:
+    """`thinning` steps before each draw; phase 0 of the stream is the burn-in, phase k + 1 belongs to draw k."""
+    first = segment * program.draws_per_segment
+    end = min(first + program.draws_per_segment, program.num_draws)
+    kept: list[tuple[Tensor, Tensor, Tensor]] = []
+    for draw in range(first, end):
+        state, accepted, bad = _advance(program, block, draw + 1, state, target, program.thinning)
+        kept.append((state.x, state.value, accepted))
+        num_nonfinite += bad
+    position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
+    return Leg(first, position, value, accepted, state, num_nonfinite)
+
+
+def _advance(
+    program: Program, block: int, phase: int, state: State, target: Target, num_steps: int
+) -> tuple[State, Int[Tensor, " chain"], int]:
+    stream, transition = Stream(program.seed, block, "travel"), KERNELS[program.kernel].transition
+    accepted, num_nonfinite = torch.zeros(len(state.x), dtype=torch.int32), 0
+    for k in range(num_steps):
+        state, info, _ = transition(stream, phase, k, state, target, program.step_size)
+        accepted += info.is_accepted.cpu()
+        num_nonfinite += int((~info.is_finite).sum())
+    return state, accepted, num_nonfinite

@@ -1,0 +1,68 @@
+"""The verdict on chains that travel over all of a density: they must agree with each other and hold enough draws.
+
+Thresholds are the conventions of Vehtari et al., Bayesian Analysis 16, 2021: rank-normalised split R-hat below 1.01 and
+400 effective draws in the bulk and in the tails, for every coordinate and the log density.
+"""
+
+from dataclasses import dataclass
+
+from tasks.verdict import Check, Verdict, check_finite
+
+MAX_RHAT, MIN_ESS = 1.01, 400.0
+
+
+@dataclass(frozen=True)
+class Travel:
+    """What the verdict rests on: the worst over coordinates and the log density of each.
+
+    `nested_rhat` is that between superchains, None where no two of the chains looked at share a starting point. Where
+    it is there it takes the place of `rhat`, which n effective draws in half a chain bring to `sqrt(1 + 1/n)` even when
+    all chains have the same law, and so refuses many short chains (Margossian et al., arXiv 2110.13017).
+    """
+
+    rhat: float
+    nested_rhat: float | None
+    bulk_ess: float
+    tail_ess: float
+    acceptance: float
+    min_chain_acceptance: float
+    num_nonfinite: int
+
+
+def judge_travel(measured: Travel) -> Verdict:
+    """Converged when every check holds."""
+    return Verdict(
+        (
+            _rhat("R-hat between chains", measured.rhat)
+            if measured.nested_rhat is None
+            else _rhat("R-hat between starting points", measured.nested_rhat),
+            _ess("bulk", measured.bulk_ess),
+            _ess("tails", measured.tail_ess),
+            _moving(measured),
+            check_finite(measured.num_nonfinite, "mend the density or declare its support"),
+        )
+    )
+
+
+def _rhat(name: str, rhat: float) -> Check:
+    is_passed = rhat < MAX_RHAT  # NaN fails: chains that do not move have no R-hat
+    sentence = f"{name} is {rhat:.4f}, " + (
+        f"below {MAX_RHAT}." if is_passed else f"where less than {MAX_RHAT} is needed; raise burn_in and num_draws."
+    )
+    return Check(name, f"{rhat:.4f}", f"< {MAX_RHAT}", is_passed, sentence)
+
+
+def _ess(where: str, ess: float) -> Check:
+    is_passed = ess >= MIN_ESS
+    sentence = f"The {where} of the worst coordinate hold {ess:,.0f} effective draws, " + (
+        f"{MIN_ESS:.0f} or more." if is_passed else f"where {MIN_ESS:.0f} are needed; raise num_draws or num_chains."
+    )
+    return Check(f"Effective draws in the {where}", f"{ess:,.0f}", f">= {MIN_ESS:.0f}", is_passed, sentence)
+
+
+def _moving(measured: Travel) -> Check:
+    """A chain that accepts nothing is a point, not a draw."""
+    is_passed = measured.min_chain_acceptance > 0
+    rates = f"{measured.acceptance:.3f}, least of a chain {measured.min_chain_acceptance:.3f}"
+    sentence = f"Acceptance is {rates}." + ("" if is_passed else " A chain that never moves is stuck; raise burn_in.")
+    return Check("Acceptance of every chain", rates, "> 0", is_passed, sentence)

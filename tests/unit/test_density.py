@@ -1,0 +1,77 @@
+import sys
+
+import pytest
+import torch
+
+from tasks import density
+from tasks.errors import DataError, UsageError
+from tasks.mcmc.constraints import parse
+
+MODULE = """
+import torch
+
+def normal(x):
+    return -0.5 * x.square().sum(1)
+
+def coupled(x):
+    return -0.5 * (x - x.mean(0)).square().sum(1)
+
+def scalar(x):
+    return -0.5 * x.square().sum()
+
+def undefined(x):
+    return x.sum(1) * float("nan")
+
+def broken(x):
+    return x[:, 99]
+
+def flat(x):
+    return torch.zeros(len(x), dtype=x.dtype)
+
+not_a_function = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "my_densities.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield
+    sys.modules.pop("my_densities", None)
+
+
+def test_a_function_is_found_in_the_working_folder():
+    log_density = density.load("my_densities:normal")
+    density.check("my_densities:normal", log_density, parse("real", 3))
+    assert log_density(torch.ones(2, 3)).tolist() == [-1.5, -1.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nowhere:normal", "needs the module 'nowhere'"),
+        ("my_densities:norm", "it has normal"),
+        ("my_densities:not_a_function", "has no function 'not_a_function'"),
+    ],
+)
+def test_a_name_without_a_function_is_refused(name, message):
+    with pytest.raises(UsageError, match=message):
+        density.load(name)
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        ("coupled", "another log density beside other rows"),
+        ("scalar", r"shape \(16,\)"),
+        ("undefined", "finite, with its gradient, at none"),
+        ("broken", "raised IndexError"),
+        ("flat", "raised RuntimeError"),
+    ],
+)
+def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
+    name = f"my_densities:{function}"
+    with pytest.raises(DataError, match=message) as caught:
+        density.check(name, density.load(name), parse("real", 3))
+    assert "\n" not in str(caught.value)

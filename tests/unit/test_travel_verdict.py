@@ -1,0 +1,42 @@
+import dataclasses
+import math
+
+import pytest
+
+from tasks.travel_verdict import Travel, judge_travel
+
+GOOD = Travel(
+    rhat=1.002,
+    nested_rhat=1.001,
+    bulk_ess=9000.0,
+    tail_ess=4000.0,
+    acceptance=0.76,
+    min_chain_acceptance=0.41,
+    num_nonfinite=0,
+)
+
+
+def test_chains_that_agree_converged():
+    assert judge_travel(GOOD).is_converged
+
+
+def test_many_short_chains_are_judged_by_their_superchains():
+    assert judge_travel(dataclasses.replace(GOOD, rhat=1.02)).is_converged
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"nested_rhat": None, "rhat": 1.011}, "R-hat between chains is 1.0110, where less than 1.01 is needed"),
+        ({"nested_rhat": 1.2}, "R-hat between starting points is 1.2000"),
+        ({"nested_rhat": None, "rhat": math.nan}, "R-hat between chains is nan"),
+        ({"bulk_ess": 399.0}, "399 effective draws, where 400 are needed"),
+        ({"tail_ess": math.nan}, "nan effective draws"),
+        ({"min_chain_acceptance": 0.0}, "stuck"),
+        ({"num_nonfinite": 3}, "3 energies were not finite, where 0 are allowed; mend the density"),
+    ],
+)
+def test_each_measurement_can_refuse_and_says_so_first(changes, words):
+    verdict = judge_travel(dataclasses.replace(GOOD, **changes))
+    assert not verdict.is_converged
+    assert words in verdict.reasons[0]
