@@ -105,22 +105,27 @@ class ScoreOnly(nn.Module):
     density, and so without a value; `(x', t) -> S [row, dim]`.
     """
 
-    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float):
+    def __init__(self, dim: int, width: int, num_blocks: int, dropout: float, num_conditions: int):
         super().__init__()
-        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions=0)
+        self.network = ResidualMLP(dim, dim, width, num_blocks, dropout, num_conditions)
 
     def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
         """Nothing: training starts from the score of N(0, I)."""
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
-        return self.network(x, logit_beta) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, "row dim"]:
+        return self.network(x, logit_beta, condition) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
 
 
 ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }
-SCORES: dict[ScoreName, Callable[[int, int, int, float], ScoreOnly]] = {"score_only": ScoreOnly}
+SCORES: dict[ScoreName, Callable[[int, int, int, float, int], ScoreOnly]] = {"score_only": ScoreOnly}
 
 
 def value_and_score(

@@ -138,9 +138,10 @@ class PersistentLoss(ContrastiveLoss):
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
-        condition: None,
+        condition: Float[Tensor, "row condition"] | None,
         random: Part,
     ) -> tuple[Tensor, Tensor]:
+        assert condition is None  # refused where the configuration is completed
         all_levels = self.particles.logit_beta
         self.particles.x.copy_(self.advance(random.whole(), self.log_density, self.particles.x, all_levels))
         ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))

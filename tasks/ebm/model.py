@@ -92,10 +92,15 @@ def build(
 
 
 def build_score(
-    dim: int, energy: energies.ScoreName, width: int, num_blocks: int, dropout: float = 0.0
+    dim: int,
+    energy: energies.ScoreName,
+    width: int,
+    num_blocks: int,
+    num_conditions: int = 0,
+    dropout: float = 0.0,
 ) -> energies.ScoreOnly:
     """An untrained score; that of N(0, I) until it is trained."""
-    return energies.SCORES[energy](dim, width, num_blocks, dropout)
+    return energies.SCORES[energy](dim, width, num_blocks, dropout, num_conditions)
 
 
 def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:

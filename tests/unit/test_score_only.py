@@ -5,7 +5,7 @@ from tasks.ebm.losses import ScoreLoss
 from tasks.mcmc import line_integral, mala, metropolis
 from tasks.mcmc.streams import Stream
 
-DESCRIPTION = {"dim": 2, "energy": "score_only", "width": 16, "num_blocks": 1}
+DESCRIPTION = {"dim": 2, "energy": "score_only", "width": 16, "num_blocks": 1, "num_conditions": 0}
 
 
 def _network():
