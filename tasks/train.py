@@ -90,14 +90,14 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
     shape = read_schema(Path(dataset.uri)).shape
+    if config.augmentation and config.objective == "persistent":
+        raise UsageError(f"train.augmentation must be 0 for train.objective persistent, but got {config.augmentation}")
     if config.augmentation and len(shape or ()) != 2:
         raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
     choice = choose(dataset.num_rows["train"], shape)
-    if config.objective != "denoising":
-        if config.augmentation:
-            raise UsageError(f"train.augmentation is for the objective denoising; set it to 0 for {config.objective}")
-        choice = dataclasses.replace(choice, augmentation=0.0)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
+    if config.objective == "persistent":
+        left_out["augmentation"] = 0.0  # particles have no conditions
     return dataclasses.replace(config, **left_out)
 
 
@@ -149,20 +149,19 @@ def train_worker(job: dict[str, Any]) -> None:
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
-    shape = read_schema(Path(job["data"])).shape
-    warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     loss_of = LOSSES[config.objective](network, config.time_score_weight)
     begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size)
     loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
     first = _restore(network, average, optimizer, loss_of.particles)
+    shape = read_schema(Path(job["data"])).shape
+    warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
         batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping), rank, world_size)
         torch.manual_seed(dropout_seed(stream, step, rank))
         random = part(stream, step, rank, world_size)
-        told = {} if batch.warps is None else {"condition": batch.warps}
-        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, random, **told)
+        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)
         optimizer.zero_grad(set_to_none=True)
         (matching + time_score).backward()
         for group in optimizer.param_groups:

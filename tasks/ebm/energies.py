@@ -112,8 +112,13 @@ class ScoreOnly(nn.Module):
     def fit_anchor(self, rows: Float[Tensor, "row dim"]) -> None:
         """Nothing: training starts from the score of N(0, I)."""
 
-    def forward(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
-        return self.network(x, logit_beta) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None = None,
+    ) -> Float[Tensor, "row dim"]:
+        return self.network(x, logit_beta, condition) * torch.sigmoid(logit_beta).rsqrt()[:, None] - x
 
 
 ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {

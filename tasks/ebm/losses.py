@@ -16,7 +16,7 @@ from tasks.ebm.networks import Norm
 from tasks.ebm.noise import add_noise, noise_level
 from tasks.ebm.objectives import EnergyLoss, Loss, denoising_score_matching, scores
 from tasks.ebm.parts import Part
-from tasks.ebm.score_matching import at_levels, implicit, rademacher, score_of, sliced
+from tasks.ebm.score_matching import Score, at_levels, implicit, rademacher, score_of, sliced
 from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Random
 
@@ -38,28 +38,25 @@ class ImplicitLoss(Loss):
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None,
         random: Part,
     ) -> tuple[Tensor, Tensor]:
-        noisy = add_noise(x, noise, logit_beta)
-        value = self.matching(noisy, logit_beta, random) * torch.sigmoid(logit_beta) / x.shape[1]
-        return value.mean(), self.time_term(scores(self.log_density, noisy, logit_beta)[1], noise)
+        noisy, log_density = add_noise(x, noise, logit_beta), self.given(condition)
+        matched = self.matching(score_of(at_levels(log_density, logit_beta)), noisy, random)
+        value = torch.sigmoid(logit_beta) * matched / x.shape[1]
+        return value.mean(), self.time_term(scores(log_density, noisy, logit_beta)[1], noise)
 
-    def matching(
-        self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"], random: Part
-    ) -> Float[Tensor, " row"]:
+    def matching(self, score: Score, noisy: Float[Tensor, "row dim"], random: Part) -> Float[Tensor, " row"]:
         """`|S|^2 + 2 div S` of each row."""
-        return implicit(score_of(at_levels(self.log_density, logit_beta)), noisy)
+        return implicit(score, noisy)
 
 
 class SlicedLoss(ImplicitLoss):
     """The same with Hutchinson's estimate of the divergence, one probe a row: a cost that does not grow with d."""
 
-    def matching(
-        self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"], random: Part
-    ) -> Float[Tensor, " row"]:
+    def matching(self, score: Score, noisy: Float[Tensor, "row dim"], random: Part) -> Float[Tensor, " row"]:
         """An unbiased estimate of `|S|^2 + 2 div S` of each row."""
-        probes = rademacher(random.uniform(*noisy.shape).to(noisy))
-        return sliced(score_of(at_levels(self.log_density, logit_beta)), noisy, probes)
+        return sliced(score, noisy, rademacher(random.uniform(*noisy.shape).to(noisy)))
 
 
 class ContrastiveLoss(Loss):
@@ -70,21 +67,42 @@ class ContrastiveLoss(Loss):
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None,
         random: Part,
     ) -> tuple[Tensor, Tensor]:
-        noisy = add_noise(x, noise, logit_beta)
-        return self.contrast(noisy, noise, logit_beta, advance(random, self.log_density, noisy, logit_beta))
+        noisy, log_density = add_noise(x, noise, logit_beta), self.given(condition)
+        ends = self.advance(random, log_density, noisy, logit_beta)
+        return self.contrast(log_density, noisy, noise, logit_beta, ends)
 
     def contrast(
         self,
+        log_density: LogDensity,
         noisy: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
         ends: Float[Tensor, "row dim"],
     ) -> tuple[Tensor, Tensor]:
         """The loss of noised rows against the ends of chains at the same levels."""
-        value = contrastive_divergence(at_levels(self.log_density, logit_beta), noisy, ends) / noisy.shape[1]
-        return value.mean(), self.time_term(scores(self.log_density, noisy, logit_beta)[1], noise)
+        value = contrastive_divergence(at_levels(log_density, logit_beta), noisy, ends) / noisy.shape[1]
+        return value.mean(), self.time_term(scores(log_density, noisy, logit_beta)[1], noise)
+
+    def advance(
+        self,
+        random: Random,
+        log_density: LogDensity,
+        start: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+    ) -> Float[Tensor, "row dim"]:
+        """The negatives of chains at their own levels, without dropout: a chain needs a density that stays the same.
+
+        In units of the noise, `x'/sqrt(beta)`, one step size serves all levels: `d^(-1/3)` (Roberts & Rosenthal 1998).
+        """
+        scale, was_training = noise_level(logit_beta)[:, None], self.log_density.training
+        self.log_density.eval()
+        step_size = start.shape[1] ** (-1 / 3)
+        ends = scale * negatives(random, _scaled(log_density, logit_beta), start / scale, step_size, NUM_STEPS)
+        self.log_density.train(was_training)
+        return ends
 
 
 class Particles(nn.Module):
@@ -104,7 +122,7 @@ class PersistentLoss(ContrastiveLoss):
 
     Every worker advances the particles of all, with the same numbers, so all have the same ones and one checkpoint
     holds them. A particle keeps the level it started at, and rows are noised at the levels of the particles, so that a
-    pair is compared at one level.
+    pair is compared at one level. They have no conditions.
     """
 
     def __init__(self, log_density: nn.Module, time_score_weight: float):
@@ -120,12 +138,14 @@ class PersistentLoss(ContrastiveLoss):
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None,
         random: Part,
     ) -> tuple[Tensor, Tensor]:
+        assert condition is None  # refused where the configuration is completed
         all_levels = self.particles.logit_beta
-        self.particles.x.copy_(advance(random.whole(), self.log_density, self.particles.x, all_levels))
+        self.particles.x.copy_(self.advance(random.whole(), self.log_density, self.particles.x, all_levels))
         ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
-        return self.contrast(add_noise(x, noise, levels), noise, levels, ends.clone())
+        return self.contrast(self.log_density, add_noise(x, noise, levels), noise, levels, ends.clone())
 
 
 class ScoreLoss(nn.Module):
@@ -141,21 +161,6 @@ class ScoreLoss(nn.Module):
         score = self.score(add_noise(x, noise, logit_beta), logit_beta)
         denoising = denoising_score_matching(score, noise, logit_beta) / (torch.sigmoid(logit_beta) * x.shape[1])
         return denoising.mean(), torch.zeros_like(denoising[0])
-
-
-def advance(
-    random: Random, log_density: nn.Module, start: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-) -> Float[Tensor, "row dim"]:
-    """The negatives of chains at their own levels, without dropout: a chain needs a density that stays the same.
-
-    In units of the noise, `x'/sqrt(beta)`, one step size serves all levels: `d^(-1/3)` (Roberts & Rosenthal 1998).
-    """
-    scale, was_training = noise_level(logit_beta)[:, None], log_density.training
-    log_density.eval()
-    step_size = start.shape[1] ** (-1 / 3)
-    ends = scale * negatives(random, _scaled(log_density, logit_beta), start / scale, step_size, NUM_STEPS)
-    log_density.train(was_training)
-    return ends
 
 
 def _scaled(log_density: LogDensity, logit_beta: Float[Tensor, " row"]) -> Target:

@@ -36,8 +36,8 @@ def time_score_matching(time_score: Float[Tensor, " row"], noise: Float[Tensor, 
 class Loss(nn.Module):
     """A mean training loss, a module so that data-parallel training synchronises the gradients of what it wraps.
 
-    Called with rows, noise, levels and `random`, it returns `(matching, time_score)`, each the mean over the rows of
-    its weighted term; training minimises their sum.
+    Called with rows, noise, levels, conditions and `random`, it returns `(matching, time_score)`, each the mean over
+    the rows of its weighted term; training minimises their sum.
     """
 
     def __init__(self, log_density: nn.Module, time_score_weight: float):
@@ -48,6 +48,10 @@ class Loss(nn.Module):
 
     def start(self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> None:
         """Fill `particles`, the buffers that a loss carries from step to step; nothing where it carries none."""
+
+    def given(self, condition: Float[Tensor, "row condition"] | None) -> LogDensity:
+        """The log density of rows of which `condition` is known."""
+        return self.log_density if condition is None else partial(self.log_density, condition=condition)
 
     def time_term(self, time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]) -> Tensor:
         """`lambda_t E[(dU/d ln sigma - (d - |eps|^2))^2] / (4 d^2)`."""
@@ -64,13 +68,12 @@ class EnergyLoss(Loss):
         x: Float[Tensor, "row dim"],
         noise: Float[Tensor, "row dim"],
         logit_beta: Float[Tensor, " row"],
-        random: Random | None = None,
         condition: Float[Tensor, "row condition"] | None = None,
+        random: Random | None = None,
     ) -> tuple[Tensor, Tensor]:
         """`(denoising, time_score)`; the first needs no `random`, which other objectives draw from."""
         dim = x.shape[1]
-        log_density = self.log_density if condition is None else partial(self.log_density, condition=condition)
-        score, time_score = scores(log_density, add_noise(x, noise, logit_beta), logit_beta)
+        score, time_score = scores(self.given(condition), add_noise(x, noise, logit_beta), logit_beta)
         beta = torch.sigmoid(logit_beta)
         denoising = denoising_score_matching(score, noise, logit_beta) / (beta * dim)
         return denoising.mean(), self.time_term(time_score, noise)

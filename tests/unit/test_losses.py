@@ -5,7 +5,7 @@ import torch
 
 from tasks.ebm import checkpoint, model, noise, training
 from tasks.ebm.dequantise import Grid
-from tasks.ebm.losses import LOSSES, ContrastiveLoss, ImplicitLoss, PersistentLoss, advance
+from tasks.ebm.losses import LOSSES, ContrastiveLoss, ImplicitLoss, PersistentLoss
 from tasks.ebm.objectives import EnergyLoss
 from tasks.mcmc.streams import Stream
 
@@ -32,7 +32,7 @@ def _loss(name, network, weight=0.1, size=32):
 
 def _value(loss, step, rank=0, world_size=1, size=32):
     batch = training.share(_batch(step, size), rank, world_size)
-    return loss(batch.x, batch.noise, batch.logit_beta, training.part(STREAM, step, rank, world_size))
+    return loss(batch.x, batch.noise, batch.logit_beta, None, training.part(STREAM, step, rank, world_size))
 
 
 def _advance(network, average, optimizer, loss, first, end, size=32):
@@ -66,7 +66,7 @@ def test_implicit_is_denoising_less_one_in_expectation():
     for variance in (1.0, 2.0):
         network = Normal(variance)
         denoising, _ = EnergyLoss(network, 0.0)(x, eps, t)
-        implicit, _ = ImplicitLoss(network, 0.0)(x, eps, t, training.part(STREAM, 0, 0, 1))
+        implicit, _ = ImplicitLoss(network, 0.0)(x, eps, t, None, training.part(STREAM, 0, 0, 1))
         assert abs(float((denoising - 1 - implicit).detach())) < 0.034
 
 
@@ -121,7 +121,7 @@ def test_contrastive_gradients_point_to_the_variance_of_the_data_from_both_sides
         network = Normal(variance)
         module = loss(network, 0.0)
         module.start(noise.add_noise(x, eps, t), t)
-        sum(module(x, eps, t, training.part(STREAM, 0, 0, 1))).backward()
+        sum(module(x, eps, t, None, training.part(STREAM, 0, 0, 1))).backward()
         signs.append(float(network.variance.grad))
     assert signs[0] < -0.02 < 0.005 < signs[1]
 
@@ -129,8 +129,8 @@ def test_contrastive_gradients_point_to_the_variance_of_the_data_from_both_sides
 def test_chains_to_the_negatives_see_no_dropout_and_leave_training_on():
     network = model.build(3, "scalar_head", 8, 1, dropout=0.5).train()
     torch.nn.init.normal_(network.network.last.weight)
-    start, levels = torch.randn(64, 3), torch.zeros(64)
-    first, second = (advance(STREAM.at(0, 0), network, start, levels) for _ in range(2))
+    loss, start, levels = ContrastiveLoss(network, 0.0), torch.randn(64, 3), torch.zeros(64)
+    first, second = (loss.advance(STREAM.at(0, 0), network, start, levels) for _ in range(2))
     assert torch.equal(first, second)
     assert network.training
 
