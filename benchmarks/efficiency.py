@@ -27,8 +27,8 @@ MALA_STEPS, NUTS_STEPS = (500, 1500), (200, 100)
 
 
 class Run(NamedTuple):
-    """What a sampler did: draws [chain, draw, dim] and how many of them came within the gradients; the gradients a chain
-    for all draws and before them; least acceptance if it was counted.
+    """What a sampler did: draws [chain, draw, dim] and how many of them came within the gradients; the gradients a
+    chain for all draws and before them; least acceptance if it was counted.
     """
 
     x: np.ndarray
