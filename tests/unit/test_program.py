@@ -88,3 +88,17 @@ def test_a_draw_differs_from_the_last_where_and_only_where_proposals_were_accept
     has_moved = (draws.position[1:] != draws.position[:-1]).any(2)
     assert torch.equal(has_moved, draws.accepted[1:] > 0)
     assert has_moved.any()
+
+
+def test_draws_are_kept_also_when_no_chain_moves():
+    stuck = Ladder((8.0, -4.0), (1e9, 1e9), (1.0, 1.0))
+    draws = first_segment(program(ladder=stuck, draws_per_segment=7), 0, normal_at, "cpu").draws
+    assert draws.accepted.sum() == 0
+    assert draws.position.shape == (7, 8, 3)
+
+
+def test_every_draw_has_steps_of_its_own():
+    """On a flat density every step is taken, so that equal moves would be equal numbers."""
+    made = first_segment(program(draws_per_segment=7), 0, lambda level: lambda x: (0 * x[:, 0], 0 * x), "cpu")
+    moves = made.draws.position.diff(dim=0)
+    assert all((moves[i] != moves[j]).all() for i in range(6) for j in range(i))
