@@ -54,6 +54,11 @@ def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor
         return whitening
     whitening = Whitening(x.mean(0), whitening.factor)
     for _ in range(NUM_PASSES):
-        mean = geometric_mean(shrunk_covariance(whitening.to_white(x)), shrunk_covariance(score @ whitening.factor))
+        covariance = shrunk_covariance(whitening.to_white(x))
+        score_covariance = shrunk_covariance(score @ whitening.factor)
+        # Finite scores can have squares that are not; an eigendecomposition of those raises.
+        if not bool(covariance.isfinite().all() & score_covariance.isfinite().all()):
+            break
+        mean = geometric_mean(covariance, score_covariance)
         whitening = Whitening(whitening.mean, whitening.factor @ power(mean, 0.5))
     return whitening

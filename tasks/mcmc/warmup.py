@@ -87,10 +87,10 @@ def widest(whitening: Whitening, x: Float[Tensor, "row dim"]) -> float:
     return max(1.0, float(torch.linalg.eigvalsh(covariance)[-1]) ** 0.5)
 
 
-def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"], max_climb: int = MAX_CLIMB) -> Warm:
+def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"]) -> Warm:
     """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x)."""
     start = metropolis.init(x, target)
-    best, used = descent.descend(stream, CLIMB, start, target, max_climb)
+    best, used = descent.descend(stream, CLIMB, start, target, MAX_CLIMB)
     state = rescue.restart(stream.at(RESCUE, 0), best.state, rescue.is_far(best.elbo, x.shape[1]))
     whitening = metric.learn(identity(x.shape[1], x.dtype), state.x, state.score)
     step_size, length, used = x.shape[1] ** -0.25, LENGTH, used + 1

@@ -46,3 +46,8 @@ def test_rows_that_are_not_finite_are_left_out():
     clean, learned = metric.learn(identity(3), x, -x), metric.learn(identity(3), spoilt, -spoilt)
     torch.testing.assert_close(learned.factor, clean.factor)
     assert torch.equal(metric.learn(identity(3), spoilt[-1:], spoilt[-1:]).factor, identity(3).factor)
+
+
+def test_scores_whose_squares_are_not_finite_leave_the_metric():
+    learned = metric.learn(identity(3), rows(20, 3), 1e200 * rows(20, 3, 1))
+    assert torch.equal(learned.factor, identity(3).factor)
