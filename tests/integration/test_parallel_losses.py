@@ -1,0 +1,45 @@
+"""Two real data-parallel workers train as one does, with every objective."""
+
+import torch
+from torch import distributed, multiprocessing
+from torch.nn.parallel import DistributedDataParallel
+
+from tasks.ebm import model, noise, training
+from tasks.ebm.dequantise import Grid
+from tasks.ebm.losses import LOSSES
+from tasks.mcmc.streams import Stream
+
+ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+GRID, STREAM, BATCH_SIZE = Grid(*torch.zeros(5, 3)), Stream(0, 0, "train"), 32
+
+
+def _trained(name, rank, world_size):
+    torch.manual_seed(0)
+    network = model.build(3, "scalar_head", 8, 1)
+    optimizer, loss = torch.optim.SGD(network.parameters(), 1e-2), LOSSES[name](network, 0.1)
+    begin = training.draw_batch(Stream(0, 0, "particles"), 0, ROWS, GRID, BATCH_SIZE)
+    loss.start(noise.add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
+    parallel = DistributedDataParallel(loss) if world_size > 1 else loss
+    for step in range(5):
+        batch = training.share(training.draw_batch(STREAM, step, ROWS, GRID, BATCH_SIZE), rank, world_size)
+        random = training.part(STREAM, step, rank, world_size)
+        optimizer.zero_grad()
+        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)).backward()
+        optimizer.step()
+    return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
+
+
+def _work(rank, store):
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+    for name in LOSSES:
+        weights = _trained(name, rank, 2)
+        both = [torch.empty_like(weights) for _ in range(2)]
+        distributed.all_gather(both, weights)
+        assert torch.equal(*both), name
+        torch.testing.assert_close(weights, _trained(name, 0, 1), rtol=1e-6, atol=1e-7, msg=name)
+    distributed.destroy_process_group()
+
+
+def test_two_workers_end_with_the_weights_of_one(tmp_path):
+    multiprocessing.spawn(_work, (str(tmp_path / "store"),), nprocs=2)
