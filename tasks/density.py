@@ -36,11 +36,12 @@ def load(name: str) -> LogDensity:
         raise UsageError(
             f"target {name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
         ) from error
-    function: Any = getattr(module, function_name, None)
+    function = getattr(module, function_name, None)
     if not callable(function):
         near = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UsageError(f"{module_name} has no function {function_name!r}; it has {', '.join(near) or 'none'}")
-    return function
+    log_density: Any = function
+    return log_density
 
 
 def digest_of(chains: config.Chains) -> str:

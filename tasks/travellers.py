@@ -66,7 +66,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     if not exists(beside, WARM):
         put_if_absent(beside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = safetensors.numpy.load(read(beside, WARM))
-    program = program_of(config, context.seed, float(warm["step_size"]))
+    program = program_of(config, context.seed, *warm["tuned"].tolist())
     store = SampleStore(str(context.folder / "draws"))
     job = Job(program, config.num_chains, store.uri, folder)
     entries = fleet.run(job, _Watcher(job))
@@ -87,12 +87,13 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     return Samples(store.uri, published["digest"], published["num_rows"], None)
 
 
-def program_of(config: config.Chains, seed: int, step_size: float) -> travel.Program:
+def program_of(config: config.Chains, seed: int, step_size: float, length: float) -> travel.Program:
     """The program of every block of a store."""
     return travel.Program(
         seed=seed,
         kernel=config.kernel,
         step_size=step_size,
+        length=length,
         block_size=config.block_size,
         burn_in=config.burn_in,
         num_draws=config.num_draws,
@@ -120,12 +121,12 @@ class TargetActor:
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
         warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
         white, target = warm.whitening.pull_state(warm.state), warm.whitening.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, kernel)
+        white, step_size = tune(stream, TUNING, white, target, kernel, warm.length)
         tensors = {
             "start": white.x,
             "mean": warm.whitening.mean,
             "factor": warm.whitening.factor,
-            "step_size": torch.tensor(step_size, dtype=torch.float64),
+            "tuned": torch.tensor([step_size, warm.length], dtype=torch.float64),
         }
         return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
 

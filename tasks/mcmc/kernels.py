@@ -11,8 +11,11 @@ from tasks.mcmc.streams import Random, Stream
 
 KernelName = Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"]
 Step = Callable[[Random, State, Target, float], tuple[State, Info]]
-Transition = Callable[[Stream, int, int, State, Target, float], tuple[State, Info, int]]
-"""(stream, phase, index, state, target, step size) -> (state, info, evaluations of the target)."""
+Transition = Callable[[Stream, int, int, State, Target, float, float], tuple[State, Info, int]]
+"""(stream, phase, index, state, target, step size, length of a trajectory) -> (state, info, evaluations of the target).
+
+Only HMC has trajectories; the others move one step, whatever the length.
+"""
 
 TUNING_STEPS = 200
 
@@ -30,7 +33,7 @@ def single(step: Step) -> Transition:
     """The transition that is one step of a kernel, with one evaluation of the target."""
 
     def transition(
-        stream: Stream, phase: int, index: int, state: State, target: Target, step_size: float
+        stream: Stream, phase: int, index: int, state: State, target: Target, step_size: float, length: float
     ) -> tuple[State, Info, int]:
         return *step(stream.at(phase, index), state, target, step_size), 1
 
@@ -47,10 +50,12 @@ KERNELS: dict[KernelName, Kernel] = {
 }
 
 
-def tune(stream: Stream, phase: int, state: State, target: Target, kernel: Kernel) -> tuple[State, float]:
+def tune(
+    stream: Stream, phase: int, state: State, target: Target, kernel: Kernel, length: float
+) -> tuple[State, float]:
     """A step size at which the chains, which must be warm, accept as often as is best; and where they are then."""
     tuned = StepSize(state.x.shape[1] ** (-1 / 3), kernel.target_acceptance)
     for index in range(TUNING_STEPS):
-        state, info, _ = kernel.transition(stream, phase, index, state, target, tuned.step_size)
+        state, info, _ = kernel.transition(stream, phase, index, state, target, tuned.step_size, length)
         tuned.update(float(acceptance_probability(info).mean()))
     return state, tuned.step_size

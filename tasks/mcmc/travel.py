@@ -19,11 +19,13 @@ from tasks.mcmc.streams import Stream
 
 @dataclass(frozen=True)
 class Program:
-    """The settings that all blocks of a run share; `block_size` chains advance together, with one frozen step size."""
+    """The settings that all blocks of a run share; `block_size` chains advance together, with one frozen
+    step size and mean length of a trajectory."""
 
     seed: int
     kernel: KernelName
     step_size: float
+    length: float
     block_size: int
     burn_in: int
     num_draws: int
@@ -78,7 +80,7 @@ def _advance(
     stream, transition = Stream(program.seed, block, "travel"), KERNELS[program.kernel].transition
     accepted, num_nonfinite = torch.zeros(len(state.x), dtype=torch.int32), 0
     for k in range(num_steps):
-        state, info, _ = transition(stream, phase, k, state, target, program.step_size)
+        state, info, _ = transition(stream, phase, k, state, target, program.step_size, program.length)
         accepted += info.is_accepted.cpu()
         num_nonfinite += int((~info.is_finite).sum())
     return state, accepted, num_nonfinite
