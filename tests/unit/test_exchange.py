@@ -144,7 +144,7 @@ def test_every_pair_decides_on_a_number_of_its_own():
     points = (1.0, 0.0, 1.0, 0.0)
     replicas = exchange.start([metropolis.init(torch.full((1, 1), x), f) for x, f in zip(points, targets, strict=True)])
     swapped, _ = exchange.exchange(torch.tensor([[0.9, 0.5, 0.1, 0.5]]), 0, replicas, targets)
-    assert swapped.index.tolist() == [[0, 1, 3, 2]]
+    assert swapped.occupant.tolist() == [[0, 1, 3, 2]]
 
 
 def test_levels_move_on_numbers_of_their_own():
