@@ -15,6 +15,7 @@ class Mutant(NamedTuple):
 
 LAWS, KERNELS, MALA = "tests/statistical/test_laws.py", "tests/unit/test_kernels.py", "tests/unit/test_mala.py"
 ANNEALING, ADAPTATION = "tests/statistical/test_annealing.py", "tests/unit/test_adaptation.py"
+LEVELS = "tests/unit/test_annealing.py"
 STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in ("streams", "program", "diagnostics"))
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
@@ -234,7 +235,7 @@ MUTANTS = (
         _ANNEALING,
         "stream.at(level, 0), state, target_at, high, levels[level], norm",
         "stream.at(level, 1), state, target_at, high, levels[level], norm",
-        (KERNELS, ANNEALING),
+        (LEVELS,),
     ),
     Mutant("descent's weight without its proposal", _ANNEALING, " - log_normal(x, mean, variance)", "", (ANNEALING,)),
     Mutant(
@@ -272,7 +273,7 @@ MUTANTS = (
         "self._num_updates += 0",
         (ADAPTATION,),
     ),
-    Mutant("hot density with a cold score", _ANNEALING, "score / temperature", "score", (ANNEALING,)),
+    Mutant("hot density with a cold score", _ANNEALING, "score / temperature", "score", (LEVELS,)),
     Mutant(
         "heat that cools", _ANNEALING, "value / temperature, score / t", "value * temperature, score * t", (ANNEALING,)
     ),

@@ -162,6 +162,14 @@ def test_the_digest_sees_the_rows(tmp_path: Path):
     assert len(set(digests)) == 3
 
 
+def test_the_digest_sees_values_where_there_are_as_many_rows(tmp_path: Path):
+    digests = []
+    for mark in (0, 1):
+        store = SampleStore(str(tmp_path / str(mark)))
+        digests.append(store.publish([commit(store, 0, 0, mark)], {}))
+    assert digests[0] != digests[1]
+
+
 def test_a_published_store_describes_itself_and_lists_its_shards_in_order(tmp_path: Path):
     store = published(tmp_path, [1, 0])
     description = store.description()
