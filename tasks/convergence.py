@@ -47,6 +47,7 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     ladder = read_ladder(samples)
     measurements = _measurements(store, ladder, test.p_value, min(len(draws), len(control)))
     metrics = {
+        "chains/temperature": ladder["temperature"],
         "chains/control_p_value": test.p_value,
         "chains/control_energy_distance": test.distance,
         "chains/control_log_density_p_value": _log_density_p_value(draws, control),

@@ -113,6 +113,17 @@ def chains(metrics: Metrics) -> list[Line]:
             "Raise sample.steps_per_level or sample.num_levels.",
         )
     ]
+    if metrics["chains/temperature"] != 1:
+        lines.append(
+            Line(
+                "Temperature",
+                f"{metrics['chains/temperature']:g}",
+                None,
+                "The chains are exact for the learned density to the power 1/temperature, not for the density itself; "
+                "all log densities here are of that power.",
+                "",
+            )
+        )
     if ess is not None:
         lines.append(
             Line(
