@@ -15,7 +15,7 @@ class Mutant(NamedTuple):
 
 LAWS, KERNELS, MALA = "tests/statistical/test_laws.py", "tests/unit/test_kernels.py", "tests/unit/test_mala.py"
 ANNEALING, ADAPTATION = "tests/statistical/test_annealing.py", "tests/unit/test_adaptation.py"
-LEVELS = "tests/unit/test_annealing.py"
+LEVELS = "tests/unit/test_ladder_moves.py"
 STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in ("streams", "program", "diagnostics"))
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
