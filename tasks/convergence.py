@@ -76,6 +76,7 @@ def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
         num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
     )
     metrics = mixing | {
+        "chains/is_exact": float(store.description()["is_exact"]),
         "chains/acceptance": travel.acceptance,
         "chains/min_chain_acceptance": travel.min_chain_acceptance,
         "chains/num_nonfinite": travel.num_nonfinite,

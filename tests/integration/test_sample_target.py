@@ -73,6 +73,7 @@ def test_the_verdict_rests_on_rhat_and_effective_draws(sampled):
     metrics = sampled[1]["metrics"]
     assert metrics["chains/nested_rhat_max"] < 1.01
     assert metrics["chains/bulk_ess_min"] > 400
+    assert metrics["chains/is_exact"] == 1
     assert sampled[1]["is_converged"]
 
 
