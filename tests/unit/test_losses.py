@@ -106,8 +106,8 @@ def test_training_lowers_the_denoising_loss_on_rows_it_has_not_seen(name):
     unseen = 0.2 * torch.randn(500, 3, generator=torch.Generator().manual_seed(1))
     before = training.validation_loss(network, unseen, GRID, 0.0, Stream(0, 0))
     network.train()
-    _advance(network, average, optimizer, _loss(name, network, 0.0, 256), 0, 100, 256)
-    assert training.validation_loss(average.module, unseen, GRID, 0.0, Stream(0, 0)) < 0.95 * before
+    _advance(network, average, optimizer, _loss(name, network, 0.0, 256), 0, 300, 256)
+    assert training.validation_loss(average.module, unseen, GRID, 0.0, Stream(0, 0)) < 0.7 * before
 
 
 @pytest.mark.parametrize("loss", [ContrastiveLoss, PersistentLoss])
