@@ -12,7 +12,7 @@ import ray
 from tasks import cluster, config
 from tasks.artifacts import Model, Samples
 from tasks.context import Context
-from tasks.draws import summarise_levels
+from tasks.draws import summarise_exchange, summarise_levels
 from tasks.ebm import noise
 from tasks.fleet import ChainActor, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
@@ -59,6 +59,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     twice = dataclasses.replace(
         config,
         num_levels=2 * config.num_levels - 1,
+        exchange_rounds=2 * config.exchange_rounds,
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
@@ -87,8 +88,10 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     job = Job(program, config.num_chains, store.uri)
     entries = run.fleet.run(job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
         "levels": levels,
+        "exchange": exchange,
         "num_chains": config.num_chains,
         "target_acceptance": config.target_acceptance,
         "temperature": config.temperature,
@@ -100,9 +103,18 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "num_chains": config.num_chains,
         "kernel": config.kernel,
         "is_exact": KERNELS[config.kernel].is_exact,
+        "exchange": exchange,
     }
     store.publish(entries, run.provenance | description)
     return store, program
+
+
+def _exchange_of(program: Program, entries: list[Entry]) -> dict[str, Any]:
+    """What all rounds of exchange did; entries are in the order of block and segment."""
+    blocks: dict[int, list[dict[str, Any]]] = {}
+    for entry in entries:
+        blocks.setdefault(entry.block, []).append(entry.facts["exchange"])
+    return summarise_exchange(program, list(blocks.values()))
 
 
 def _show(program: Program, run: Run) -> None:
@@ -110,6 +122,7 @@ def _show(program: Program, run: Run) -> None:
     few = dataclasses.replace(
         program,
         purpose="show",
+        exchange_rounds=0,  # what a chain does by itself
         block_size=NUM_WALKERS,
         num_draws=2 * NUM_WALKER_DRAWS,
         draws_per_segment=NUM_WALKER_DRAWS,
@@ -129,8 +142,14 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     assert config.lowest_noise is not None
     assert config.target_acceptance is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
-    acceptance = config.target_acceptance
-    tuning = Tuning(config.block_size, TUNING_STEPS, acceptance, config.temperature, config.kernel)
+    tuning = Tuning(
+        config.block_size,
+        TUNING_STEPS,
+        config.target_acceptance,
+        config.temperature,
+        config.kernel,
+        config.exchange_rounds > 0,
+    )
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
@@ -139,7 +158,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
 
 def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
-    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
+    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms", "exchanged")}
     return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
 
 
@@ -155,6 +174,7 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
         num_draws=config.num_draws,
         thinning=config.thinning,
         draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
+        exchange_rounds=config.exchange_rounds,
     )
 
 

@@ -65,6 +65,8 @@ class Ladder:
     """Chains start at `N(0, T I)`, the law of heated densities under much noise."""
     kernel: KernelName = "mala"
     """What the step sizes are of."""
+    exchanged: tuple[int, ...] = ()
+    """The levels, the lowest last, between which replicas may swap once they have come down."""
 
     def move(self, level: int) -> Move:
         """How chains move at a level."""
@@ -103,13 +105,13 @@ def descend(
 
 
 def adjust(
-    stream: Stream, phase: int, state: State, target: Target, move: Move, num_steps: int
+    stream: Stream, phase: int, state: State, target: Target, move: Move, num_steps: int, first: int = 1
 ) -> tuple[State, LevelStats]:
-    """`num_steps` steps of a kernel at one level, with a frozen step size; their indices in the phase start at 1."""
+    """`num_steps` steps of a kernel at one level, with a frozen step size; in the phase they start at index `first`."""
     accepted, probability = torch.zeros(len(state.x), dtype=torch.int32), 0.0
     num_nonfinite, num_gradients = 0, 0
     for k in range(num_steps):
-        state, info, evaluations = move(stream, phase, k + 1, state, target)
+        state, info, evaluations = move(stream, phase, first + k, state, target)
         accepted += info.is_accepted.cpu()
         probability += float(metropolis.acceptance_probability(info).sum())
         num_nonfinite += int((~info.is_finite).sum())
@@ -176,6 +178,8 @@ class Tuning:
     target_acceptance: float
     temperature: float = 1.0
     kernel: KernelName = "mala"
+    is_exchanged: bool = False
+    """Whether levels for replica exchange are chosen as well."""
 
 
 def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: int, tuning: Tuning) -> Ladder:

@@ -30,7 +30,7 @@ def program(**changes):
 def _all_draws(settings, block):
     made = [first_segment(settings, block, normal_at, "cpu")]
     for segment in range(1, settings.num_segments):
-        made.append(next_segment(settings, block, segment, made[-1].state, made[-1].log_weight, normal_at))
+        made.append(next_segment(settings, block, segment, made[-1].chains, normal_at))
     return torch.cat([segment.draws.position for segment in made]), [segment.first_draw for segment in made]
 
 
@@ -85,7 +85,7 @@ def test_gradients_are_counted_as_they_are_spent(kernel):
     settings = program(ladder=dataclasses.replace(program().ladder, kernel=kernel))
     first = first_segment(settings, 0, counting_at, "cpu")
     assert count == first.num_gradients
-    second = next_segment(settings, 0, 1, first.state, first.log_weight, counting_at)
+    second = next_segment(settings, 0, 1, first.chains, counting_at)
     assert count == first.num_gradients + second.num_gradients
 
 
