@@ -13,6 +13,7 @@ from scipy import stats
 
 from tasks.artifacts import Samples
 from tasks.mcmc import diagnostics
+from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.twosample import energy_test
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, vectors, whole_chains
@@ -47,6 +48,8 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     ladder = read_ladder(samples)
     measurements = _measurements(store, ladder, test.p_value, min(len(draws), len(control)))
     metrics = {
+        "chains/is_exact": float(store.description()["is_exact"]),
+        "chains/gradients_per_chain": ladder["gradients_per_chain"],
         "chains/temperature": ladder["temperature"],
         "chains/control_p_value": test.p_value,
         "chains/control_energy_distance": test.distance,
@@ -56,8 +59,8 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
         "chains/num_stuck_max": max(measurements.num_stuck),
         "chains/num_nonfinite": measurements.num_nonfinite,
     }
-    metrics |= _weights(draws["log_weight"].to_numpy()) | _mixing(store)
-    return Chains(measurements, metrics, draws, pa.Table.from_pylist(ladder["levels"]))
+    metrics |= _weights(draws["log_weight"].to_numpy()) | _mixing(store) | _exchange(ladder["exchange"])
+    return Chains(measurements, metrics, draws, pa.Table.from_pylist(_rows_of_levels(ladder)))
 
 
 def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
@@ -118,7 +121,38 @@ def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, nu
         acceptance=tuple(level["acceptance"] for level in levels),
         num_stuck=tuple(level["num_stuck"] for level in levels),
         num_nonfinite=on_the_way + sum(entry.facts["num_nonfinite"] for entry in store.entries()),
+        flaw=KERNELS[description["kernel"]].flaw,
+        swap_rates=tuple(ladder["exchange"]["swap_rate"]) if ladder["exchange"] else (),
     )
+
+
+def _exchange(made: dict[str, Any] | None) -> dict[str, float]:
+    """How well replicas travelled; nothing where none did. The barrier is the sum of the rejection rates."""
+    if made is None:
+        return {}
+    return {
+        "chains/round_trips_per_chain": made["round_trips_per_chain"],
+        "chains/swap_rate_min": min(made["swap_rate"]),
+        "chains/swap_rate_max": max(made["swap_rate"]),
+        "chains/exchange_barrier": sum(1 - rate for rate in made["swap_rate"]),
+        "chains/exchange_levels": len(made["levels"]),
+        "chains/exchange_rounds": made["rounds"],
+    }
+
+
+def _rows_of_levels(ladder: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a noise level; where replicas were exchanged also their acceptance, and the swaps with the next lower
+    level that had replicas.
+    """
+    levels, made = ladder["levels"], ladder["exchange"]
+    if made is None:
+        return levels
+    acceptance = dict(zip(made["levels"], made["acceptance"], strict=True))
+    swap_rate = dict(zip(made["levels"], made["swap_rate"], strict=False))
+    return [
+        level | {"exchange_acceptance": acceptance.get(k), "swap_rate": swap_rate.get(k)}
+        for k, level in enumerate(levels)
+    ]
 
 
 def _weights(log_weight: np.ndarray) -> dict[str, float]:

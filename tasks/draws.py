@@ -44,7 +44,7 @@ def to_table(
             "draw": draw,
             "position": vectors(flat),
             "log_density": _flat(segment.draws.log_density, kept),
-            "log_weight": np.tile(segment.log_weight[:kept].cpu().numpy(), draws),
+            "log_weight": np.tile(segment.chains.log_weight[:kept].cpu().numpy(), draws),
             "accepted": _flat(segment.draws.accepted, kept),
         }
     )
@@ -67,12 +67,11 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
-    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by
-    machine.
-    """
+    """What a block's steps did at each level: for the manifest, so without anything that differs by machine."""
     return [
         {
             "accepted": int(level.accepted.sum()),
+            "probability": level.probability,
             "proposed": num_steps * len(level.accepted),
             "min_accepted": int(level.accepted.min()),
             "num_stuck": int((level.accepted == 0).sum()),
@@ -80,6 +79,23 @@ def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float
         }
         for level in stats
     ]
+
+
+def exchange_facts(segment: Segment) -> dict[str, Any]:
+    """What the rounds of a segment did: steps at each exchanged level, swaps of each pair, round trips so far."""
+    probability = np.array([[level.probability for level in info.stats] for info in segment.rounds])
+    rejection = np.array([info.rejection for info in segment.rounds])
+    round_trips = segment.chains.replicas.round_trips
+    return {
+        "exchange": {
+            "num_rounds": len(segment.rounds),
+            "probability": probability.sum(0).tolist(),
+            "tried": np.isfinite(rejection).sum(0).tolist(),
+            "swapped": np.nansum(1 - rejection, axis=0).tolist(),
+            "round_trips": int(round_trips.sum()),
+            "num_chains": len(round_trips),
+        }
+    }
 
 
 def path_table(walk: Annealed) -> pa.Table:
@@ -109,20 +125,40 @@ def trace_table(stay: Segment) -> pa.Table:
     )
 
 
+def summarise_exchange(program: Program, segments: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """All blocks' facts about exchange, of their segments in order: `acceptance` of the steps at the exchanged levels,
+    `swap_rate` of each with the next lower one, and round trips, which the last segment has counted from the start.
+    """
+    every = [fact for block in segments for fact in block]
+    proposed = sum(fact["num_rounds"] * fact["num_chains"] for fact in every)
+    probability, tried, swapped = (
+        np.sum([fact[key] for fact in every], axis=0) for key in ("probability", "tried", "swapped")
+    )
+    num_chains = sum(block[-1]["num_chains"] for block in segments)
+    return {
+        "levels": list(program.ladder.exchanged),
+        "rounds": program.exchange_rounds + (program.num_draws - 1) * program.thinning,
+        "acceptance": (probability / proposed).tolist(),
+        "swap_rate": (swapped / tried).tolist(),
+        "round_trips_per_chain": sum(block[-1]["round_trips"] for block in segments) / num_chains,
+    }
+
+
 def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
     """All blocks' facts about each level, from the highest noise to the lowest."""
     ladder = program.ladder
     levels = []
     for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
         total = {
-            key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")
+            key: sum(block[key] for block in blocks)
+            for key in ("probability", "proposed", "num_stuck", "num_nonfinite")
         }
         levels.append(
             {
                 "logit_beta": logit_beta,
                 "beta": 1 / (1 + float(np.exp(-logit_beta))),
                 "step_size": step_size,
-                "acceptance": total["accepted"] / total["proposed"],
+                "acceptance": total["probability"] / total["proposed"],
                 "min_chain_acceptance": min(block["min_accepted"] for block in blocks) / program.steps_per_level,
                 "num_nonfinite": total["num_nonfinite"],
                 "num_stuck": total["num_stuck"],

@@ -5,6 +5,7 @@ segment) and its commit is put-if-absent, so a store does not depend on how many
 what ran twice.
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,13 +17,13 @@ import ray
 import torch
 
 from tasks import cluster
-from tasks.draws import level_facts, path_table, to_table, trace_table
+from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
-from tasks.mcmc import annealing
+from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
-from tasks.mcmc.metropolis import State, Target
-from tasks.mcmc.program import Program, Segment
+from tasks.mcmc.metropolis import Target
+from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.schema import DataSchema
@@ -56,15 +57,20 @@ class ChainActor:
         """Nothing: it returns once the actor is there."""
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
-        """Find the step size of every level."""
-        return annealing.tune(stream, self.target_at(tuning.temperature), levels, self.model.dim, tuning)
+        """Find the step size of every level, and the levels to exchange between."""
+        target_at, dim = self.target_at(tuning.temperature), self.model.dim
+        ladder = annealing.tune(stream, target_at, levels, dim, tuning)
+        if not tuning.is_exchanged:
+            return ladder
+        others = dataclasses.replace(stream, purpose=f"{stream.purpose}/exchange")
+        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
         target_at = self.target_at(program.ladder.temperature)
-        arrived = programs.descend_ladder(program, 0, target_at, self.device)
-        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, target_at)
-        return path_table(arrived), trace_table(stay)
+        walk = programs.descend_ladder(program, 0, target_at, self.device)
+        stay = programs.next_segment(program, 0, 1, programs.arrived(program, walk), target_at)
+        return path_table(walk), trace_table(stay)
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -74,10 +80,12 @@ class ChainActor:
             return entry
         made = self._make(job.program, store, block, segment)
         table = to_table(made, job.program, block, job.num_chains, self.model, self.schema)
-        state = {**made.state._asdict(), "log_weight": made.log_weight}
+        state = made.chains.to_tensors()
         facts = {
             "levels": level_facts(made.stats, job.program.steps_per_level),
+            **(exchange_facts(made) if job.program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
+            "num_gradients": made.num_gradients,
         }
         return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 
@@ -88,8 +96,7 @@ class ChainActor:
         previous = store.committed(block, segment - 1)
         assert previous is not None
         loaded = {key: torch.from_numpy(value).to(self.device) for key, value in store.load_state(previous).items()}
-        log_weight = loaded.pop("log_weight")
-        return programs.next_segment(program, block, segment, State(**loaded), log_weight, target_at)
+        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
 
     def target_at(self, temperature: float) -> TargetAt:
         """The model's density at each noise level, to the power `1/temperature`."""

@@ -125,11 +125,19 @@ def _chains(shown: Shown) -> list[Picture]:
     trace = shown.trace["log_density"].to_numpy()
     num_chains = len(np.unique(shown.trace["chain"].to_numpy()))
     return [
+        *_swaps(shown.ladder["exchange"], sigma),
         chains.levels(sigma, acceptance, step_size, band),
         chains.descent(sigma, path),
         chains.control_ranks(shown.draws_log_density, shown.control_log_density),
         chains.traces(trace.reshape(-1, num_chains).T),
     ]
+
+
+def _swaps(made: Mapping[str, Any] | None, sigma: np.ndarray) -> list[Picture]:
+    if made is None:
+        return []
+    acceptance, swap_rate = (np.array(made[key]) for key in ("acceptance", "swap_rate"))
+    return [chains.swaps(sigma[made["levels"]], acceptance, swap_rate)]
 
 
 def _comparisons(shown: Shown) -> list[Picture]:

@@ -113,6 +113,17 @@ def chains(metrics: Metrics) -> list[Line]:
             "Raise sample.steps_per_level or sample.num_levels.",
         )
     ]
+    if not metrics["chains/is_exact"]:
+        lines.append(
+            Line(
+                "Exactness",
+                "not exact",
+                False,
+                "The kernel's steps do not leave the learned density invariant: draws have a law near it, and no check "
+                "here says how near.",
+                "Choose a kernel that is exact, such as mala, by sample.kernel.",
+            )
+        )
     if metrics["chains/temperature"] != 1:
         lines.append(
             Line(
@@ -147,7 +158,31 @@ def chains(metrics: Metrics) -> list[Line]:
                 "",
             )
         )
-    return lines + _mixing(metrics)
+    return lines + _exchange(metrics) + _mixing(metrics)
+
+
+def _exchange(metrics: Metrics) -> list[Line]:
+    if "chains/round_trips_per_chain" not in metrics:
+        return []
+    rates = f"{metrics['chains/swap_rate_min']:.2f} to {metrics['chains/swap_rate_max']:.2f}"
+    return [
+        Line(
+            "Round trips of replicas",
+            f"{metrics['chains/round_trips_per_chain']:.2f} a chain in {metrics['chains/exchange_rounds']:.0f} rounds",
+            None,
+            "Ways from the highest noise to the lowest and back, all replicas of a chain together: each can bring the "
+            "chain to another mode. Below 1 the draws are still those of the way down.",
+            "",
+        ),
+        Line(
+            "Swaps of neighbouring levels",
+            f"{rates} among {metrics['chains/exchange_levels']:.0f} levels",
+            None,
+            f"Share of swaps that are accepted; the rejections add up to {metrics['chains/exchange_barrier']:.1f}, and "
+            "about twice as many levels serve best.",
+            "",
+        ),
+    ]
 
 
 def _mixing(metrics: Metrics) -> list[Line]:

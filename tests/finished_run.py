@@ -24,6 +24,13 @@ from tasks.store.manifest import SampleStore
 from tasks.tracking import Journal
 
 NUM_STEPS = 10
+EXCHANGE = {
+    "levels": [0, 8, 16, 23],
+    "rounds": 40,
+    "acceptance": [0.57, 0.58, 0.56, 0.57],
+    "swap_rate": [0.61, 0.44, 0.52],
+    "round_trips_per_chain": 1.25,
+}
 
 
 class FinishedRun(NamedTuple):
@@ -51,6 +58,7 @@ def finish(
     control_blur=None,
     num_levels=24,
     num_stuck=0,
+    exchange=None,
 ) -> FinishedRun:
     """A run whose draws are training rows with `blur` noise; those of the control ladder may have another."""
     unfinished = FinishedRun(root, None, None, None)
@@ -69,6 +77,7 @@ def finish(
         ladder = {
             "levels": _levels(levels, num_stuck),
             "num_chains": num_chains,
+            "exchange": exchange if name == "draws" else None,
             "target_acceptance": 0.574,
             "temperature": 1.0,
         }
@@ -122,7 +131,9 @@ def _store(folder: Path, clean, schema, num_draws, levels, random) -> SampleStor
         "seed": 0,
         "versions": versions,
     }
-    store.publish([entry], provenance | {"program": program, "num_chains": num_chains})
+    store.publish(
+        [entry], provenance | {"program": program, "num_chains": num_chains, "kernel": "mala", "is_exact": True}
+    )
     return store
 
 

@@ -29,6 +29,20 @@ def levels(sigma: np.ndarray, acceptance: np.ndarray, step_size: np.ndarray, ban
     return to_svg(figure, "levels", alt)
 
 
+@styled
+def swaps(sigma: np.ndarray, acceptance: np.ndarray, swap_rate: np.ndarray) -> Picture:
+    """Where replicas were exchanged: how often steps are accepted at a level, and swaps with the next lower one."""
+    figure, ((axes,),) = panels(5.4, 2.9)
+    axes.plot(sigma, acceptance, "o-", color=DRAWS, ms=4, label="steps at a level")
+    between = np.sqrt(sigma[1:] * sigma[:-1])
+    axes.plot(between, swap_rate, "s--", color=CONTROL, ms=4, label="swaps of neighbours")
+    axes.set(ylim=(0, 1), ylabel="accepted")
+    _noise_axis(axes, sigma)
+    axes.legend(loc="lower left")
+    alt = f"Swaps of {len(sigma)} neighbouring levels are accepted at rates of {swap_rate.min():.2f} to "
+    return to_svg(figure, "swaps", f"{alt}{swap_rate.max():.2f}, steps at {acceptance.min():.2f} or more.")
+
+
 def _noise_axis(axes: Axes, sigma: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="noise σ, in sd of the data")
     axes.set_xlim(sigma[0] * 1.15, sigma[-1] / 1.15)

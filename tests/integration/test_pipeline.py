@@ -1,6 +1,8 @@
 """The whole pipeline as a user runs it."""
 
+import json
 import time
+from pathlib import Path
 
 import pyarrow.dataset as ds
 import pytest
@@ -74,8 +76,22 @@ def test_the_number_of_actors_changes_no_byte(finished, num_actors):
 
 def test_a_registered_model_draws_without_training(finished):
     root, _, _ = finished
-    words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1")
+    kernel = {"sample__exchange_rounds": "0", "sample__kernel": "langevin"}
+    words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1", **kernel)
     done = tiny.finish([*words, "--summary", str(root / "generated.json")])
     assert done.returncode in (0, 6), done.stderr
     summary = tiny.summary_of(root / "generated.json")
     assert summary["num_rows"] == 50
+    assert summary["metrics"]["chains/is_exact"] == 0
+    assert json.loads(Path(summary["samples"], "dataset.json").read_text())["kernel"] == "langevin"
+
+
+def test_exchange_is_told_wherever_the_chains_are(finished):
+    _, _, summary = finished
+    metrics = summary["metrics"]
+    assert metrics["chains/exchange_rounds"] == 4 + 10
+    assert metrics["chains/round_trips_per_chain"] >= 0
+    assert 0 < metrics["chains/swap_rate_min"] <= metrics["chains/swap_rate_max"] <= 1
+    told = json.loads(Path(summary["samples"], "dataset.json").read_text())["exchange"]
+    assert min(told["swap_rate"]) == metrics["chains/swap_rate_min"]
+    assert "round trips a chain" in " ".join(Path(summary["report"]).read_text().split())

@@ -20,6 +20,7 @@ SETTINGS = {
     "sample.block_size": "16",
     "sample.num_control_chains": "64",
     "sample.num_draws": "2",
+    "sample.exchange_rounds": "4",
 }
 
 

@@ -19,13 +19,14 @@ LEVELS = "tests/unit/test_ladder_moves.py"
 STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in ("streams", "program", "diagnostics"))
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
-MANIFEST = "tests/unit/test_manifest.py"
+MANIFEST, TRAVEL = "tests/unit/test_manifest.py", "tests/unit/test_ladder_exchange.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
 _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", "tasks/ebm/objectives.py"
 _HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
+_TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
 MUTANTS = (
     # The proposal of MALA and its ratio.
@@ -202,8 +203,8 @@ MUTANTS = (
     Mutant(
         "levels of a round share their numbers",
         _EXCHANGE,
-        "1 + level * num_steps + k)",
-        "1 + k)",
+        "1 + level * num_steps",
+        "1",
         (EXCHANGE,),
     ),
     # Random numbers.
@@ -224,11 +225,16 @@ MUTANTS = (
         _ANNEALING,
         "        accepted += info.is_accepted.cpu()\n",
         "        accepted += info.is_accepted.cpu()\n"
-        "        step_size *= math.exp(0.3 * (float(info.is_accepted.float().mean()) - 0.574))\n",
+        "        change = math.exp(0.3 * (float(info.is_accepted.float().mean()) - 0.574))\n"
+        "        move = move._replace(step_size=move.step_size * change)\n",
         (KERNELS,),
     ),
     Mutant(
-        "steps of a level share their numbers", _ANNEALING, "stream.at(phase, k + 1)", "stream.at(phase, 1)", (KERNELS,)
+        "steps of a level share their numbers",
+        _ANNEALING,
+        "move(stream, phase, first + k,",
+        "move(stream, phase, first,",
+        (KERNELS,),
     ),
     Mutant(
         "descent reuses the first step's numbers",
@@ -277,22 +283,23 @@ MUTANTS = (
     Mutant(
         "heat that cools", _ANNEALING, "value / temperature, score / t", "value * temperature, score * t", (ANNEALING,)
     ),
+    Mutant("a chain without a test called exact", "tasks/mcmc/kernels.py", ", flaw=NO_TEST)", ")", (ANNEALING,)),
+    Mutant("trajectories not counted", _ANNEALING, "num_gradients += evaluations", "num_gradients += 1", (PROGRAM,)),
     # What is kept.
-    Mutant(
-        "draw of a chain kept twice", _PROGRAM, "state, level_stats = adjust(", "_, level_stats = adjust(", (PROGRAM,)
-    ),
+    Mutant("draw of a chain kept twice", _PROGRAM, "chains, since = _travel(", "_, since = _travel(", (PROGRAM,)),
     Mutant(
         "draws of a segment reuse numbers",
         _PROGRAM,
-        "len(program.ladder.levels) + draw\n",
-        "len(program.ladder.levels)\n",
+        "program.exchange_rounds + (draw - 1) * program.thinning\n",
+        "program.exchange_rounds\n",
         (PROGRAM,),
     ),
     Mutant(
         "rejected draws dropped",
         _PROGRAM,
-        "        kept.append((state, level_stats))\n",
-        "        if bool(level_stats.accepted.any()):\n            kept.append((state, level_stats))\n",
+        "        kept.append((chains.replicas.states[-1], _accepted(since)))\n",
+        "        if bool(_accepted(since).any()):\n"
+        "            kept.append((chains.replicas.states[-1], _accepted(since)))\n",
         (PROGRAM,),
     ),
     Mutant(
@@ -302,6 +309,53 @@ MUTANTS = (
         "first = segment * (program.draws_per_segment - 1)",
         (PROGRAM,),
     ),
+    # Exchange on the noise ladder.
+    Mutant("swaps told of the pair above", _EXCHANGE, "rejection[i] = 1 -", "rejection[i - 1] = 1 -", (EXCHANGE,)),
+    Mutant(
+        "swap rates one pair off",
+        "tasks/draws.py",
+        '"swapped": np.nansum(1 - rejection, axis=0).tolist()',
+        '"swapped": np.roll(np.nansum(1 - rejection, axis=0), 1).tolist()',
+        (TRAVEL,),
+    ),
+    Mutant(
+        "replicas not there after a restart",
+        _PROGRAM,
+        "return cls(Replicas(states, *labels), tensors",
+        "return cls(Replicas((states[-1],) * len(states), *labels), tensors",
+        (TRAVEL,),
+    ),
+    Mutant(
+        "round trips forgotten in a restart",
+        _PROGRAM,
+        "labels = (tensors[name].cpu() for",
+        "labels = (0 * tensors[name].cpu() for",
+        (TRAVEL,),
+    ),
+    Mutant(
+        "exchange that goes on adapting",
+        _TRAVEL,
+        "        rounds.append(info)\n",
+        "        rounds.append(info)\n"
+        "        taken = [float(level.accepted.float().mean()) for level in info.stats]\n"
+        "        moves = [m._replace(step_size=m.step_size * math.exp(a - 0.574)) for m, a in zip(moves, taken)]\n",
+        (TRAVEL,),
+    ),
+    Mutant(
+        "rounds of exchange share their numbers",
+        _TRAVEL,
+        "exchange_round(stream, turn,",
+        "exchange_round(stream, first,",
+        (TRAVEL,),
+    ),
+    Mutant(
+        "replicas that start a level too low",
+        _TRAVEL,
+        "walk.path[level] for level in",
+        "walk.path[max(level, 1)] for level in",
+        (TRAVEL,),
+    ),
+    Mutant("evaluations of swaps not counted", _EXCHANGE, " + 2 * int(np.isfinite(rejection).sum())", "", (TRAVEL,)),
     # Training.
     Mutant("Tweedie's factor", _NOISE, "(x + beta * score) / signal", "(x + beta.sqrt() * score) / signal", (NOISE,)),
     Mutant("Tweedie without rescaling", _NOISE, " / signal_level(logit_beta)[:, None]", "", (NOISE,)),
