@@ -14,6 +14,12 @@ def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:
         raise ValueError(f"{key} must be {allowed}, but got {value!r}")
 
 
+def is_function(name: str) -> bool:
+    """Whether `name` reads MODULE:FUNCTION."""
+    module, _, function = name.partition(":")
+    return all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
+
+
 @dataclass(frozen=True)
 class Prepare:
     """Read the data, check it, split it, keep it as Arrow."""
@@ -50,11 +56,14 @@ class Train:
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
     time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
-    objective: Literal["denoising", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
-    """What is minimised: denoising score matching; implicit score matching, exact or sliced; contrastive
-    divergence with chains that start at the data or persist."""
-    energy: Literal["scalar_head", "inner_product"] | None = None
-    """Form of the log density on top of the network."""
+    objective: Literal["denoising", "explicit", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
+    """What is minimised: denoising score matching; explicit, against a known score; implicit score matching, exact or
+    sliced; contrastive divergence with chains that start at the data or persist."""
+    known_score: str | None = None
+    """MODULE:FUNCTION for train.objective explicit: points [row, dim] in the data's units -> their scores [row, dim],
+    or log densities [row], of the density that the rows are drawn from."""
+    energy: Literal["scalar_head", "inner_product", "score_only"] | None = None
+    """Form of the log density on top of the network; score_only has none, and its samples are marked as not exact."""
     width: int | None = None
     """Units of a hidden layer."""
     num_blocks: int = 2
@@ -75,6 +84,16 @@ class Train:
         is_share = self.augmentation is None or 0 <= self.augmentation < 1
         require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
+        is_named = self.known_score is not None and is_function(self.known_score)
+        is_fitting = is_named if self.objective == "explicit" else self.known_score is None
+        fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
+        require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.energy == "score_only":
+            by_score = "denoising, explicit, implicit or sliced for train.energy score_only, which has no density"
+            is_by_score = self.objective not in ("contrastive", "persistent")
+            require(is_by_score, "train.objective", self.objective, by_score)
+            without_time = "0 or null for train.energy score_only, which has no density"
+            require(not self.time_score_weight, "train.time_score_weight", self.time_score_weight, without_time)
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
@@ -235,9 +254,7 @@ class Chains:
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
 
     def __post_init__(self) -> None:
-        module, _, function = self.target.partition(":")
-        is_name = all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
-        require(is_name, "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
