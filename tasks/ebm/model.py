@@ -112,8 +112,13 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
     description = json.loads((folder / "model.json").read_text())
     network = build(**{key: description[key] for key in ARCHITECTURE})
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
-    kind = ScoreModel if isinstance(network, energies.ScoreOnly) else Model
+    kind = ScoreModel if is_score_only(description) else Model
     return kind(network.to(device).requires_grad_(False).eval(), description)
+
+
+def is_score_only(description: dict[str, Any]) -> bool:
+    """Whether `model.json` describes a score that has no density."""
+    return description["energy"] not in energies.ENERGIES
 
 
 def require_density(trained: Trained, purpose: str) -> Model:
