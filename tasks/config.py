@@ -111,6 +111,8 @@ class Train:
 class Sample:
     """Run a fleet of Langevin and Metropolis-Hastings chains against the energy."""
 
+    kernel: Literal["mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin"] = "mala"
+    """How chains move at a noise level; langevin has no Metropolis test, and its draws are marked as not exact."""
     num_chains: int = 1024
     """Independent chains."""
     num_draws: int = 1
@@ -122,9 +124,11 @@ class Sample:
     num_levels: int = 24
     """Noise levels of the ladder."""
     steps_per_level: int = 5
-    """Metropolis-adjusted Langevin steps at each level."""
-    target_acceptance: float = 0.574
-    """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
+    """Steps of the kernel at each level."""
+    target_acceptance: float | None = None
+    """Acceptance rate that the step size of each level is tuned to before the first kept draw; the kernel's own when
+    not given: .574 for mala, .75 for hmc, .44 for gibbs, .234 for lecture_mala and random_walk, and .95 for langevin,
+    of which it is the rate at which a Metropolis test would accept."""
     temperature: float = 1.0
     """Chains sample the density to the power 1/temperature; above 1 they spread wider, which mends an energy that is
     surer of the rows it learned from than of others."""
@@ -145,7 +149,8 @@ class Sample:
         ):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
-        require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
+        is_rate = self.target_acceptance is None or 0 < self.target_acceptance < 1
+        require(is_rate, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
         require(0.5 <= self.temperature <= 2, "sample.temperature", self.temperature, "from 0.5 to 2")
         is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
         require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")

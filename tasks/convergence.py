@@ -13,6 +13,7 @@ from scipy import stats
 
 from tasks.artifacts import Samples
 from tasks.mcmc import diagnostics
+from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.twosample import energy_test
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, vectors, whole_chains
@@ -47,6 +48,8 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     ladder = read_ladder(samples)
     measurements = _measurements(store, ladder, test.p_value, min(len(draws), len(control)))
     metrics = {
+        "chains/is_exact": float(store.description()["is_exact"]),
+        "chains/gradients_per_chain": ladder["gradients_per_chain"],
         "chains/temperature": ladder["temperature"],
         "chains/control_p_value": test.p_value,
         "chains/control_energy_distance": test.distance,
@@ -118,6 +121,7 @@ def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, nu
         acceptance=tuple(level["acceptance"] for level in levels),
         num_stuck=tuple(level["num_stuck"] for level in levels),
         num_nonfinite=on_the_way + sum(entry.facts["num_nonfinite"] for entry in store.entries()),
+        flaw=KERNELS[description["kernel"]].flaw,
     )
 
 

@@ -69,12 +69,11 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
-    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by
-    machine.
-    """
+    """What a block's steps did at each level: for the manifest, so without anything that differs by machine."""
     return [
         {
             "accepted": int(level.accepted.sum()),
+            "probability": level.probability,
             "proposed": num_steps * len(level.accepted),
             "min_accepted": int(level.accepted.min()),
             "num_stuck": int((level.accepted == 0).sum()),
@@ -117,14 +116,15 @@ def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> l
     levels = []
     for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
         total = {
-            key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")
+            key: sum(block[key] for block in blocks)
+            for key in ("probability", "proposed", "num_stuck", "num_nonfinite")
         }
         levels.append(
             {
                 "logit_beta": logit_beta,
                 "beta": 1 / (1 + float(np.exp(-logit_beta))),
                 "step_size": step_size,
-                "acceptance": total["accepted"] / total["proposed"],
+                "acceptance": total["probability"] / total["proposed"],
                 "min_chain_acceptance": min(block["min_accepted"] for block in blocks) / program.steps_per_level,
                 "num_nonfinite": total["num_nonfinite"],
                 "num_stuck": total["num_stuck"],

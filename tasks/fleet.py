@@ -78,6 +78,7 @@ class ChainActor:
         facts = {
             "levels": level_facts(made.stats, job.program.steps_per_level),
             "num_nonfinite": made.draws.num_nonfinite,
+            "num_gradients": made.num_gradients,
         }
         return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 

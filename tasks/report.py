@@ -21,6 +21,7 @@ from tasks.evaluate import HELD_OUT, to_csv
 from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
 from tasks.gallery import Shown, pictures_of, shown_levels
 from tasks.mcmc.diagnostics import split_rhat
+from tasks.mcmc.kernels import KERNELS
 from tasks.prepare import read_schema, read_split
 from tasks.provenance import git_commit
 from tasks.store import objects
@@ -106,6 +107,7 @@ def _provenance(
         "Samples": f"{samples.num_rows:,} rows, digest {samples.digest[:16]}",
         "Chains": f"{description['num_chains']:,} chains down {len(program['ladder']['levels'])} noise levels, "
         f"{program['steps_per_level']} steps at each, {program['num_draws']} draws kept",
+        "Kernel": KERNELS[description["kernel"]].title,
         "Seed": str(context.seed),
         "Code": git_commit() or "an installed package",
         "Versions": _listing(description["versions"]),
@@ -144,6 +146,7 @@ def render(
 ) -> str:
     """The page as text, from its template."""
     document = json.loads((Path(evaluation.uri) / "evaluation.json").read_text())
+    kernel = SampleStore(samples.uri, writable=False).description()["kernel"]
     levels = shown_levels(len(shown.sigmas))
     trace = shown.trace["log_density"].to_numpy()
     num_walkers = len(set(shown.trace["chain"].to_pylist()))
@@ -154,6 +157,7 @@ def render(
         samples=samples,
         evaluation=evaluation,
         checks=document["checks"],
+        kernel=KERNELS[kernel].title,
         one_in=round(1 / document["false_alarm_rate"]),
         metrics=evaluation.metrics,
         pictures=pictures,
@@ -162,7 +166,7 @@ def render(
         num_images=min(shown.num_images, len(shown.held_out), len(shown.draws)),
         walk_labels=[f"{shown.sigmas[level]:.2g}" for level in levels],
         acceptance=[level["acceptance"] for level in shown.ladder["levels"]],
-        gradients_per_chain=shown.ladder["gradients_per_chain"],
+        gradients_per_chain=round(shown.ladder["gradients_per_chain"]),
         num_walkers=num_walkers,
         trace_rhat=split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
         is_array=shown.schema.is_array,

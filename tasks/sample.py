@@ -16,6 +16,7 @@ from tasks.draws import summarise_levels
 from tasks.ebm import noise
 from tasks.fleet import ChainActor, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
@@ -68,10 +69,14 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
 
 
 def _completed(config: config.Sample, model: Path) -> config.Sample:
-    """The configuration with the lowest noise chosen from what the data are, where it was left out."""
+    """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
     schema = DataSchema.from_json((model / "schema.json").read_text())
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
-    return dataclasses.replace(config, lowest_noise=config.lowest_noise or chosen)
+    return dataclasses.replace(
+        config,
+        lowest_noise=config.lowest_noise or chosen,
+        target_acceptance=config.target_acceptance or KERNELS[config.kernel].target_acceptance,
+    )
 
 
 def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
@@ -87,10 +92,16 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "num_chains": config.num_chains,
         "target_acceptance": config.target_acceptance,
         "temperature": config.temperature,
-        "gradients_per_chain": program.gradients_per_chain,
+        "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
+    description = {
+        "program": dataclasses.asdict(program),
+        "num_chains": config.num_chains,
+        "kernel": config.kernel,
+        "is_exact": KERNELS[config.kernel].is_exact,
+    }
+    store.publish(entries, run.provenance | description)
     return store, program
 
 
@@ -116,8 +127,10 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     if exists(beside, path):
         return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
+    assert config.target_acceptance is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
-    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance, config.temperature)
+    acceptance = config.target_acceptance
+    tuning = Tuning(config.block_size, TUNING_STEPS, acceptance, config.temperature, config.kernel)
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
@@ -127,7 +140,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
 def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
     lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
-    return Ladder(**lists, temperature=kept["temperature"])
+    return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:
@@ -155,7 +168,7 @@ class _Watcher:
 
     def __call__(self, entry: Entry) -> None:
         self._num_rows += entry.rows
-        accepted = [level["accepted"] / level["proposed"] for level in entry.facts["levels"]]
+        accepted = [level["probability"] / level["proposed"] for level in entry.facts["levels"]]
         note = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}" if accepted else ""
         self._progress.update(self._num_rows, note)
 

@@ -34,6 +34,8 @@ class Measurements:
     acceptance: tuple[float, ...]
     num_stuck: tuple[int, ...]
     num_nonfinite: int
+    flaw: str
+    """Why the kernel's draws are not exact, of which no check knows; empty where they are."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def _control(measured: Measurements, level: float) -> Check:
     p, rows = f"p = {measured.control_p_value:.2g}", f"{measured.num_judged:,} chains"
     sentence = (
         f"The draws of {rows} agree with those of a ladder of twice the steps: {p}, "
-        f"where {level:.2g} or less would not do."
+        f"where {level:.2g} or less would not do{_caveat(measured)}."
         if is_passed
         else f"The draws of {rows} differ from those of a ladder of twice the steps: {p}, "
         f"where more than {level:.2g} is needed; raise sample.steps_per_level or sample.num_levels."
@@ -88,8 +90,15 @@ def _control(measured: Measurements, level: float) -> Check:
     return Check("Agreement with a ladder of twice the steps", p, f"p > {level:.2g}", is_passed, sentence)
 
 
+def _caveat(measured: Measurements) -> str:
+    """What agreement of two ladders of one kernel cannot tell."""
+    return f"; but neither is exact, for the kernel {measured.flaw}" if measured.flaw else ""
+
+
 def _acceptance(measured: Measurements, level: float) -> Check:
-    """The band is `target +- margin`, or what chance alone does where proposals are few."""
+    """The band is `target +- margin`, or what chance alone does where proposals are few. The acceptance of a kernel
+    without a Metropolis test is what a test would have made of its steps.
+    """
     target, rates = measured.target_acceptance, measured.acceptance
     error = acceptance_error(target, measured.num_chains, measured.num_steps)
     margin = max(ACCEPTANCE_MARGIN, error * float(stats.norm.isf(level / (2 * len(rates)))))

@@ -113,6 +113,17 @@ def chains(metrics: Metrics) -> list[Line]:
             "Raise sample.steps_per_level or sample.num_levels.",
         )
     ]
+    if not metrics["chains/is_exact"]:
+        lines.append(
+            Line(
+                "Exactness",
+                "not exact",
+                False,
+                "The kernel's steps do not leave the learned density invariant: draws have a law near it, and no check "
+                "here says how near.",
+                "Choose a kernel that is exact, such as mala, by sample.kernel.",
+            )
+        )
     if metrics["chains/temperature"] != 1:
         lines.append(
             Line(

@@ -122,7 +122,9 @@ def _store(folder: Path, clean, schema, num_draws, levels, random) -> SampleStor
         "seed": 0,
         "versions": versions,
     }
-    store.publish([entry], provenance | {"program": program, "num_chains": num_chains})
+    store.publish(
+        [entry], provenance | {"program": program, "num_chains": num_chains, "kernel": "mala", "is_exact": True}
+    )
     return store
 
 

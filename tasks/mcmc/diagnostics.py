@@ -83,6 +83,8 @@ def unmoved_probability(acceptance: float, num_steps: int) -> float:
     """Probability that a chain that moves freely accepts none of `num_steps` proposals: a beta-binomial law
     at 0.
     """
+    if acceptance == 0:
+        return 1.0
     strength = 1 / ACCEPTANCE_CORRELATION - 1
     accepted, rejected = acceptance * strength, (1 - acceptance) * strength
     return float(np.exp(special.betaln(accepted, rejected + num_steps) - special.betaln(accepted, rejected)))

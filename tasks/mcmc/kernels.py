@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tasks.mcmc import gibbs, keep, langevin, lecture_mala, mala, random_walk
 from tasks.mcmc.adaptation import StepSize
@@ -22,11 +22,22 @@ TUNING_STEPS = 200
 
 @dataclass(frozen=True)
 class Kernel:
-    """How chains move; `target_acceptance` is where they move fastest in many dimensions."""
+    """How chains move; `target_acceptance` is where they move fastest in many dimensions.
 
+    There the step size goes like `d^exponent`; it is in data units to the `power`. `flaw` says why draws are not exact.
+    """
+
+    title: str
     transition: Transition
     target_acceptance: float
-    is_exact: bool = True
+    exponent: float = -1 / 3
+    power: int = 2
+    flaw: str = ""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether its steps leave the target invariant."""
+        return not self.flaw
 
 
 def single(step: Step) -> Transition:
@@ -40,21 +51,36 @@ def single(step: Step) -> Transition:
     return transition
 
 
+NO_TEST = "takes every step, without a Metropolis test"
+
 KERNELS: dict[KernelName, Kernel] = {
-    "hmc": Kernel(keep.transition, 0.75),
-    "mala": Kernel(single(mala.step), 0.574),
-    "lecture_mala": Kernel(single(lecture_mala.step), 0.234),
-    "random_walk": Kernel(single(random_walk.step), 0.234),
-    "gibbs": Kernel(single(gibbs.step), 0.44),
-    "langevin": Kernel(single(langevin.step), 0.95, is_exact=False),
+    "hmc": Kernel("Hamiltonian Monte Carlo", keep.transition, 0.75, exponent=-1 / 4, power=1),
+    "mala": Kernel("Metropolis-adjusted Langevin", single(mala.step), 0.574),
+    "lecture_mala": Kernel("Metropolis-adjusted Langevin (lecture's form)", single(lecture_mala.step), 0.234, -1.0),
+    "random_walk": Kernel("random-walk Metropolis", single(random_walk.step), 0.234, -1.0),
+    "gibbs": Kernel("Metropolis-within-Gibbs", single(gibbs.step), 0.44, 0.0),
+    "langevin": Kernel("unadjusted Langevin", single(langevin.step), 0.95, flaw=NO_TEST),
 }
+
+
+class Move(NamedTuple):
+    """A kernel by its name, with a frozen step size and mean length of a trajectory."""
+
+    kernel: KernelName
+    step_size: float
+    length: float = 1.0
+
+    def __call__(self, stream: Stream, phase: int, index: int, state: State, target: Target) -> tuple[State, Info, int]:
+        """Transition `index` of a phase, and the evaluations of the target it took."""
+        transition = KERNELS[self.kernel].transition
+        return transition(stream, phase, index, state, target, self.step_size, self.length)
 
 
 def tune(
     stream: Stream, phase: int, state: State, target: Target, kernel: Kernel, length: float
 ) -> tuple[State, float]:
     """A step size at which the chains, which must be warm, accept as often as is best; and where they are then."""
-    tuned = StepSize(state.x.shape[1] ** (-1 / 3), kernel.target_acceptance)
+    tuned = StepSize(state.x.shape[1] ** kernel.exponent, kernel.target_acceptance)
     for index in range(TUNING_STEPS):
         state, info, _ = kernel.transition(stream, phase, index, state, target, tuned.step_size, length)
         tuned.update(float(acceptance_probability(info).mean()))

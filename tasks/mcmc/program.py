@@ -36,11 +36,6 @@ class Program:
         """Commits a block."""
         return -(-self.num_draws // self.draws_per_segment)
 
-    @property
-    def gradients_per_chain(self) -> int:
-        """Evaluations of energy and gradient that one chain needs for all its draws."""
-        return len(self.ladder.levels) * (self.steps_per_level + 1) + (self.num_draws - 1) * self.thinning
-
 
 class Draws(NamedTuple):
     """Kept draws, in the order they were drawn; `accepted` counts proposals since the chain's previous draw."""
@@ -52,20 +47,24 @@ class Draws(NamedTuple):
 
 
 class Segment(NamedTuple):
-    """What a segment leaves: its draws, the chains' state and weights to go on from, and statistics by level."""
+    """What a segment leaves: its draws, the chains' state and weights to go on from, statistics by level, and the
+    evaluations of energy and gradient that it took a chain.
+    """
 
     first_draw: int
     draws: Draws
     state: State
     log_weight: Float[Tensor, " chain"]
     stats: list[LevelStats]
+    num_gradients: int
 
 
 def first_segment(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Segment:
     """From N(0, I) down the ladder; the state at its foot is the first draw."""
     arrived = descend_ladder(program, block, target_at, device)
     draws = [(arrived.state, arrived.stats[-1])]
-    return _keep(program, block, 0, draws, arrived.state, arrived.log_weight, arrived.stats, target_at)
+    made = _keep(program, block, 0, draws, arrived.state, arrived.log_weight, arrived.stats, target_at)
+    return made._replace(num_gradients=made.num_gradients + arrived.num_gradients)
 
 
 def next_segment(
@@ -92,14 +91,15 @@ def _keep(
     stats: list[LevelStats],
     target_at: TargetAt,
 ) -> Segment:
-    """Draws of `segment`: `thinning` adjusted steps before each, at the lowest level, with its frozen step size."""
+    """Draws of `segment`: `thinning` steps before each, at the lowest level, with its frozen step size."""
     first = segment * program.draws_per_segment
     end = min(first + program.draws_per_segment, program.num_draws)
     stream = Stream(program.seed, block, program.purpose)
-    target, step_size = target_at(program.ladder.levels[-1]), program.ladder.step_sizes[-1]
+    target, move, num_gradients = target_at(program.ladder.levels[-1]), program.ladder.move(-1), 0
     for draw in range(first + len(kept), end):
         phase = len(program.ladder.levels) + draw
-        state, level_stats = adjust(stream, phase, state, target, step_size, program.thinning)
+        state, level_stats = adjust(stream, phase, state, target, move, program.thinning)
+        num_gradients += level_stats.num_gradients
         kept.append((state, level_stats))
     draws = Draws(
         torch.stack([state.x for state, _ in kept]),
@@ -107,4 +107,4 @@ def _keep(
         torch.stack([level_stats.accepted for _, level_stats in kept]),
         sum(level_stats.num_nonfinite for _, level_stats in kept),
     )
-    return Segment(first, draws, state, log_weight, stats)
+    return Segment(first, draws, state, log_weight, stats, num_gradients)

@@ -20,6 +20,7 @@ from tasks.errors import UsageError
 from tasks.mcmc import mala, metropolis
 from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.annealing import TargetAt, adjust, log_normal
+from tasks.mcmc.kernels import Move
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Stream
 
@@ -71,8 +72,8 @@ def log_z(
         # The position of a population on the systematic grid; the numbers of the steps are those of `adjust`.
         index, log_weight, gained = resample(stream.at(level, 0).uniform(shape[0]), log_weight)
         state, total = State(*(part[index] for part in state)), total + gained
-        target, step_size = target_at(levels[level]), step_sizes[level]
-        state, _ = adjust(stream, level, state, target, step_size, populations.num_steps)
+        move = Move("mala", step_sizes[level])
+        state, _ = adjust(stream, level, state, target_at(levels[level]), move, populations.num_steps)
     return interval(total + log_weight.logsumexp(1) - math.log(shape[1]), confidence)
 
 

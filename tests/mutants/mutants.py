@@ -224,11 +224,16 @@ MUTANTS = (
         _ANNEALING,
         "        accepted += info.is_accepted.cpu()\n",
         "        accepted += info.is_accepted.cpu()\n"
-        "        step_size *= math.exp(0.3 * (float(info.is_accepted.float().mean()) - 0.574))\n",
+        "        change = math.exp(0.3 * (float(info.is_accepted.float().mean()) - 0.574))\n"
+        "        move = move._replace(step_size=move.step_size * change)\n",
         (KERNELS,),
     ),
     Mutant(
-        "steps of a level share their numbers", _ANNEALING, "stream.at(phase, k + 1)", "stream.at(phase, 1)", (KERNELS,)
+        "steps of a level share their numbers",
+        _ANNEALING,
+        "move(stream, phase, k + 1,",
+        "move(stream, phase, 1,",
+        (KERNELS,),
     ),
     Mutant(
         "descent reuses the first step's numbers",
@@ -277,6 +282,8 @@ MUTANTS = (
     Mutant(
         "heat that cools", _ANNEALING, "value / temperature, score / t", "value * temperature, score * t", (ANNEALING,)
     ),
+    Mutant("a chain without a test called exact", "tasks/mcmc/kernels.py", ", flaw=NO_TEST)", ")", (ANNEALING,)),
+    Mutant("trajectories not counted", _ANNEALING, "num_gradients += evaluations", "num_gradients += 1", (PROGRAM,)),
     # What is kept.
     Mutant(
         "draw of a chain kept twice", _PROGRAM, "state, level_stats = adjust(", "_, level_stats = adjust(", (PROGRAM,)

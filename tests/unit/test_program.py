@@ -1,3 +1,6 @@
+import dataclasses
+
+import pytest
 import torch
 
 from tasks.mcmc.annealing import Ladder
@@ -67,7 +70,8 @@ def test_accepted_counts_the_steps_since_the_last_draw():
     assert made.draws.num_nonfinite == 0
 
 
-def test_gradients_are_counted_as_they_are_spent():
+@pytest.mark.parametrize("kernel", ["mala", "hmc"])
+def test_gradients_are_counted_as_they_are_spent(kernel):
     count = 0
 
     def counting_at(logit_beta):
@@ -78,9 +82,11 @@ def test_gradients_are_counted_as_they_are_spent():
 
         return target
 
-    settings = program(draws_per_segment=7)
-    first_segment(settings, 0, counting_at, "cpu")
-    assert count == settings.gradients_per_chain
+    settings = program(ladder=dataclasses.replace(program().ladder, kernel=kernel))
+    first = first_segment(settings, 0, counting_at, "cpu")
+    assert count == first.num_gradients
+    second = next_segment(settings, 0, 1, first.state, first.log_weight, counting_at)
+    assert count == first.num_gradients + second.num_gradients
 
 
 def test_a_draw_differs_from_the_last_where_and_only_where_proposals_were_accepted():

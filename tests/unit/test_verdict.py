@@ -13,6 +13,7 @@ GOOD = Measurements(
     acceptance=(0.55, 0.58, 0.60),
     num_stuck=(0, 3, 1),
     num_nonfinite=0,
+    flaw="",
 )
 
 
