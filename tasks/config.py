@@ -5,19 +5,14 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`). `None` means: chosen from the numb
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from tasks.allowed import is_function, require
 
-def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:
-    """Refuse `value` of `key` in one line that says what was given and what is allowed."""
-    if not is_allowed:
-        raise ValueError(f"{key} must be {allowed}, but got {value!r}")
-
-
-def is_function(name: str) -> bool:
-    """Whether `name` reads MODULE:FUNCTION."""
-    module, _, function = name.partition(":")
-    return all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
+LadderKernel = Literal[
+    "mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin",
+    "line_integral_simpson", "line_integral_gauss_legendre", "score_langevin",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -111,8 +106,9 @@ class Train:
 class Sample:
     """Run a fleet of Langevin and Metropolis-Hastings chains against the energy."""
 
-    kernel: Literal["mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin"] = "mala"
-    """How chains move at a noise level; langevin has no Metropolis test, and its draws are marked as not exact."""
+    kernel: LadderKernel | None = None
+    """How chains move at a noise level, mala when not given; langevin has no Metropolis test, and its draws are marked
+    as not exact. Score-only models have the last three (line_integral_simpson when not given), none of them exact."""
     num_chains: int = 1024
     """Independent chains."""
     num_draws: int = 1
