@@ -8,7 +8,7 @@
 6. report    draw the page
 """
 
-from tasks import artifacts, config
+from tasks import artifacts, config, known_score
 from tasks.dag import Step
 from tasks.evaluate import evaluate
 from tasks.prepare import prepare, source_digest
@@ -22,7 +22,7 @@ def steps(run: config.Run) -> list[Step]:
     """The steps and what each needs."""
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
-        Step("train", train, run.train, artifacts.Model, ("prepare",)),
+        Step("train", train, run.train, artifacts.Model, ("prepare",), reads=known_score.digest_of),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",)),
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, ("prepare", "train", "sample")),
         Step(

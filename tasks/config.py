@@ -5,13 +5,14 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`). `None` means: chosen from the numb
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
+from tasks.allowed import is_function, require
 
-def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:
-    """Refuse `value` of `key` in one line that says what was given and what is allowed."""
-    if not is_allowed:
-        raise ValueError(f"{key} must be {allowed}, but got {value!r}")
+LadderKernel = Literal[
+    "mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin",
+    "line_integral_simpson", "line_integral_gauss_legendre", "score_langevin",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,14 @@ class Train:
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
     time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
-    objective: Literal["denoising", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
-    """What is minimised: denoising score matching; implicit score matching, exact or sliced; contrastive
-    divergence with chains that start at the data or persist."""
-    energy: Literal["scalar_head", "inner_product"] | None = None
-    """Form of the log density on top of the network."""
+    objective: Literal["denoising", "explicit", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
+    """What is minimised: denoising score matching; explicit, against a known score; implicit score matching, exact or
+    sliced; contrastive divergence with chains that start at the data or persist."""
+    known_score: str | None = None
+    """MODULE:FUNCTION for train.objective explicit: points [row, dim] in the data's units -> their scores [row, dim],
+    or log densities [row], of the density that the rows are drawn from."""
+    energy: Literal["scalar_head", "inner_product", "score_only"] | None = None
+    """Form of the log density on top of the network; score_only has none, and its samples are marked as not exact."""
     width: int | None = None
     """Units of a hidden layer."""
     num_blocks: int = 2
@@ -75,6 +79,16 @@ class Train:
         is_share = self.augmentation is None or 0 <= self.augmentation < 1
         require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
+        is_named = self.known_score is not None and is_function(self.known_score)
+        is_fitting = is_named if self.objective == "explicit" else self.known_score is None
+        fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
+        require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.energy == "score_only":
+            by_score = "denoising, explicit, implicit or sliced for train.energy score_only, which has no density"
+            is_by_score = self.objective not in ("contrastive", "persistent")
+            require(is_by_score, "train.objective", self.objective, by_score)
+            without_time = "0 or null for train.energy score_only, which has no density"
+            require(not self.time_score_weight, "train.time_score_weight", self.time_score_weight, without_time)
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
@@ -92,8 +106,9 @@ class Train:
 class Sample:
     """Run a fleet of Langevin and Metropolis-Hastings chains against the energy."""
 
-    kernel: Literal["mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin"] = "mala"
-    """How chains move at a noise level; langevin has no Metropolis test, and its draws are marked as not exact."""
+    kernel: LadderKernel | None = None
+    """How chains move at a noise level, mala when not given; langevin has no Metropolis test, and its draws are marked
+    as not exact. Score-only models have the last three (line_integral_simpson when not given), none of them exact."""
     num_chains: int = 1024
     """Independent chains."""
     num_draws: int = 1
@@ -246,9 +261,7 @@ class Chains:
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
 
     def __post_init__(self) -> None:
-        module, _, function = self.target.partition(":")
-        is_name = all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
-        require(is_name, "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")

@@ -53,13 +53,15 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
         "chains/temperature": ladder["temperature"],
         "chains/control_p_value": test.p_value,
         "chains/control_energy_distance": test.distance,
-        "chains/control_log_density_p_value": _log_density_p_value(draws, control),
         "chains/acceptance_min": min(measurements.acceptance),
         "chains/acceptance_max": max(measurements.acceptance),
         "chains/num_stuck_max": max(measurements.num_stuck),
         "chains/num_nonfinite": measurements.num_nonfinite,
     }
-    metrics |= _weights(draws["log_weight"].to_numpy()) | _mixing(store) | _exchange(ladder["exchange"])
+    if "log_density" in draws.column_names:
+        metrics["chains/control_log_density_p_value"] = _log_density_p_value(draws, control)
+        metrics |= _weights(draws["log_weight"].to_numpy())
+    metrics |= _mixing(store) | _exchange(ladder["exchange"])
     return Chains(measurements, metrics, draws, pa.Table.from_pylist(_rows_of_levels(ladder)))
 
 
@@ -168,8 +170,8 @@ def _weights(log_weight: np.ndarray) -> dict[str, float]:
 
 
 def _mixing(store: SampleStore) -> dict[str, float]:
-    """R-hat and effective sample sizes of the log density, and their worst over coordinates, where chains are
-    long enough.
+    """R-hat and effective sample sizes of the log density, if there is one, and their worst over coordinates, where
+    chains are long enough.
     """
     description = store.description()
     num_draws = description["program"]["num_draws"]
@@ -177,21 +179,30 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         return {}
     num_chains = min(description["num_chains"], max(4, MAX_VALUES // num_draws))
     table = whole_chains(store, num_chains)
-    log_density = table["log_density"].to_numpy().reshape(num_chains, num_draws)
     superchain = table["superchain"].to_numpy().reshape(num_chains, num_draws)[:, 0]
     position = vectors(table["position"]).reshape(num_chains, num_draws, -1)
     shown = np.linspace(0, position.shape[2] - 1, min(position.shape[2], MAX_COORDINATES)).astype(int)
     coordinates = [position[:, :, k] for k in shown]
     metrics = {
-        "chains/rhat_log_density": diagnostics.split_rhat(log_density),
-        "chains/bulk_ess_log_density": diagnostics.bulk_ess(log_density),
-        "chains/tail_ess_log_density": diagnostics.tail_ess(log_density),
         "chains/rhat_max": max(diagnostics.split_rhat(x) for x in coordinates),
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),
         "chains/tail_ess_min": min(diagnostics.tail_ess(x) for x in coordinates),
     }
     is_even = _of_largest_superchains(superchain)
-    if len(np.unique(superchain[is_even])) not in (1, is_even.sum()):
-        nested = [diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in (log_density, *coordinates)]
-        metrics |= {"chains/nested_rhat_log_density": nested[0], "chains/nested_rhat_max": max(nested)}
+    is_nested = len(np.unique(superchain[is_even])) not in (1, is_even.sum())
+    if is_nested:
+        nested = max(diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in coordinates)
+        metrics["chains/nested_rhat_max"] = nested
+    if "log_density" not in table.column_names:
+        return metrics
+    log_density = table["log_density"].to_numpy().reshape(num_chains, num_draws)
+    metrics |= {
+        "chains/rhat_log_density": diagnostics.split_rhat(log_density),
+        "chains/bulk_ess_log_density": diagnostics.bulk_ess(log_density),
+        "chains/tail_ess_log_density": diagnostics.tail_ess(log_density),
+    }
+    if is_nested:
+        nested = diagnostics.nested_rhat(log_density[is_even], superchain[is_even])
+        metrics["chains/nested_rhat_log_density"] = nested
+        metrics["chains/nested_rhat_max"] = max(nested, metrics["chains/nested_rhat_max"])
     return metrics

@@ -7,7 +7,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tasks.ebm.model import Model
+from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.program import Program, Segment
@@ -15,12 +15,12 @@ from tasks.store.schema import DataSchema
 
 
 def to_table(
-    segment: Segment, program: Program, block: int, num_chains: int, model: Model, schema: DataSchema
+    segment: Segment, program: Program, block: int, num_chains: int, model: Trained, schema: DataSchema
 ) -> pa.Table:
     """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
 
     The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
-    draw itself.
+    draw itself. Without a density there is neither `log_density` nor `log_weight`.
     """
     first_chain = block * program.block_size
     kept = min(program.block_size, num_chains - first_chain)
@@ -32,19 +32,21 @@ def to_table(
     denoised = denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():
         raise DataError(
-            f"the model has no finite density where the chains of block {block} went: train it again, with a lower "
+            f"the model has no finite score where the chains of block {block} went: train it again, with a lower "
             "train.learning_rate or more rows"
         )
-    columns = schema.decode(denoised.numpy())
+    densities = {
+        "log_density": _flat(segment.draws.log_density, kept),
+        "log_weight": np.tile(segment.chains.log_weight[:kept].cpu().numpy(), draws),
+    }
     return pa.table(
-        columns
+        schema.decode(denoised.numpy())
         | {
             "chain": chain,
             "superchain": chain,  # every chain has a start of its own
             "draw": draw,
             "position": vectors(flat),
-            "log_density": _flat(segment.draws.log_density, kept),
-            "log_weight": np.tile(segment.chains.log_weight[:kept].cpu().numpy(), draws),
+            **({} if isinstance(model, ScoreModel) else densities),
             "accepted": _flat(segment.draws.accepted, kept),
         }
     )
@@ -54,7 +56,7 @@ def _flat(values: Tensor, kept: int) -> np.ndarray:
     return values[:, :kept].reshape(-1).cpu().numpy()
 
 
-def denoise(model: Model, position: Tensor, program: Program) -> Tensor:
+def denoise(model: Trained, position: Tensor, program: Program) -> Tensor:
     """Tweedie's `E[x|x']` of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
     level = torch.full((program.block_size,), program.ladder.levels[-1], device=position.device)
     return torch.stack([model.denoise(x, level) for x in position]).cpu()

@@ -70,7 +70,10 @@ class ChainActor:
         target_at = self.target_at(program.ladder.temperature)
         walk = programs.descend_ladder(program, 0, target_at, self.device)
         stay = programs.next_segment(program, 0, 1, programs.arrived(program, walk), target_at)
-        return path_table(walk), trace_table(stay)
+        tables = path_table(walk), trace_table(stay)
+        if isinstance(self.model, models.ScoreModel):
+            return tuple(table.drop_columns("log_density") for table in tables)
+        return tables
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -99,7 +102,7 @@ class ChainActor:
         return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
 
     def target_at(self, temperature: float) -> TargetAt:
-        """The model's density at each noise level, to the power `1/temperature`."""
+        """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
 
         def at(logit_beta: float) -> Target:
             return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))

@@ -22,14 +22,16 @@ NUM_PAIRS = 12
 
 @dataclass(frozen=True)
 class Shown:
-    """What there is to show: standardised rows [row, dim], tables by name, and the chains that people look at."""
+    """What there is to show: standardised rows [row, dim], tables by name, and the chains that people look at; log
+    densities only of a model that has them.
+    """
 
     schema: DataSchema
     train: np.ndarray
     held_out: np.ndarray
     draws: np.ndarray
-    draws_log_density: np.ndarray
-    control_log_density: np.ndarray
+    draws_log_density: np.ndarray | None
+    control_log_density: np.ndarray | None
     ladder: Mapping[str, Any]
     path: pa.Table
     trace: pa.Table
@@ -121,12 +123,15 @@ def _chains(shown: Shown) -> list[Picture]:
     acceptance, step_size = (np.array([level[key] for level in levels]) for key in ("acceptance", "step_size"))
     sigma, target = np.array(shown.sigmas), shown.ladder["target_acceptance"]
     band = (target - ACCEPTANCE_MARGIN, target + ACCEPTANCE_MARGIN)
+    moves = chains.levels(sigma, acceptance, step_size, band)
+    if shown.draws_log_density is None or shown.control_log_density is None:
+        return [moves]
     path = shown.path["log_density"].to_numpy().reshape(len(levels), -1)
     trace = shown.trace["log_density"].to_numpy()
     num_chains = len(np.unique(shown.trace["chain"].to_numpy()))
     return [
         *_swaps(shown.ladder["exchange"], sigma),
-        chains.levels(sigma, acceptance, step_size, band),
+        moves,
         chains.descent(sigma, path),
         chains.control_ranks(shown.draws_log_density, shown.control_log_density),
         chains.traces(trace.reshape(-1, num_chains).T),
@@ -141,10 +146,12 @@ def _swaps(made: Mapping[str, Any] | None, sigma: np.ndarray) -> list[Picture]:
 
 
 def _comparisons(shown: Shown) -> list[Picture]:
-    densities = shown.tables["log_densities"]
-    is_draw = densities["set"].to_numpy() == "draws"
-    values = densities["log_density"].to_numpy()
-    made = [comparisons.energies(values[~is_draw], values[is_draw])]
+    made = []
+    if "log_densities" in shown.tables:
+        densities = shown.tables["log_densities"]
+        is_draw = densities["set"].to_numpy() == "draws"
+        values = densities["log_density"].to_numpy()
+        made.append(comparisons.energies(values[~is_draw], values[is_draw]))
     if "nearest" in shown.tables:
         made.append(comparisons.distances(_nearest(shown, "held_out")[2], _nearest(shown, "draws")[2]))
     if "classes" in shown.tables:

@@ -9,6 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 from jinja2 import Environment, StrictUndefined
@@ -76,14 +77,19 @@ def _shown(
         train=schema.encode(some_rows(read_split(folder, "train"), context.seed)),
         held_out=schema.encode(some_rows(held_out, context.seed)),
         draws=schema.encode(draws),
-        draws_log_density=draws["log_density"].to_numpy(),
-        control_log_density=control["log_density"].to_numpy(),
+        draws_log_density=_log_density(draws),
+        control_log_density=_log_density(control),
         ladder=read_ladder(samples),
         path=_read_arrow(beside / "path.arrow"),
         trace=_read_arrow(beside / "trace.arrow"),
         tables={name: pyarrow.csv.read_csv(path) for name, path in tables.items() if path.exists()},
         num_images=config.num_images,
     )
+
+
+def _log_density(table: pa.Table) -> np.ndarray | None:
+    """A store's log densities, where its model has a density."""
+    return table["log_density"].to_numpy() if "log_density" in table.column_names else None
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -148,7 +154,7 @@ def render(
     document = json.loads((Path(evaluation.uri) / "evaluation.json").read_text())
     kernel = SampleStore(samples.uri, writable=False).description()["kernel"]
     levels = shown_levels(len(shown.sigmas))
-    trace = shown.trace["log_density"].to_numpy()
+    trace = _log_density(shown.trace)
     num_walkers = len(set(shown.trace["chain"].to_pylist()))
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(files("tasks").joinpath("report.html.jinja").read_text()).render(
@@ -167,8 +173,9 @@ def render(
         walk_labels=[f"{shown.sigmas[level]:.2g}" for level in levels],
         acceptance=[level["acceptance"] for level in shown.ladder["levels"]],
         gradients_per_chain=round(shown.ladder["gradients_per_chain"]),
+        has_density=trace is not None,
         num_walkers=num_walkers,
-        trace_rhat=split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
+        trace_rhat=None if trace is None else split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
         is_array=shown.schema.is_array,
         sections=[
             ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),

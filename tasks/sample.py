@@ -14,6 +14,8 @@ from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_exchange, summarise_levels
 from tasks.ebm import noise
+from tasks.ebm.model import is_score_only
+from tasks.errors import UsageError
 from tasks.fleet import ChainActor, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
@@ -43,8 +45,8 @@ class Run:
 
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
-    cluster.connect(context.cluster)
     config = _completed(config, Path(model.uri))
+    cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
@@ -72,11 +74,22 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
 def _completed(config: config.Sample, model: Path) -> config.Sample:
     """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
     schema = DataSchema.from_json((model / "schema.json").read_text())
+    has_density = not is_score_only(json.loads((model / "model.json").read_text()))
+    kernel = config.kernel or ("mala" if has_density else "line_integral_simpson")
+    if not has_density and KERNELS[kernel].needs_value:
+        allowed = ", ".join(name for name, kernel in KERNELS.items() if not kernel.needs_value)
+        raise UsageError(f"sample.kernel must be one of {allowed} for a score-only model, but got {kernel!r}")
+    if not has_density and config.exchange_rounds:
+        raise UsageError(
+            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities to compare, but got "
+            f"{config.exchange_rounds}"
+        )
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
     return dataclasses.replace(
         config,
+        kernel=kernel,
         lowest_noise=config.lowest_noise or chosen,
-        target_acceptance=config.target_acceptance or KERNELS[config.kernel].target_acceptance,
+        target_acceptance=config.target_acceptance or KERNELS[kernel].target_acceptance,
     )
 
 
@@ -101,8 +114,9 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     description = {
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
-        "kernel": config.kernel,
-        "is_exact": KERNELS[config.kernel].is_exact,
+        "kernel": program.ladder.kernel,
+        "is_exact": KERNELS[program.ladder.kernel].is_exact,
+        "flaw": KERNELS[program.ladder.kernel].flaw,
         "exchange": exchange,
     }
     store.publish(entries, run.provenance | description)
@@ -141,6 +155,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
         return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
     assert config.target_acceptance is not None
+    assert config.kernel is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
     tuning = Tuning(
         config.block_size,

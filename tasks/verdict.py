@@ -160,7 +160,7 @@ def check_finite(num_nonfinite: int, remedy: str) -> Check:
     """No energy on the way was other than a number."""
     is_passed = num_nonfinite == 0
     sentence = (
-        "Every energy was finite."
+        "Every energy and score was finite."
         if is_passed
         else f"{num_nonfinite:,} energies were not finite, where 0 are allowed; {remedy}."
     )

@@ -102,18 +102,22 @@ def _newness(metrics: Metrics) -> list[Line]:
 def chains(metrics: Metrics) -> list[Line]:
     """What is measured on chains beside the verdict."""
     ess = metrics.get("chains/weights_ess_fraction")
-    p = metrics["chains/control_log_density_p_value"]
-    lines = [
-        Line(
-            "Log density against the control ladder",
-            p_value(p),
-            p > 1e-3,
-            "Kolmogorov-Smirnov test of draws against draws of twice the steps, in the direction in which haste "
-            "shows first.",
-            "Raise sample.steps_per_level or sample.num_levels.",
+    p = metrics.get("chains/control_log_density_p_value")
+    lines: list[Line] = []
+    if p is not None:
+        lines.append(
+            Line(
+                "Log density against the control ladder",
+                p_value(p),
+                p > 1e-3,
+                "Kolmogorov-Smirnov test of draws against draws of twice the steps, in the direction in which haste "
+                "shows first.",
+                "Raise sample.steps_per_level or sample.num_levels.",
+            )
         )
-    ]
-    if not metrics["chains/is_exact"]:
+    if "quality/antisymmetric_share" in metrics:
+        lines += _without_density(metrics["quality/antisymmetric_share"])
+    elif not metrics["chains/is_exact"]:
         lines.append(
             Line(
                 "Exactness",
@@ -185,13 +189,41 @@ def _exchange(metrics: Metrics) -> list[Line]:
     ]
 
 
+def _without_density(share: float) -> list[Line]:
+    """What a score-only model's chains are."""
+    return [
+        Line(
+            "Exactness",
+            "not exact",
+            False,
+            "The model is a score without a density. Where steps are tested, it is by the integral of the score along "
+            "the line between two points, which is a log ratio of densities only if the score is a gradient, and then "
+            "up to the error of the rule: the chains are like Metropolis-Hastings ones, but have no exact target.",
+            "For exact draws, log densities and weights train an energy: train.energy scalar_head or inner_product.",
+        ),
+        Line(
+            "Part of the score that is no gradient",
+            f"{share:.2%}",
+            None,
+            "Antisymmetric part of the score's Jacobian over the whole (Frobenius norms), at held-out rows noised to "
+            "the lowest level: 0 % is the score of a density, 100 % a mere rotation.",
+            "",
+        ),
+    ]
+
+
 def _mixing(metrics: Metrics) -> list[Line]:
     if "chains/rhat_max" not in metrics:
         return []
+    rhat, what, suffix = f"worst coordinate {metrics['chains/rhat_max']:.3f}", "the worst coordinate", "min"
+    if "chains/rhat_log_density" in metrics:
+        rhat = f"{metrics['chains/rhat_log_density']:.3f}; {rhat}"
+        what, suffix = "the log density", "log_density"
+    bulk, tail = (metrics[f"chains/{part}_ess_{suffix}"] for part in ("bulk", "tail"))
     lines = [
         Line(
             "Split R-hat",
-            f"{metrics['chains/rhat_log_density']:.3f}; worst coordinate {metrics['chains/rhat_max']:.3f}",
+            rhat,
             None,
             "1 when all chains have one law. Chains that come down the ladder once stay in the mode they reached, so "
             "it cannot come near 1 here and does not count.",
@@ -199,9 +231,9 @@ def _mixing(metrics: Metrics) -> list[Line]:
         ),
         Line(
             "Effective sample size, bulk and tail",
-            f"{metrics['chains/bulk_ess_log_density']:,.0f} and {metrics['chains/tail_ess_log_density']:,.0f} draws",
+            f"{bulk:,.0f} and {tail:,.0f} draws",
             None,
-            "Independent draws of the log density that the kept draws are worth.",
+            f"Independent draws of {what} that the kept draws are worth.",
             "",
         ),
     ]

@@ -5,7 +5,6 @@ Nothing is unpickled.
 
 import hashlib
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.ebm import energies, noise
+from tasks.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -75,32 +75,21 @@ class ScoreModel:
         return noise.denoise(x, self.score(x, logit_beta), logit_beta)
 
 
+Trained = Model | ScoreModel
 FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks", "num_conditions")
 
 
 def build(
     dim: int,
-    energy: energies.EnergyName,
+    energy: energies.NetworkName,
     width: int,
     num_blocks: int,
     num_conditions: int = 0,
     dropout: float = 0.0,
-) -> energies.Energy:
-    """An untrained energy; `f` is the anchor until it is trained."""
-    return energies.ENERGIES[energy](dim, width, num_blocks, dropout, num_conditions)
-
-
-def build_score(
-    dim: int,
-    energy: energies.ScoreName,
-    width: int,
-    num_blocks: int,
-    num_conditions: int = 0,
-    dropout: float = 0.0,
-) -> energies.ScoreOnly:
-    """An untrained score; that of N(0, I) until it is trained."""
-    return energies.SCORES[energy](dim, width, num_blocks, dropout, num_conditions)
+) -> energies.Energy | energies.ScoreOnly:
+    """An untrained energy, or score where `energy` names one: that of the anchor until it is trained."""
+    return energies.NETWORKS[energy](dim, width, num_blocks, dropout, num_conditions)
 
 
 def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
@@ -118,18 +107,25 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model whose files `to_files` made, without gradients for its weights."""
-    return Model(*_read(folder, build, device))
-
-
-def load_score(folder: Path, device: torch.device | str = "cpu") -> ScoreModel:
-    """The score-only model whose files `to_files` made, without gradients for its weights."""
-    return ScoreModel(*_read(folder, build_score, device))
-
-
-def _read(folder: Path, make: Callable[..., nn.Module], device: torch.device | str) -> tuple[nn.Module, dict[str, Any]]:
+def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
+    """The model whose files `to_files` made, of the type that they say, without gradients for its weights."""
     description = json.loads((folder / "model.json").read_text())
-    network = make(**{key: description[key] for key in ARCHITECTURE})
+    network = build(**{key: description[key] for key in ARCHITECTURE})
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
-    return network.to(device).requires_grad_(False).eval(), description
+    kind = ScoreModel if is_score_only(description) else Model
+    return kind(network.to(device).requires_grad_(False).eval(), description)
+
+
+def is_score_only(description: dict[str, Any]) -> bool:
+    """Whether `model.json` describes a score that has no density."""
+    return description["energy"] not in energies.ENERGIES
+
+
+def require_density(trained: Trained, purpose: str) -> Model:
+    """The model, which must have a density; UsageError names the `purpose` that needs it."""
+    if isinstance(trained, ScoreModel):
+        raise UsageError(
+            f"{purpose} needs a density, which a score-only model has not: train one with train.energy scalar_head "
+            "or inner_product"
+        )
+    return trained

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, NamedTuple
 
-from tasks.mcmc import gibbs, keep, langevin, lecture_mala, mala, random_walk
+from tasks.mcmc import gibbs, keep, langevin, lecture_mala, line_integral, mala, random_walk
 from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, Rule
 from tasks.mcmc.metropolis import Info, State, Target, acceptance_probability
 from tasks.mcmc.streams import Random, Stream
 
-KernelName = Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"]
+ScoreKernelName = Literal["line_integral_simpson", "line_integral_gauss_legendre", "score_langevin"]
+KernelName = Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin", ScoreKernelName]
 Step = Callable[[Random, State, Target, float], tuple[State, Info]]
 Transition = Callable[[Stream, int, int, State, Target, float, float], tuple[State, Info, int]]
 """(stream, phase, index, state, target, step size, length of a trajectory) -> (state, info, evaluations of the target).
@@ -25,6 +28,7 @@ class Kernel:
     """How chains move; `target_acceptance` is where they move fastest in many dimensions.
 
     There the step size goes like `d^exponent`; it is in data units to the `power`. `flaw` says why draws are not exact.
+    One that `needs_value` refuses every step of a score-only model.
     """
 
     title: str
@@ -33,6 +37,7 @@ class Kernel:
     exponent: float = -1 / 3
     power: int = 2
     flaw: str = ""
+    needs_value: bool = True
 
     @property
     def is_exact(self) -> bool:
@@ -40,15 +45,26 @@ class Kernel:
         return not self.flaw
 
 
-def single(step: Step) -> Transition:
-    """The transition that is one step of a kernel, with one evaluation of the target."""
+def single(step: Step, evaluations: int = 1) -> Transition:
+    """The transition that is one step of a kernel, with so many evaluations of the target."""
 
     def transition(
         stream: Stream, phase: int, index: int, state: State, target: Target, step_size: float, length: float
     ) -> tuple[State, Info, int]:
-        return *step(stream.at(phase, index), state, target, step_size), 1
+        return *step(stream.at(phase, index), state, target, step_size), evaluations
 
     return transition
+
+
+def by_line_integral(rule: Rule, rule_name: str) -> Kernel:
+    """Langevin steps for a score without a value: one evaluation a node of the rule beside that of the proposal."""
+    return Kernel(
+        f"Langevin with a line-integral test ({rule_name})",
+        single(partial(line_integral.step, rule=rule), 1 + len(rule.nodes)),
+        0.574,
+        flaw=f"takes line integrals of a score ({rule_name}) for log ratios of densities",
+        needs_value=False,
+    )
 
 
 NO_TEST = "takes every step, without a Metropolis test"
@@ -60,6 +76,11 @@ KERNELS: dict[KernelName, Kernel] = {
     "random_walk": Kernel("random-walk Metropolis", single(random_walk.step), 0.234, -1.0),
     "gibbs": Kernel("Metropolis-within-Gibbs", single(gibbs.step), 0.44, 0.0),
     "langevin": Kernel("unadjusted Langevin", single(langevin.step), 0.95, flaw=NO_TEST),
+    "line_integral_simpson": by_line_integral(SIMPSON, "Simpson's rule"),
+    "line_integral_gauss_legendre": by_line_integral(GAUSS_LEGENDRE_3, "Gauss-Legendre rule of three nodes"),
+    "score_langevin": Kernel(
+        "unadjusted Langevin by scores", single(line_integral.unadjusted), 0.95, flaw=NO_TEST, needs_value=False
+    ),
 }
 
 

@@ -12,6 +12,11 @@ def normal_at(logit_beta):
     return lambda x: (-0.5 * x.square().sum(1), -x)
 
 
+def score_at(logit_beta):
+    """The score of N(0, I) at every level, without a value."""
+    return lambda x: (torch.full_like(x[:, 0], torch.nan), -x)
+
+
 def program(**changes):
     settings = {
         "seed": 1,
@@ -50,6 +55,21 @@ def test_more_draws_extend_the_same_chains():
     few, _ = _all_draws(program(num_draws=4), 5)
     many, _ = _all_draws(program(num_draws=7), 5)
     torch.testing.assert_close(many[:4], few, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("kernel", ["line_integral_simpson", "line_integral_gauss_legendre"])
+def test_a_score_without_a_value_draws_what_its_density_would_where_the_rule_is_exact(kernel):
+    """A score that is linear in x: the same proposals and decisions, level by level."""
+    ladder = program().ladder
+    by_score = program(ladder=dataclasses.replace(ladder, kernel=kernel), draws_per_segment=7)
+    found = first_segment(by_score, 0, score_at, "cpu")
+    exact = first_segment(program(draws_per_segment=7), 0, normal_at, "cpu")
+    torch.testing.assert_close(found.draws.position, exact.draws.position)
+    assert torch.equal(found.draws.accepted, exact.draws.accepted)
+    assert found.draws.num_nonfinite == 0
+    assert bool(found.draws.log_density.isnan().all())
+    assert bool(found.log_weight.isnan().all())
+    assert found.num_gradients > exact.num_gradients
 
 
 def test_blocks_and_purposes_have_streams_of_their_own():

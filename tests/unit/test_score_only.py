@@ -1,7 +1,8 @@
 import torch
 
 from tasks.ebm import model, noise
-from tasks.ebm.losses import ScoreLoss
+from tasks.ebm.energies import ScoreOnly
+from tasks.ebm.objectives import EnergyLoss
 from tasks.mcmc import line_integral, mala, metropolis
 from tasks.mcmc.streams import Stream
 
@@ -10,7 +11,7 @@ DESCRIPTION = {"dim": 2, "energy": "score_only", "width": 16, "num_blocks": 1, "
 
 def _network():
     torch.manual_seed(0)
-    return model.build_score(**DESCRIPTION)
+    return model.build(**DESCRIPTION)
 
 
 def test_an_untrained_score_is_that_of_the_standard_normal():
@@ -22,15 +23,15 @@ def test_the_exact_score_minimises_the_loss_and_the_sign_is_towards_the_data():
     """Rows of N(0, I), of which -x' is the score at every level: there the loss is the mean of 1-beta."""
     torch.manual_seed(0)
     x, eps, t = torch.randn(20_000, 2), torch.randn(20_000, 2), torch.zeros(20_000)
-    right, _ = ScoreLoss(_network())(x, eps, t)
-    wrong, _ = ScoreLoss(_Flipped())(x, eps, t)
+    right, _ = EnergyLoss(_network(), 0.0)(x, eps, t)
+    wrong, _ = EnergyLoss(_Flipped(2, 16, 1, 0.0, 0), 0.0)(x, eps, t)
     # Five standard errors of a mean of 40,000 squares of N(0, 1/2) are .018.
     assert abs(float(right.detach()) - 0.5) < 0.018
     assert float(wrong.detach()) > 2
 
 
-class _Flipped(torch.nn.Module):
-    def forward(self, x, logit_beta):
+class _Flipped(ScoreOnly):
+    def forward(self, x, logit_beta, condition=None):
         return x
 
 
@@ -39,7 +40,7 @@ def test_a_score_model_that_is_saved_and_loaded_has_the_same_score_and_no_value(
     torch.nn.init.normal_(network.network.last.weight)
     for name, data in model.to_files(network, DESCRIPTION).items():
         (tmp_path / name).write_bytes(data)
-    loaded, x, t = model.load_score(tmp_path), torch.randn(16, 2), torch.zeros(16)
+    loaded, x, t = model.load(tmp_path), torch.randn(16, 2), torch.zeros(16)
     value, score = loaded.value_and_score(x, t)
     torch.testing.assert_close(score, network(x, t).detach(), rtol=0, atol=0)
     assert bool(value.isnan().all())
@@ -63,7 +64,7 @@ def test_every_weight_gets_a_gradient():
     network = _network()
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    sum(ScoreLoss(network)(torch.randn(16, 2), torch.randn(16, 2), torch.randn(16))).backward()
+    sum(EnergyLoss(network, 0.0)(torch.randn(16, 2), torch.randn(16, 2), torch.randn(16))).backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None, name
         assert float(parameter.grad.abs().sum()) > 0, name
