@@ -56,7 +56,7 @@ def masked(target: Target, mask: Bool[Tensor, " dim"], values: Float[Tensor, "*c
     if len(mask) != values.shape[-1] or bool(mask.all()):
         raise UsageError(
             f"a mask must have one entry for each of the values and leave one free, but got {int(mask.sum())} fixed of "
-            f"{len(mask)} entries for {values.shape[-1]} values: free a coordinate, or give a mask as long as the values"
+            f"{len(mask)} entries for {values.shape[-1]} values: free a coordinate, or give as many values as entries"
         )
 
     def free(x: Tensor) -> tuple[Tensor, Tensor]:
