@@ -47,6 +47,10 @@ class Model:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
+
 
 @dataclass(frozen=True)
 class ScoreModel:
@@ -73,6 +77,10 @@ class ScoreModel:
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.score(x, logit_beta), logit_beta)
+
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
 
 
 FILES = ("model.json", "weights.safetensors")

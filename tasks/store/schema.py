@@ -131,10 +131,8 @@ class DataSchema:
     def from_json(cls, text: str) -> "DataSchema":
         """The schema of `to_json`."""
         document = json.loads(text)
-        columns = (
-            {key: tuple(value) if isinstance(value, list) else value for key, value in column.items()}
-            for column in document["columns"]
-        )
+        lists = ("shape", "location", "share_minimum", "share_maximum")
+        columns = (column | {key: tuple(column.get(key, ())) for key in lists} for column in document["columns"])
         label = document["label"]
         return cls(tuple(Column(**column) for column in columns), LabelColumn(**label) if label else None)
 
