@@ -109,4 +109,6 @@ def _file_digest(name: str, path: str) -> str:
     try:
         return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError as error:
-        raise DataError(f"fixed.{name}: {path} cannot be read: {error.strerror}") from error
+        raise DataError(
+            f"fixed.{name}: {path!r} is neither a number nor a file that can be read ({error.strerror})"
+        ) from error
