@@ -4,6 +4,7 @@ A key is set in YAML, by its dotted name on the command line (`--train.learning_
 variable (`SCOREFLEET_TRAIN__LEARNING_RATE`). `None` means: chosen from the number of rows and columns of the data.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -285,10 +286,22 @@ class SampleTarget(Chains):
 
 @dataclass(frozen=True)
 class Generate:
-    """Samples from a registered model."""
+    """Samples from a registered model, or from a composition of models, a classifier and fixed coordinates."""
 
     model: str = ""
     """Registered model: models:/NAME@ALIAS or models:/NAME/VERSION."""
+    times: tuple[str, ...] = ()
+    """Registered models whose densities multiply that of `model`: [models:/NAME@ALIAS, ...], with the same columns."""
+    weights: tuple[float, ...] = ()
+    """Exponents of the densities of `model` and of each of `times`, in that order; all 1 when not given."""
+    classifier: str | None = None
+    """MODULE:FUNCTION of log probabilities: points [row, dim] in the data's units and float64 -> [row, class],
+    differentiable; draws are then of the class `label`."""
+    label: int | None = None
+    """The class that the draws are of, a column of what `classifier` returns, from 0."""
+    fixed: dict[str, float | str] = field(default_factory=dict)
+    """Column: number, as in --fixed.mass 3.2, holds a column there in all draws; of an array column the path of a .npy
+    file of its shape, in which NaN is free."""
     num_samples: int = 1024
     """Rows to draw."""
     root: str = "./runs"
@@ -307,5 +320,13 @@ class Generate:
             self.model,
             "models:/NAME@ALIAS or models:/NAME/VERSION",
         )
+        is_count = len(self.weights) in (0, 1 + len(self.times)) and (bool(self.times) or not self.weights)
+        require(is_count, "weights", list(self.weights), f"{1 + len(self.times)} numbers for a product of models")
+        is_weight = all(0 < weight < math.inf for weight in self.weights)
+        require(is_weight, "weights", list(self.weights), "positive")
+        require((self.classifier is None) == (self.label is None), "label", self.label, "given with classifier, only")
+        is_named = self.classifier is None or is_function(self.classifier)
+        require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
+        require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -182,7 +182,7 @@ def _mixing(store: SampleStore) -> dict[str, float]:
     superchain = table["superchain"].to_numpy().reshape(num_chains, num_draws)[:, 0]
     position = vectors(table["position"]).reshape(num_chains, num_draws, -1)
     shown = np.linspace(0, position.shape[2] - 1, min(position.shape[2], MAX_COORDINATES)).astype(int)
-    coordinates = [position[:, :, k] for k in shown]
+    coordinates = [position[:, :, k] for k in shown if np.ptp(position[:, :, k]) > 0]  # a fixed one does not mix
     metrics = {
         "chains/rhat_max": max(diagnostics.split_rhat(x) for x in coordinates),
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),

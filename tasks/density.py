@@ -34,7 +34,7 @@ def load(name: str) -> LogDensity:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"target {name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
+            f"{name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):

@@ -1,5 +1,6 @@
 """Turns chain states into rows of a sample store."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
+from tasks.composition import Composition
 from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
@@ -15,7 +17,7 @@ from tasks.store.schema import DataSchema
 
 
 def to_table(
-    segment: Segment, program: Program, block: int, num_chains: int, model: Trained, schema: DataSchema
+    segment: Segment, program: Program, block: int, num_chains: int, model: Trained | Composition, schema: DataSchema
 ) -> pa.Table:
     """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
 
@@ -24,12 +26,12 @@ def to_table(
     """
     first_chain = block * program.block_size
     kept = min(program.block_size, num_chains - first_chain)
-    position = segment.draws.position[:, :kept].cpu()
-    draws, dim = len(position), program.dim
-    flat = position.reshape(-1, dim)
+    position = segment.draws.position
+    draws, dim = len(position), schema.dim
+    flat = at_lowest(model.whole, position, program)[:, :kept].reshape(-1, dim)
     chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
     draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
-    denoised = denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim)
+    denoised = at_lowest(model.denoise, position, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():
         raise DataError(
             f"the model has no finite score where the chains of block {block} went: train it again, with a lower "
@@ -56,10 +58,10 @@ def _flat(values: Tensor, kept: int) -> np.ndarray:
     return values[:, :kept].reshape(-1).cpu().numpy()
 
 
-def denoise(model: Trained, position: Tensor, program: Program) -> Tensor:
-    """Tweedie's `E[x|x']` of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
+def at_lowest(rows_of: Callable[[Tensor, Tensor], Tensor], position: Tensor, program: Program) -> Tensor:
+    """What a model makes of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
     level = torch.full((program.block_size,), program.ladder.levels[-1], device=position.device)
-    return torch.stack([model.denoise(x, level) for x in position]).cpu()
+    return torch.stack([rows_of(x, level) for x in position]).cpu()
 
 
 def vectors(rows: Tensor) -> pa.FixedSizeListArray:

@@ -16,7 +16,7 @@ import pyarrow as pa
 import ray
 import torch
 
-from tasks import cluster
+from tasks import cluster, composition
 from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.mcmc import annealing, ladder_exchange
@@ -26,7 +26,6 @@ from tasks.mcmc.metropolis import Target
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
-from tasks.store.schema import DataSchema
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class ChainActor:
     def __init__(self, folder: str):
         self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
-        self.model = models.load(Path(folder), self.device)
-        self.schema = DataSchema.from_json((Path(folder) / "schema.json").read_text())
+        self.model = composition.load(Path(folder), self.device)
+        self.schema = composition.schema_of(Path(folder))
 
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""

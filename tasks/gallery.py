@@ -67,8 +67,7 @@ def _rows(shown: Shown) -> list[Picture]:
 
 def in_users_units(schema: DataSchema, z: np.ndarray) -> np.ndarray:
     """Standardised [row, dim] in the user's units, neither rounded nor clipped."""
-    scale = np.concatenate([np.full(column.size, column.scale) for column in schema.columns])
-    return z * scale + np.concatenate([column.location for column in schema.columns])
+    return z * schema.scale + schema.location
 
 
 def _images(shown: Shown) -> list[Picture]:

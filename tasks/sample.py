@@ -81,7 +81,7 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
         raise UsageError(f"sample.kernel must be one of {allowed} for a score-only model, but got {kernel!r}")
     if not has_density and config.exchange_rounds:
         raise UsageError(
-            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities to compare, but got "
+            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities, but got "
             f"{config.exchange_rounds}"
         )
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE

@@ -48,7 +48,15 @@ def grid_of(
 
 def dequantise(x: Float[Tensor, "row dim"], grid: Grid, random: Random) -> Float[Tensor, "row dim"]:
     """Real numbers that round and clip to the whole numbers in `x`; coordinates without a grid stay as they are."""
-    uniform = random.uniform(*x.shape).to(x).clamp(min=1e-6)
+    return _spread(x, grid, random.uniform(*x.shape).to(x).clamp(min=1e-6))
+
+
+def centre(x: Float[Tensor, "row dim"], grid: Grid) -> Float[Tensor, "row dim"]:
+    """The medians of what `dequantise` makes of the whole numbers in `x`."""
+    return _spread(x, grid, torch.full_like(x, 0.5))
+
+
+def _spread(x: Float[Tensor, "row dim"], grid: Grid, uniform: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
     is_lowest, is_highest = _at_ends(x, grid.step, grid.lowest, grid.highest)
     half = HALF * grid.step
     moved = half * (2 * uniform - 1)

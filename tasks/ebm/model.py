@@ -47,6 +47,10 @@ class Model:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
 
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
+
 
 @dataclass(frozen=True)
 class ScoreModel:
@@ -73,6 +77,10 @@ class ScoreModel:
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.score(x, logit_beta), logit_beta)
+
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
 
 
 Trained = Model | ScoreModel
@@ -117,8 +125,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
 
 
 def is_score_only(description: dict[str, Any]) -> bool:
-    """Whether `model.json` describes a score that has no density."""
-    return description["energy"] not in energies.ENERGIES
+    """Whether `model.json` describes a score that has no density; a composition is no network of its own."""
+    return description.get("energy") in energies.SCORES
 
 
 def require_density(trained: Trained, purpose: str) -> Model:
