@@ -126,7 +126,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
 
 def is_score_only(description: dict[str, Any]) -> bool:
     """Whether `model.json` describes a score that has no density; a composition is no network of its own."""
-    return description.get("energy") in energies.SCORES
+    return "energy" in description and description["energy"] not in energies.ENERGIES
 
 
 def require_density(trained: Trained, purpose: str) -> Model:

@@ -68,7 +68,7 @@ def test_a_score_without_a_value_draws_what_its_density_would_where_the_rule_is_
     assert torch.equal(found.draws.accepted, exact.draws.accepted)
     assert found.draws.num_nonfinite == 0
     assert bool(found.draws.log_density.isnan().all())
-    assert bool(found.log_weight.isnan().all())
+    assert bool(found.chains.log_weight.isnan().all())
     assert found.num_gradients > exact.num_gradients
 
 
