@@ -114,6 +114,7 @@ def _provenance(
         "Chains": f"{description['num_chains']:,} chains down {len(program['ladder']['levels'])} noise levels, "
         f"{program['steps_per_level']} steps at each, {program['num_draws']} draws kept",
         "Kernel": KERNELS[description["kernel"]].title,
+        "Exchange": f"{program['exchange_rounds']} rounds" if program.get("exchange_rounds") else "none",
         "Seed": str(context.seed),
         "Code": git_commit() or "an installed package",
         "Versions": _listing(description["versions"]),
