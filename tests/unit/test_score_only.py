@@ -1,15 +1,20 @@
 import pytest
 import torch
 
+from tasks import config
+from tasks.artifacts import Model
+from tasks.context import Context
 from tasks.draws import to_table
 from tasks.ebm import model, noise
 from tasks.ebm.energies import ScoreOnly
 from tasks.ebm.objectives import EnergyLoss
 from tasks.errors import UsageError
+from tasks.journal import Journal
 from tasks.mcmc import line_integral, mala, metropolis
 from tasks.mcmc.annealing import Ladder
 from tasks.mcmc.program import Program, first_segment
 from tasks.mcmc.streams import Stream
+from tasks.sample import sample
 from tasks.store.schema import Column, DataSchema
 
 DENSITIES = {"log_density", "log_weight"}
@@ -95,6 +100,17 @@ def test_what_needs_a_density_is_refused_in_one_line_without_one():
         model.require_density(_trained("score_only"), "a likelihood")
     trained = _trained("scalar_head")
     assert model.require_density(trained, "a likelihood") is trained
+
+
+def test_a_kernel_that_needs_a_density_is_refused_before_anything_starts(tmp_path):
+    column = Column("a", "float64", (2,), (0.0, 0.0), 1.0, -9.0, 9.0, is_whole=False)
+    files = model.to_files(_network(), DESCRIPTION) | {"schema.json": DataSchema((column,)).to_json().encode()}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    journal = Journal(tmp_path / "journal.jsonl")
+    context = Context("0" * 64, tmp_path / "sample", "scores", 0, tmp_path, config.Cluster(), journal)
+    with pytest.raises(UsageError, match=r"must be one of line_integral_simpson, .* but got 'mala'"):
+        sample(config.Sample(kernel="mala"), context, Model(str(tmp_path), model.digest(tmp_path)))
 
 
 def _trained(energy):
