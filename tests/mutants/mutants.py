@@ -20,11 +20,13 @@ STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in (
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
 MANIFEST, TRAVEL = "tests/unit/test_manifest.py", "tests/unit/test_ladder_exchange.py"
+LINE, MATCHING = "tests/unit/test_line_integral.py", "tests/unit/test_score_matching.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
 _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", "tasks/ebm/objectives.py"
 _HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
+_LINE, _MATCHING = "tasks/mcmc/line_integral.py", "tasks/ebm/score_matching.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
@@ -389,6 +391,70 @@ MUTANTS = (
         (OBJECTIVES,),
     ),
     Mutant("time score of the wrong sign", _OBJECTIVES, "(time_score - (noise", "(time_score + (noise", (OBJECTIVES,)),
+    # Scores without a density, and known scores.
+    Mutant(
+        "Simpson's rule with other weights", _LINE, "((0.5,), (2 / 3,), 1 / 6)", "((0.5,), (1 / 2,), 1 / 4)", (LINE,)
+    ),
+    Mutant("a rule without its ends", _LINE, "mean = rule.end * (state", "mean = 0 * (state", (LINE,)),
+    Mutant("a rule with one end twice", _LINE, "(state.score + proposal.score)", "(2 * state.score)", (LINE,)),
+    Mutant("a line walked backwards", _LINE, "delta = proposal.x - state.x", "delta = state.x - proposal.x", (LINE,)),
+    Mutant(
+        "an unadjusted step that is tested",
+        _LINE,
+        "certainly = torch.zeros_like(integral)",
+        "certainly = random.uniform(len(y))",
+        (LINE,),
+    ),
+    Mutant(
+        "draws of a score called exact",
+        "tasks/mcmc/kernels.py",
+        'flaw=f"takes line integrals of a score ({rule_name}) for log ratios of densities"',
+        'flaw=""',
+        (LINE,),
+    ),
+    Mutant("nodes of a rule uncounted", "tasks/mcmc/kernels.py", "1 + len(rule.nodes)", "1", (LINE,)),
+    Mutant(
+        "log densities in a store of scores",
+        "tasks/draws.py",
+        "{} if isinstance(model, ScoreModel) else densities",
+        "densities",
+        ("tests/unit/test_score_only.py",),
+    ),
+    Mutant(
+        "symmetric part for the antisymmetric",
+        "tasks/ebm/conservative.py",
+        "(forward - transposed) / 2",
+        "(forward + transposed) / 2",
+        ("tests/unit/test_conservative.py",),
+    ),
+    Mutant(
+        "known score taken for the noised one",
+        _MATCHING,
+        "return (signal * known - information * sigma * noise) / (signal.square() + information * sigma.square())",
+        "return known",
+        (MATCHING,),
+    ),
+    Mutant(
+        "noise of the wrong sign beside a known score",
+        _MATCHING,
+        "known - information * sigma",
+        "known + information * sigma",
+        (MATCHING,),
+    ),
+    Mutant(
+        "known score in the data's units",
+        "tasks/known_score.py",
+        "return (scale * score).float()",
+        "return score.float()",
+        ("tests/unit/test_known_score.py",),
+    ),
+    Mutant(
+        "known scores of other rows",
+        "tasks/ebm/training.py",
+        "known[indices]",
+        "known[:size]",
+        ("tests/unit/test_training.py",),
+    ),
     # Verdicts and the store.
     Mutant(
         "nested R-hat without the variance inside",
