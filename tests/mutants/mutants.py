@@ -21,12 +21,14 @@ NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("n
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
 MANIFEST, TRAVEL = "tests/unit/test_manifest.py", "tests/unit/test_ladder_exchange.py"
 LINE, MATCHING = "tests/unit/test_line_integral.py", "tests/unit/test_score_matching.py"
+COMPOSITION, COMPOSITIONS = "tests/unit/test_composition.py", "tests/statistical/test_compositions.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
 _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", "tasks/ebm/objectives.py"
 _HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
 _LINE, _MATCHING = "tasks/mcmc/line_integral.py", "tasks/ebm/score_matching.py"
+_COMPOSITION = "tasks/composition.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
@@ -495,4 +497,76 @@ MUTANTS = (
         (MANIFEST,),
     ),
     Mutant("digest that does not see the rows", _MANIFEST, "entry.rows, entry.digest]", "entry.rows]", (MANIFEST,)),
+    # Compositions of models, a classifier and fixed coordinates.
+    Mutant(
+        "mask off by one coordinate",
+        _COMPOSITION,
+        "return ~self.fixed.isnan()",
+        "return ~self.fixed.isnan().roll(1)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "weights of a product ignored",
+        _COMPOSITION,
+        "[part.weight for part in self.parts])\n        if",
+        "None)\n        if",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "no way to the other model's coordinates",
+        _COMPOSITION,
+        "return self.ratio * x + noise.signal_level(logit_beta)[:, None] * self.shift",
+        "return x",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "shift of the other model not noised",
+        _COMPOSITION,
+        " + noise.signal_level(logit_beta)[:, None] * self.shift",
+        " + self.shift",
+        (COMPOSITION,),
+    ),
+    Mutant("Jacobian of a factor forgotten", _COMPOSITION, " + self.ratio.log().sum()", "", (COMPOSITION,)),
+    Mutant(
+        "the class beside the one asked for",
+        _COMPOSITION,
+        "self.log_classifier, self.label)",
+        "self.log_classifier, self.label - 1)",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "fixed values not at the level",
+        _COMPOSITION,
+        "return noise.signal_level(logit_beta)[:, None] * self.fixed",
+        "return self.fixed.expand(len(logit_beta), -1)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "classifier sees standardised points",
+        "tasks/classifier.py",
+        "classify(location + scale * z)",
+        "classify(z)",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "fixed values rounded to float32",
+        "tasks/fixed.py",
+        "rows[:, is_given] = given[is_given].astype(rows.dtype)",
+        "rows[:, is_given] = given[is_given].astype(np.float32)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "ends of a range held in the gap",
+        "tasks/fixed.py",
+        "return centre(z[None], grid)[0]",
+        "return z",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "digest blind to imports",
+        "tasks/sources.py",
+        "pending += _imported_names(source",
+        "_imported_names(source",
+        (COMPOSITION,),
+    ),
 )
