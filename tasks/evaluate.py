@@ -1,7 +1,7 @@
-"""Step 4: judge the chains, then the draws against rows that training never saw.
+"""Step 5: judge the chains, then the draws against rows that training never saw.
 
-Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `log_densities`, `nearest`, and
-`classes` where the data have a label.
+Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `log_densities`, `likelihoods`,
+`nearest`, and `classes` where the data have a label.
 """
 
 import dataclasses
@@ -16,12 +16,13 @@ import pyarrow.csv
 import torch
 
 from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
+from tasks.likelihoods import held_out as held_out_likelihoods
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
@@ -34,8 +35,15 @@ from tasks.verdict import Verdict, judge
 HELD_OUT = ("validation", "test")
 
 
-def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model: Model, samples: Samples) -> Evaluation:
-    """The verdict on the chains, and what the draws are worth beside held-out rows."""
+def evaluate(
+    config: config.Evaluate,
+    context: Context,
+    dataset: Dataset,
+    model: Model,
+    samples: Samples,
+    normaliser: Normaliser,
+) -> Evaluation:
+    """The verdict on the chains, what the draws are worth beside held-out rows, and how likely those are."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
     data = {name: read_split(Path(dataset.uri), name) for name in ("train", *HELD_OUT)}
     schema = read_schema(Path(dataset.uri))
@@ -44,6 +52,7 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     grid = grid_of(torch.from_numpy(rows.train), *(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
     parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
+    parts.append(held_out_likelihoods(rows, schema, grid, model, normaliser, context.seed))
     if schema.label:
         parts.append(
             class_balance(rows, Labels(*(_labels(table, schema, context.seed) for table in (train, held_out))))
@@ -73,8 +82,8 @@ def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
 
 
 def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:
-    """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row, `f` being that of the density the chains sampled.
+    """`f` of held-out rows noised to the lowest level and of draws, row by row, in nats, `f` being that of the density
+    the chains sampled: a table for the page, where the two are beside each other as the chains see them.
     """
     ladder = read_ladder(samples)
     level = ladder["levels"][-1]["logit_beta"]
@@ -86,14 +95,9 @@ def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chain
         value = models.load(Path(model.uri)).log_density(noised, logit_beta) / ladder["temperature"]
     held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
-    error = held_out.std(ddof=1) / math.sqrt(len(held_out))
-    metrics = {
-        "quality/held_out_log_density": float(held_out.mean()) - chains.metrics["chains/log_z"],
-        "quality/held_out_log_density_standard_error": math.hypot(error, chains.metrics["chains/log_z_standard_error"]),
-    }
     sets = ["draws"] * len(draws) + ["held_out"] * len(held_out)
     table = pa.table({"set": sets, "log_density": np.concatenate([draws, held_out])})
-    return Quality(metrics, {"log_densities": table})
+    return Quality({}, {"log_densities": table})
 
 
 def _publish(

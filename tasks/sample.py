@@ -43,7 +43,7 @@ class Run:
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     cluster.connect(context.cluster)
-    config = _completed(config, Path(model.uri))
+    config = dataclasses.replace(config, lowest_noise=lowest_noise(config.lowest_noise, Path(model.uri)))
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     description = json.loads((Path(model.uri) / "model.json").read_text())
     provenance = {
@@ -67,11 +67,11 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
 
 
-def _completed(config: config.Sample, model: Path) -> config.Sample:
-    """The configuration with the lowest noise chosen from what the data are, where it was left out."""
+def lowest_noise(configured: float | None, model: Path) -> float:
+    """Noise of the lowest level, chosen from what the data are where the configuration left it out."""
     schema = DataSchema.from_json((model / "schema.json").read_text())
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
-    return dataclasses.replace(config, lowest_noise=config.lowest_noise or chosen)
+    return configured or chosen
 
 
 def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
