@@ -159,7 +159,8 @@ def _tune(config: Descent, context: Context, fleet: Fleet, lowest: float) -> Lad
         tuned: Ladder = ray.get(fleet.first().tune.remote(stream, levels, tuning))
         put_if_absent(beside, "tuning.json", json.dumps(dataclasses.asdict(tuned)).encode())
     kept = json.loads(read(beside, "tuning.json"))
-    return Ladder(*(tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")))
+    levels, step_sizes, score_norms = (tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms"))
+    return Ladder(levels, step_sizes, score_norms)
 
 
 class _Watcher:
