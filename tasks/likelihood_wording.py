@@ -92,7 +92,7 @@ def _flow(metrics: Metrics) -> Line:
         f"{gap:+.2f} ± {reach:.2f} nats",
         abs(gap) <= max(1.5 * reach, 0.1),
         f"The first {metrics['likelihood/num_flow_rows']:.0f} held-out rows scored again from the scores of all "
-        f"levels, without log Z ({metrics['likelihood/flow']:.2f} in the mean). The two are equal where the energies of "
+        f"levels, without log Z ({metrics['likelihood/flow']:.2f} in the mean). They are equal where the energies of "
         "all levels belong to one diffusion; a difference says that they do not: mass has moved between modes.",
         "Trust neither likelihood to better than the difference. Raise train.time_score_weight, which ties the levels "
         "together, or train longer.",
