@@ -150,6 +150,7 @@ def _summary(result: Result) -> dict[str, Any]:
         "samples": result.outcomes["sample"].artifact.uri,
         "samples_digest": result.outcomes["sample"].artifact.digest,
         "num_rows": result.outcomes["sample"].artifact.num_rows,
+        "evaluation": evaluation.uri,
         "report": _uri(result, "report"),
         "mlflow_run": registration.run_id if registration else None,
         "model_version": registration.model_uri if registration else None,
