@@ -160,6 +160,21 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Normalise:
+    """Find log Z of the learned density, which makes likelihoods of its energies."""
+
+    num_populations: int = 16
+    """Populations of particles that walk down the noise levels, each with its own estimate of log Z; their spread is
+    its error."""
+    num_particles: int = 512
+    """Particles of a population; four times as many halve the spread."""
+
+    def __post_init__(self) -> None:
+        for key, least in (("num_populations", 4), ("num_particles", 2)):
+            require(getattr(self, key) >= least, f"normalise.{key}", getattr(self, key), f"at least {least}")
+
+
+@dataclass(frozen=True)
 class Evaluate:
     """Judge the chains and the draws."""
 
@@ -223,6 +238,7 @@ class Run:
     prepare: Prepare = field(default_factory=Prepare)
     train: Train = field(default_factory=Train)
     sample: Sample = field(default_factory=Sample)
+    normalise: Normalise = field(default_factory=Normalise)
     evaluate: Evaluate = field(default_factory=Evaluate)
     register: Register = field(default_factory=Register)
     report: Report = field(default_factory=Report)

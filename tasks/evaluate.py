@@ -1,7 +1,7 @@
-"""Step 4: judge the chains, then the draws against rows that training never saw.
+"""Step 5: judge the chains, then the draws against rows that training never saw.
 
-Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `nearest`, `log_densities` where the
-model has a density, and `classes` where the data have a label.
+Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `nearest`; `log_densities` and
+`likelihoods` where the model has a density; and `classes` where the data have a label.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
 from tasks.ebm import model as models
@@ -25,6 +25,7 @@ from tasks.ebm import noise
 from tasks.ebm.conservative import antisymmetric_share
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.ebm.score_matching import rademacher
+from tasks.likelihoods import held_out as held_out_likelihoods
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
@@ -38,8 +39,15 @@ NUM_PROBES = 4
 HELD_OUT = ("validation", "test")
 
 
-def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model: Model, samples: Samples) -> Evaluation:
-    """The verdict on the chains, and what the draws are worth beside held-out rows."""
+def evaluate(
+    config: config.Evaluate,
+    context: Context,
+    dataset: Dataset,
+    model: Model,
+    samples: Samples,
+    normaliser: Normaliser | None = None,
+) -> Evaluation:
+    """The verdict on the chains, what the draws are worth beside held-out rows, and how likely those are."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
     data = {name: read_split(Path(dataset.uri), name) for name in ("train", *HELD_OUT)}
     schema = read_schema(Path(dataset.uri))
@@ -52,7 +60,9 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     if isinstance(trained, models.ScoreModel):
         parts.append(_asymmetry(noised, trained, context.seed))
     else:
+        assert normaliser is not None
         parts.append(_log_densities(noised, trained, samples, chains))
+        parts.append(held_out_likelihoods(rows, schema, grid, model, normaliser, context.seed))
     if schema.label:
         parts.append(
             class_balance(rows, Labels(*(_labels(table, schema, context.seed) for table in (train, held_out))))
@@ -98,21 +108,16 @@ def _asymmetry(noised: tuple[Tensor, Tensor], model: models.ScoreModel, seed: in
 
 
 def _log_densities(noised: tuple[Tensor, Tensor], model: models.Model, samples: Samples, chains: Chains) -> Quality:
-    """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row, `f` being that of the density the chains sampled.
+    """`f` of held-out rows noised to the lowest level and of draws, row by row, in nats, `f` being that of the density
+    the chains sampled: a table for the page, where the two are beside each other as the chains see them.
     """
     with torch.no_grad():
         value = model.log_density(*noised) / read_ladder(samples)["temperature"]
     held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
-    error = held_out.std(ddof=1) / math.sqrt(len(held_out))
-    metrics = {
-        "quality/held_out_log_density": float(held_out.mean()) - chains.metrics["chains/log_z"],
-        "quality/held_out_log_density_standard_error": math.hypot(error, chains.metrics["chains/log_z_standard_error"]),
-    }
     sets = ["draws"] * len(draws) + ["held_out"] * len(held_out)
     table = pa.table({"set": sets, "log_density": np.concatenate([draws, held_out])})
-    return Quality(metrics, {"log_densities": table})
+    return Quality({}, {"log_densities": table})
 
 
 def _publish(

@@ -1,4 +1,4 @@
-"""Step 5: record the model in MLflow as a model version, which gets the alias if its chains converged.
+"""Step 6: record the model in MLflow as a model version, which gets the alias if its chains converged.
 
 The alias moves only to a model whose verdict is good. One that failed gets its version, marked so, and no
 alias, even where no version holds it yet: who asks for the champion must never receive a model that failed.

@@ -1,4 +1,4 @@
-"""Step 6: one self-contained page that shows the draws beside the data, what the chains did, and what it means.
+"""Step 7: one self-contained page that shows the draws beside the data, what the chains did, and what it means.
 
 Leaves `report.html`, its figures under `figures/` and its tables as CSV under `tables/`.
 """
@@ -21,6 +21,7 @@ from tasks.convergence import MAX_CHAINS, read_ladder
 from tasks.evaluate import HELD_OUT, to_csv
 from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
 from tasks.gallery import Shown, pictures_of, shown_levels
+from tasks.likelihood_wording import likelihood
 from tasks.mcmc.diagnostics import split_rhat
 from tasks.mcmc.kernels import KERNELS
 from tasks.prepare import read_schema, read_split
@@ -31,7 +32,7 @@ from tasks.subsets import one_draw_per_chain, some_rows
 from tasks.tracking import tracking_uri
 
 PAGE = "report.html"
-TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities")
+TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities", "likelihoods")
 
 
 def report(
@@ -180,6 +181,7 @@ def render(
         is_array=shown.schema.is_array,
         sections=[
             ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
+            ("Likelihood", "likelihood", likelihood(evaluation.metrics)),
             ("Quality", "quality", wording.quality(evaluation.metrics)),
             ("Chains, beside the verdict", "beside", wording.chains(evaluation.metrics)),
         ],

@@ -71,9 +71,15 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
 
 
+def lowest_noise(configured: float | None, model: Path) -> float:
+    """Noise of the lowest level, chosen from what the data are where the configuration left it out."""
+    schema = DataSchema.from_json((model / "schema.json").read_text())
+    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
+    return configured or chosen
+
+
 def _completed(config: config.Sample, model: Path) -> config.Sample:
     """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
-    schema = DataSchema.from_json((model / "schema.json").read_text())
     has_density = not is_score_only(json.loads((model / "model.json").read_text()))
     kernel = config.kernel or ("mala" if has_density else "line_integral_simpson")
     if not has_density and KERNELS[kernel].needs_value:
@@ -84,11 +90,10 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
             f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities, but got "
             f"{config.exchange_rounds}"
         )
-    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
     return dataclasses.replace(
         config,
         kernel=kernel,
-        lowest_noise=config.lowest_noise or chosen,
+        lowest_noise=lowest_noise(config.lowest_noise, model),
         target_acceptance=config.target_acceptance or KERNELS[kernel].target_acceptance,
     )
 

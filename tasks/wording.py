@@ -44,7 +44,7 @@ def two_sample(metrics: Metrics) -> list[Line]:
 
 
 def quality(metrics: Metrics) -> list[Line]:
-    """Copies, classes and likelihood."""
+    """Copies and classes."""
     lines = []
     if "quality/memorisation_p_value" in metrics:
         lines += _newness(metrics)
@@ -58,18 +58,6 @@ def quality(metrics: Metrics) -> list[Line]:
                 f"1 is the data's own share; classes are told by a classifier that is right on "
                 f"{metrics['quality/class_accuracy']:.1%} of held-out rows.",
                 "Lower train.learning_rate or train longer: weights of modes are learned last.",
-            )
-        )
-    if "quality/held_out_log_density" in metrics:
-        error = metrics["quality/held_out_log_density_standard_error"]
-        lines.append(
-            Line(
-                "Log density of held-out rows",
-                f"{metrics['quality/held_out_log_density']:.2f} ± {error:.2f} nats",
-                None,
-                "Mean over held-out rows, noised to the lowest level and normalised by the estimate of log Z; "
-                "higher is better between models of one data set.",
-                "",
             )
         )
     return lines
@@ -147,18 +135,6 @@ def chains(metrics: Metrics) -> list[Line]:
                 None,
                 "How evenly the importance weights of the way down lie: near 100 % the ladder follows the densities "
                 "closely, near 0 % log Z is a guess.",
-                "",
-            )
-        )
-    if "chains/log_z" in metrics:
-        error = metrics.get("chains/log_z_standard_error", float("nan"))
-        lines.append(
-            Line(
-                "Log normaliser log Z",
-                f"{metrics['chains/log_z']:.2f} ± {error:.2f} nats",
-                None,
-                "Of exp f at the lowest noise, from the annealing weights; it turns f into a likelihood. With a small "
-                "effective share both it and its error come out too small.",
                 "",
             )
         )

@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 
 from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
 from tasks.draws import vectors
 from tasks.ebm import model as models
@@ -38,6 +38,7 @@ class FinishedRun(NamedTuple):
     dataset: Dataset
     model: Model
     samples: Samples
+    normaliser: Normaliser
 
     def context(self, step: str) -> Context:
         folder = self.root / step / "0123456789abcdef"
@@ -46,7 +47,7 @@ class FinishedRun(NamedTuple):
         return Context("0" * 64, folder, "digits", 0, self.root, config.Cluster(), journal)
 
     def evaluate(self) -> Evaluation:
-        return evaluate(config.Evaluate(), self.context("evaluate"), self.dataset, self.model, self.samples)
+        return evaluate(config.Evaluate(), self.context("evaluate"), *self[1:])
 
 
 def finish(
@@ -61,7 +62,7 @@ def finish(
     exchange=None,
 ) -> FinishedRun:
     """A run whose draws are training rows with `blur` noise; those of the control ladder may have another."""
-    unfinished = FinishedRun(root, None, None, None)
+    unfinished = FinishedRun(root, None, None, None, None)
     dataset = prepare(config.Prepare(data), unfinished.context("prepare"))
     model = _model(unfinished.context("train").folder, dataset)
     folder = unfinished.context("sample").folder
@@ -90,7 +91,9 @@ def finish(
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
     description = stores["draws"].description()
     samples = Samples(stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri)
-    return FinishedRun(root, dataset, model, samples)
+    logs = tuple((0.1 * np.random.default_rng(2).standard_normal(16)).tolist())
+    normaliser = Normaliser(str(root / "normalise"), levels[-1], 1.0, logs, logs)
+    return FinishedRun(root, dataset, model, samples, normaliser)
 
 
 def _model(folder: Path, dataset: Dataset) -> Model:

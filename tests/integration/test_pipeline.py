@@ -26,7 +26,7 @@ def test_the_end_says_where_everything_is(finished):
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["samples", "report", "mlflow"]
     assert summary["samples"] in done.stdout
     assert summary["exit_code"] == done.returncode
-    assert set(summary["steps"]) == {"prepare", "train", "sample", "evaluate", "register", "report"}
+    assert set(summary["steps"]) == {"prepare", "train", "sample", "normalise", "evaluate", "register", "report"}
     assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in summary["steps"].values())
     assert "Traceback" not in done.stderr
 
@@ -59,7 +59,7 @@ def test_the_same_command_again_does_nothing_in_seconds_and_without_ray(finished
     again = tiny.finish([*tiny.command("run", root), "--summary", str(root / "again.json")])
     assert time.monotonic() - start < 60  # a loaded machine imports slowly; what counts is the next line
     assert all(step["was_done"] for step in tiny.summary_of(root / "again.json")["steps"].values())
-    assert again.stderr.count("done already") == 6
+    assert again.stderr.count("done already") == 7
     assert tiny.shards(root) == before
 
 

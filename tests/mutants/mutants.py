@@ -22,6 +22,8 @@ HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc"
 MANIFEST, TRAVEL = "tests/unit/test_manifest.py", "tests/unit/test_ladder_exchange.py"
 LINE, MATCHING = "tests/unit/test_line_integral.py", "tests/unit/test_score_matching.py"
 COMPOSITION, COMPOSITIONS = "tests/unit/test_composition.py", "tests/statistical/test_compositions.py"
+SMC = "tests/statistical/test_smc.py"
+LIKELIHOOD, LIKELIHOODS = ("tests/unit/test_" + name + ".py" for name in ("likelihood", "likelihoods"))
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
@@ -29,6 +31,8 @@ _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", 
 _HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
 _LINE, _MATCHING = "tasks/mcmc/line_integral.py", "tasks/ebm/score_matching.py"
 _COMPOSITION = "tasks/composition.py"
+_SMC, _LIKELIHOOD = "tasks/mcmc/smc.py", "tasks/ebm/likelihood.py"
+_DEQUANTISE, _LIKELIHOODS = "tasks/ebm/dequantise.py", "tasks/likelihoods.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
@@ -568,5 +572,84 @@ MUTANTS = (
         "pending += _imported_names(source",
         "_imported_names(source",
         (COMPOSITION,),
+    ),
+    # log Z and what it makes of energies.
+    Mutant("descent's weight with the wrong sign", _SMC, "log_weight + increment", "log_weight - increment", (SMC,)),
+    Mutant(
+        "weights kept after resampling",
+        _SMC,
+        "return rows, torch.full_like(log_weight, log_mean_exp(log_weight))",
+        "return rows, log_weight",
+        (SMC,),
+    ),
+    Mutant(
+        "weights lost in resampling",
+        _SMC,
+        "torch.full_like(log_weight, log_mean_exp(log_weight))",
+        "torch.zeros_like(log_weight)",
+        (SMC,),
+    ),
+    Mutant(
+        "particles resampled without their scores",
+        _SMC,
+        "State(*(part[rows] for part in state))",
+        "State(state.x[rows], state.value[rows], state.score)",
+        (SMC,),
+    ),
+    Mutant("sum of weights for their mean", _SMC, " - math.log(len(log_weight))", "", (SMC,)),
+    Mutant("heated weight upside down", _SMC, "(1 / temperature - 1)", "(1 - 1 / temperature)", (SMC,)),
+    Mutant(
+        "mean of logs for the log of the mean",
+        _SMC,
+        "estimate = log_mean_exp(logs)",
+        "estimate = float(logs.mean())",
+        (SMC,),
+    ),
+    Mutant("interval of one population", _SMC, " / math.sqrt(len(ratio))", "", (SMC,)),
+    Mutant("sign of log Z", _LIKELIHOOD, "t) - log_z + _log_jacobian", "t) + log_z + _log_jacobian", (LIKELIHOOD,)),
+    Mutant(
+        "Jacobian of the noise forgotten",
+        _LIKELIHOOD,
+        " - log_z + _log_jacobian(rows, logit_beta)",
+        " - log_z",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "standardised units for the user's",
+        _LIKELIHOOD,
+        " - units.scale[is_real].log().sum()",
+        "",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "units of whole numbers taken twice",
+        _LIKELIHOOD,
+        "units.scale[is_real].log()",
+        "units.scale.log()",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "sign of the divergence",
+        _LIKELIHOOD,
+        "-half_beta * (x.shape[1] + trace)",
+        "half_beta * (x.shape[1] + trace)",
+        (LIKELIHOOD,),
+    ),
+    Mutant("bits that are nats", _LIKELIHOOD, "/ (dim * math.log(2))", "/ dim", (LIKELIHOOD,)),
+    Mutant("tail without its share", _DEQUANTISE, "(END_WIDTH * share).log()", "math.log(END_WIDTH)", (LIKELIHOOD,)),
+    Mutant(
+        "upper end spread as if inside",
+        _DEQUANTISE,
+        "torch.where(is_highest, _log_tail(",
+        "torch.where(is_highest & is_lowest, _log_tail(",
+        (LIKELIHOOD,),
+    ),
+    Mutant("error of log Z left out", _LIKELIHOODS, "log_z.high - log_z.estimate", "0.0", (LIKELIHOODS,)),
+    Mutant(
+        "temperature forgotten in the likelihood",
+        _LIKELIHOODS,
+        "logit_beta) / self.temperature",
+        "logit_beta)",
+        (LIKELIHOODS,),
     ),
 )

@@ -10,7 +10,7 @@ from tasks.evaluate import judge_chains
 from tests.finished_run import EXCHANGE, finish
 
 CHAINS = {"chains/control_p_value", "chains/weights_ess_fraction", "chains/log_z"}
-QUALITY = {"quality/auc", "quality/class_ratio_min", "quality/held_out_log_density"}
+QUALITY = {"quality/auc", "quality/class_ratio_min", "likelihood/held_out", "likelihood/bits_per_dimension"}
 
 
 def rows_of(folder, name):
