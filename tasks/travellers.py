@@ -7,6 +7,7 @@ warm-up tuned (metric and step size) is frozen before the first kept draw.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
-    cluster.connect(context.cluster)
+    cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     folder = str(context.folder)
     beside = open_store(folder)
@@ -78,6 +79,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
         "target": config.target,
         "target_digest": density.digest_of(config),
         "support": config.support,
+        "dim": config.dim,
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
         "is_exact": KERNELS[config.kernel].is_exact,
