@@ -29,7 +29,7 @@ from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
 NUM_POPULATIONS, NUM_PARTICLES, CONFIDENCE = 32, 1024, 0.95
-SCHEDULE = "evidence.json"
+SCHEDULE, STORE = "evidence.json", "evidence"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def estimate(fleet: Fleet, context: Context, factor: np.ndarray) -> dict[str, fl
         put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
     kept = json.loads(read(beside, SCHEDULE))
     schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})
-    job = Job(Program(context.seed, schedule), str(context.folder / "evidence"), folder)
+    job = Job(Program(context.seed, schedule), str(context.folder / STORE), folder)
     progress = Progress("log Z", job.num_blocks, "populations")
     progress.update(0)
     done: list[Entry] = []

@@ -149,7 +149,7 @@ class TargetActor:
 
     def plan(self, seed: int, folder: str) -> Schedule:
         """How populations walk to log Z."""
-        return evidence.planned(seed, self._white_target(_read_warm(folder)), self.support.free)
+        return evidence.planned(seed, self._white_target(read_warm(folder)), self.support.free)
 
     def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -157,10 +157,10 @@ class TargetActor:
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        warm = _read_warm(job.folder)
+        warm = read_warm(job.folder)
         if isinstance(job, evidence.Job):
             return store.commit(block, segment, *evidence.walk(job, block, self._white_target(warm)))
-        whitening = _whitening(warm)
+        whitening = whitening_of(warm)
         leg = self._make(job, store, whitening, torch.from_numpy(warm["start"]), block, segment)
         facts = {
             "accepted": int(leg.accepted.sum()),
@@ -172,7 +172,7 @@ class TargetActor:
         return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts | leg.counts)
 
     def _white_target(self, warm: dict[str, np.ndarray]) -> Target:
-        return _whitening(warm).pull(self.free_target)
+        return whitening_of(warm).pull(self.free_target)
 
     def _make(
         self, job: Job, store: SampleStore, whitening: Whitening, start: Tensor, block: int, segment: int
@@ -208,11 +208,13 @@ class TargetActor:
         )
 
 
-def _read_warm(folder: str) -> dict[str, np.ndarray]:
+def read_warm(folder: str) -> dict[str, np.ndarray]:
+    """What the warm-up found and tuned."""
     return safetensors.numpy.load(read(open_store(folder), WARM))
 
 
-def _whitening(warm: dict[str, np.ndarray]) -> Whitening:
+def whitening_of(warm: dict[str, np.ndarray]) -> Whitening:
+    """From free to white coordinates, and back."""
     return Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
 
 
