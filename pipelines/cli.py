@@ -16,7 +16,7 @@ USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 commands:
   run        data -> trained energy -> samples, verdict, registered model, report
   generate   a registered model -> samples, verdict
-  sample     your own log density -> samples, verdict
+  sample     your own log density -> samples, verdict, report
 
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
@@ -68,7 +68,7 @@ def generate(arguments: Sequence[str]) -> int:
 
 def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
-    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, and judge the chains.")
+    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, judge the draws, show them.")
     _add_flow(parser)
     settings, parsed = parse(parser, config.SampleTarget, arguments)
     secure_ray(is_own=settings.cluster.address is None)

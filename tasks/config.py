@@ -276,12 +276,19 @@ class Chains:
     """Steps between two kept draws of a chain."""
     block_size: int = 64
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
+    num_levels: int = 1
+    """Levels of a tempering ladder from a wide Gaussian to the density, whose replicas change places, so that chains
+    cross between separate modes; 1 is no ladder, and each level costs as much as the chains without one."""
+    log_z: bool = False
+    """Estimate log Z, the log of the integral of exp(log density) over the support, with a confidence interval."""
 
     def __post_init__(self) -> None:
         require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
+        is_ladder = self.num_levels == 1 or self.num_levels >= 3
+        require(is_ladder, "num_levels", self.num_levels, "1, which is no ladder, or at least 3")
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """Measures the chains of a finished sample step: what the verdict rests on, and what stands beside it."""
 
 import json
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,6 @@ from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.twosample import energy_test
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, vectors, whole_chains
-from tasks.travel_verdict import Travel
 from tasks.verdict import NUM_TESTS, Measurements
 
 MAX_CHAINS = 2000
@@ -65,37 +62,7 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     return Chains(measurements, metrics, draws, pa.Table.from_pylist(_rows_of_levels(ladder)))
 
 
-def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
-    """Read the draws of chains that travel, and what their segments recorded."""
-    store = SampleStore(samples.uri, writable=False)
-    facts = [entry.facts for entry in store.entries()]
-    mixing = _mixing(store)
-    accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
-    travel = Travel(
-        rhat=_worst(max, mixing, "rhat_max", "rhat_log_density"),
-        nested_rhat=mixing.get("chains/nested_rhat_max"),
-        bulk_ess=_worst(min, mixing, "bulk_ess_min", "bulk_ess_log_density"),
-        tail_ess=_worst(min, mixing, "tail_ess_min", "tail_ess_log_density"),
-        acceptance=accepted / proposed,
-        min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
-        num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
-    )
-    metrics = mixing | {
-        "chains/is_exact": float(store.description()["is_exact"]),
-        "chains/acceptance": travel.acceptance,
-        "chains/min_chain_acceptance": travel.min_chain_acceptance,
-        "chains/num_nonfinite": travel.num_nonfinite,
-    }
-    return travel, metrics
-
-
-def _worst(choose: Callable[..., float], metrics: dict[str, float], *names: str) -> float:
-    """The worst of some metrics; not a number where one is missing or is none."""
-    values = [metrics.get(f"chains/{name}", math.nan) for name in names]
-    return math.nan if any(math.isnan(value) for value in values) else choose(values)
-
-
-def _of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
+def of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
     """Which chains belong to a superchain that has as many as any: nested R-hat needs superchains of one size."""
     _, index, sizes = np.unique(superchain, return_inverse=True, return_counts=True)
     return (sizes == sizes.max())[index]
@@ -188,7 +155,7 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),
         "chains/tail_ess_min": min(diagnostics.tail_ess(x) for x in coordinates),
     }
-    is_even = _of_largest_superchains(superchain)
+    is_even = of_largest_superchains(superchain)
     is_nested = len(np.unique(superchain[is_even])) not in (1, is_even.sum())
     if is_nested:
         nested = max(diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in coordinates)

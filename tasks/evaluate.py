@@ -19,7 +19,7 @@ from torch import Tensor
 from tasks import config
 from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
-from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
+from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.ebm.conservative import antisymmetric_share
@@ -30,8 +30,10 @@ from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
+from tasks.store.manifest import SampleStore
 from tasks.store.schema import DataSchema
 from tasks.subsets import some_rows
+from tasks.travel_measures import measure_travel
 from tasks.travel_verdict import judge_travel
 from tasks.verdict import Verdict, judge
 
@@ -82,8 +84,8 @@ def judge_chains(config: config.Evaluate, context: Context, samples: Samples) ->
 
 def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict on chains that travel over a user's own density."""
-    travel, metrics = measure_travel(samples)
-    return _publish(config, context, judge_travel(travel), metrics, {})
+    measured = measure_travel(SampleStore(samples.uri, writable=False))
+    return _publish(config, context, judge_travel(measured.travel), measured.metrics, measured.tables)
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:

@@ -128,12 +128,13 @@ def _chains(shown: Shown) -> list[Picture]:
     path = shown.path["log_density"].to_numpy().reshape(len(levels), -1)
     trace = shown.trace["log_density"].to_numpy()
     num_chains = len(np.unique(shown.trace["chain"].to_numpy()))
+    by_chain = trace.reshape(-1, num_chains).T
     return [
         *_swaps(shown.ladder["exchange"], sigma),
         moves,
         chains.descent(sigma, path),
         chains.control_ranks(shown.draws_log_density, shown.control_log_density),
-        chains.traces(trace.reshape(-1, num_chains).T),
+        chains.traces(by_chain, by_chain, "traces", "log density f, nats", "chain"),
     ]
 
 

@@ -22,10 +22,10 @@ MAX_ERRORS = 6
 
 
 def digest_of(settings: config.Train) -> str:
-    """The sha256 of the source file of the known score, empty without one: what a step's key holds of it."""
+    """`density.source_digest` of the known score, empty without one: what a step's key holds of it."""
     if settings.known_score is None:
         return ""
-    return density.digest_of(config.Chains(target=settings.known_score))
+    return density.source_digest(settings.known_score)
 
 
 def scores_of_rows(name: str, folder: Path) -> Float[Tensor, "row dim"]:

@@ -7,6 +7,7 @@ warm-up tuned (metric and step size) is frozen before the first kept draw.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,18 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density
+from tasks import cluster, config, density, evidence
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet
-from tasks.mcmc import travel
+from tasks.mcmc import ladder_travel, ladder_warmup, travel
+from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
-from tasks.mcmc.metropolis import State
+from tasks.mcmc.metropolis import Target
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
+from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.progress import Progress
 from tasks.provenance import versions
@@ -59,25 +62,28 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
-    cluster.connect(context.cluster)
+    cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     folder = str(context.folder)
     beside = open_store(folder)
     if not exists(beside, WARM):
         put_if_absent(beside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = safetensors.numpy.load(read(beside, WARM))
-    program = program_of(config, context.seed, *warm["tuned"].tolist())
+    program = program_of(config, context.seed, warm)
     store = SampleStore(str(context.folder / "draws"))
     job = Job(program, config.num_chains, store.uri, folder)
     entries = fleet.run(job, _Watcher(job))
+    found = evidence.estimate(fleet, context, warm["factor"]) if config.log_z else None
     fleet.dismiss()
     description = {
         "target": config.target,
         "target_digest": density.digest_of(config),
         "support": config.support,
+        "dim": config.dim,
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
         "is_exact": KERNELS[config.kernel].is_exact,
+        "evidence": found,
         "warm_digest": hashlib.sha256(read(beside, WARM)).hexdigest(),
         "seed": context.seed,
         "versions": versions(),
@@ -87,19 +93,24 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     return Samples(store.uri, published["digest"], published["num_rows"], None)
 
 
-def program_of(config: config.Chains, seed: int, step_size: float, length: float) -> travel.Program:
-    """The program of every block of a store."""
-    return travel.Program(
-        seed=seed,
-        kernel=config.kernel,
-        step_size=step_size,
-        length=length,
-        block_size=config.block_size,
-        burn_in=config.burn_in,
-        num_draws=config.num_draws,
-        thinning=config.thinning,
-        draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
-    )
+def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> travel.Program:
+    """The program of every block of a store, from the settings and what the warm-up tuned."""
+    step_size, length = warm["tuned"].tolist()
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "kernel": config.kernel,
+        "step_size": step_size,
+        "length": length,
+        "block_size": config.block_size,
+        "burn_in": config.burn_in,
+        "num_draws": config.num_draws,
+        "thinning": config.thinning,
+        "draws_per_segment": max(1, ROWS_PER_SHARD // config.block_size),
+    }
+    if config.num_levels == 1:
+        return travel.Program(**settings)
+    tuned = (tuple(warm[name].tolist()) for name in ("levels", "step_sizes", "lengths"))
+    return ladder_travel.Program(**settings, ladder=Ladder(*tuned, scale=ladder_warmup.SCALE))
 
 
 @ray.remote(max_restarts=-1, max_task_retries=-1)
@@ -128,38 +139,53 @@ class TargetActor:
             "factor": warm.whitening.factor,
             "tuned": torch.tensor([step_size, warm.length], dtype=torch.float64),
         }
+        if self.config.num_levels > 1:
+            stream = Stream(seed, 0, "ladder-warm-up")
+            made = ladder_warmup.tune(stream, white, target, self.config.num_levels, kernel, step_size, warm.length)
+            tensors["start"] = torch.stack([state.x for state in made.replicas.states])
+            for name in ("levels", "step_sizes", "lengths"):
+                tensors[name] = torch.tensor(getattr(made.ladder, name), dtype=torch.float64)
         return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
 
-    def advance(self, job: Job, block: int, segment: int) -> Entry:
+    def plan(self, seed: int, folder: str) -> Schedule:
+        """How populations walk to log Z."""
+        return evidence.planned(seed, self._white_target(read_warm(folder)), self.support.free)
+
+    def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        warm = safetensors.numpy.load(read(open_store(job.folder), WARM))
-        whitening = Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
+        warm = read_warm(job.folder)
+        if isinstance(job, evidence.Job):
+            return store.commit(block, segment, *evidence.walk(job, block, self._white_target(warm)))
+        whitening = whitening_of(warm)
         leg = self._make(job, store, whitening, torch.from_numpy(warm["start"]), block, segment)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * job.program.thinning,
             "min_accepted": int(leg.accepted.sum(0).min()),
             "proposed_per_chain": len(leg.accepted) * job.program.thinning,
-            "num_nonfinite": leg.num_nonfinite,
         }
-        state = {name: value.numpy() for name, value in leg.state._asdict().items()}
-        return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts)
+        state = {name: value.numpy() for name, value in leg.state.items()}
+        return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts | leg.counts)
+
+    def _white_target(self, warm: dict[str, np.ndarray]) -> Target:
+        return whitening_of(warm).pull(self.free_target)
 
     def _make(
         self, job: Job, store: SampleStore, whitening: Whitening, start: Tensor, block: int, segment: int
     ) -> travel.Leg:
         target = whitening.pull(self.free_target)
+        moves: Any = ladder_travel if isinstance(job.program, ladder_travel.Program) else travel
         if segment == 0:
             chains = block * job.program.block_size + torch.arange(job.program.block_size)
-            return travel.first_leg(job.program, block, start[chains % len(start)], target)
+            return moves.first_leg(job.program, block, start[..., chains % NUM_WARM, :], target)
         previous = store.committed(block, segment - 1)
         assert previous is not None
         loaded = {key: torch.from_numpy(value) for key, value in store.load_state(previous).items()}
-        return travel.next_leg(job.program, block, segment, State(**loaded), target)
+        return moves.next_leg(job.program, block, segment, loaded, target)
 
     def _table(self, leg: travel.Leg, job: Job, whitening: Whitening, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
@@ -180,6 +206,16 @@ class TargetActor:
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )
+
+
+def read_warm(folder: str) -> dict[str, np.ndarray]:
+    """What the warm-up found and tuned."""
+    return safetensors.numpy.load(read(open_store(folder), WARM))
+
+
+def whitening_of(warm: dict[str, np.ndarray]) -> Whitening:
+    """From free to white coordinates, and back."""
+    return Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
 
 
 class _Watcher:

@@ -78,9 +78,16 @@ def swap(
     new_upper, new_lower = metropolis.init(lower.x, upper_target), metropolis.init(upper.x, lower_target)
     log_ratio = swap_log_ratio(upper, lower, new_upper, new_lower)
     is_finite = log_ratio.isfinite() & new_upper.score.isfinite().all(1) & new_lower.score.isfinite().all(1)
+    is_swapped, probability = decide(uniform, log_ratio, is_finite)
+    return choose(is_swapped, new_upper, upper), choose(is_swapped, new_lower, lower), is_swapped, probability
+
+
+def decide(
+    uniform: Float[Tensor, " chain"], log_ratio: Float[Tensor, " chain"], is_finite: Bool[Tensor, " chain"]
+) -> tuple[Bool[Tensor, " chain"], Float[Tensor, " chain"]]:
+    """Whether each chain swaps, and the probability `min(1, r)` of it, which is 0 where anything was not a number."""
     probability = torch.where(is_finite, log_ratio.clamp(max=0).exp(), 0.0)
-    is_swapped = is_finite & (uniform.log() < log_ratio)
-    return _where(is_swapped, new_upper, upper), _where(is_swapped, new_lower, lower), is_swapped, probability
+    return is_finite & (uniform.log() < log_ratio), probability
 
 
 def exchange_round(
@@ -116,14 +123,23 @@ def exchange(
     for i in range(phase % 2, len(states) - 1, 2):
         j, u = i + 1, uniform[:, i].to(states[i].x.device)
         states[i], states[j], is_swapped, probability = swap(u, states[i], states[j], targets[i], targets[j])
-        crossed = is_swapped.cpu()[:, None]
-        for labels in (occupant, leg):
-            labels[:, [i, j]] = torch.where(crossed, labels[:, [j, i]], labels[:, [i, j]])
+        cross(is_swapped, i, occupant, leg)
         rejection[i] = 1 - float(probability.mean())
+    return Replicas(tuple(states), occupant, leg, replicas.round_trips + turn(leg)), rejection
+
+
+def cross(is_swapped: Bool[Tensor, " chain"], i: int, *labels: Int[Tensor, "chain level"]) -> None:
+    """Exchange the labels of levels `i` and `i+1`, in place, for the chains that swapped."""
+    for label in labels:
+        label[:, [i, i + 1]] = torch.where(is_swapped.cpu()[:, None], label[:, [i + 1, i]], label[:, [i, i + 1]])
+
+
+def turn(leg: Int[Tensor, "chain level"]) -> Bool[Tensor, " chain"]:
+    """Turn the replicas that have come to an end of the ladder, in place; whether a round trip of a chain ended."""
     is_home = leg[:, 0] == ON_THE_WAY_UP
     leg[:, 0] = ON_THE_WAY_DOWN
     leg[:, -1] = torch.where(leg[:, -1] == ON_THE_WAY_DOWN, ON_THE_WAY_UP, leg[:, -1])
-    return Replicas(tuple(states), occupant, leg, replicas.round_trips + is_home), rejection
+    return is_home
 
 
 def rejection_rates(rounds: Sequence[Round]) -> Float[np.ndarray, " pair"]:
@@ -176,7 +192,7 @@ def tune(
     return Tuned(tuple(size.step_size for size in adaptive), replicas, rejection_rates(rounds[num_rounds // 2 :]))
 
 
-def _where(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
+def choose(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
     """`new` where `is_new`, else `old`."""
     return State(
         torch.where(is_new[:, None], new.x, old.x),

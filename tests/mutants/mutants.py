@@ -569,8 +569,8 @@ MUTANTS = (
     Mutant(
         "digest blind to imports",
         "tasks/sources.py",
-        "pending += _imported_names(source",
-        "_imported_names(source",
+        "pending += _imported(found",
+        "_imported(found",
         (COMPOSITION,),
     ),
     # log Z and what it makes of energies.
