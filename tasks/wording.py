@@ -150,8 +150,8 @@ def _exchange(metrics: Metrics) -> list[Line]:
             "Round trips of replicas",
             f"{metrics['chains/round_trips_per_chain']:.2f} a chain in {metrics['chains/exchange_rounds']:.0f} rounds",
             None,
-            "Ways from the highest noise to the lowest and back, all replicas of a chain together: each can bring the "
-            "chain to another mode. Below 1 the draws are still those of the way down.",
+            "Ways from the highest noise to the lowest and back, all replicas of a chain together: each brings it "
+            "a place that owes nothing to its way down. With few, only modes that part at low noise are reweighed.",
             "",
         ),
         Line(
