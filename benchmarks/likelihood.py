@@ -7,7 +7,7 @@ The rows of `benchmarks.mixture` (.8 N(0, I) + .2 N(6 u, I)) go through the pipe
 defaults. At the lowest noise level
 
 - log Z of the learned `exp f`, by populations of particles, within .05 nat of that by importance sampling from the
-  exact noised density (200,000 rows; its standard error is printed), and at d = 2 of that by quadrature;
+  noised density (200,000 rows; its standard error is printed), and at d = 2 of that by quadrature;
 - the held-out log-likelihood, in the rows' units, within .05 nat of that of the mixture itself for the same rows: what
   is lost beside the truth is the model's, not the estimate's;
 - that by the probability flow within .1 nat, for the rows that it scores.

@@ -60,7 +60,8 @@ def _log_z(metrics: Metrics) -> Line:
         f"{metrics['likelihood/log_z_high']:.2f}",
         spread < MAX_SPREAD,
         f"Of exp f at the lowest noise, by annealing with resampling from pure noise; one population's estimate varies "
-        f"by {spread:.2f} nats. Likelihoods fall by what log Z gains.",
+        f"by {spread:.2f} nats. Likelihoods fall by what log Z gains; mass in places that no particle found is "
+        "missing in it, and an estimate that rises with normalise.num_particles is still too low.",
         "Beyond 1 nat a few populations carry the mean: log Z is likely too low, its interval too short, and the "
         "likelihood too high. Raise normalise.num_particles.",
     )

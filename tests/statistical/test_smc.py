@@ -62,6 +62,15 @@ def test_systematic_resampling_keeps_each_particle_as_often_as_its_weight_says()
     assert after.tolist() == pytest.approx([math.log(0.25)] * 4)
 
 
+def test_resampled_particles_bring_their_density_and_score_along():
+    """One leap from noise, after which few of 64 carry the weight."""
+    population = smc.walk(Stream(0, 0), SMALL, Ladder((8.0, -3.0), (0.3,) * 2, (1.0,) * 2), 0, 64, 2)
+    value, score = SMALL(-3.0)(population.state.x)
+    assert len(population.state.x.unique(dim=0)) < 50
+    torch.testing.assert_close(population.state.value, value)
+    torch.testing.assert_close(population.state.score, score)
+
+
 def test_even_weights_are_left_as_they_are():
     log_weight = torch.tensor([0.4, 0.1, 0.3, 0.2]).double().log()  # sample size 3.3 of 4
     rows, after = smc.resample(torch.tensor([0.5]).double(), log_weight)
