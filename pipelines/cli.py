@@ -15,7 +15,7 @@ USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 
 commands:
   run        data -> trained energy -> samples, verdict, registered model, report
-  generate   a registered model -> samples, verdict
+  generate   a registered model, or a composition of some -> samples, verdict
   sample     your own log density -> samples, verdict, report
 
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
@@ -56,7 +56,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
-    parser = parser_of("generate", config.Generate, "Draw samples from a registered model, and judge the chains.")
+    parser = parser_of(
+        "generate", config.Generate, "Draw from a registered model or a composition, and judge the chains."
+    )
     _add_flow(parser)
     settings, parsed = parse(parser, config.Generate, arguments)
     secure_ray(is_own=settings.cluster.address is None)

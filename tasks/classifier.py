@@ -27,7 +27,7 @@ def load(name: str) -> Classifier:
     return density.load(name)
 
 
-def on_noised(classify: Classifier, schema: DataSchema) -> LogClassifier:
+def on_noised(name: str, classify: Classifier, schema: DataSchema) -> LogClassifier:
     """`ln p(class | x' / sqrt(1-beta))`, of noised points in standardised coordinates, which the function is given in
     the user's units; on the CPU, where its own tensors are.
     """
@@ -35,7 +35,7 @@ def on_noised(classify: Classifier, schema: DataSchema) -> LogClassifier:
 
     def log_probabilities(x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Tensor:
         z = (x / noise.signal_level(logit_beta)[:, None]).cpu().double()
-        return classify(location + scale * z).to(x)
+        return _evaluated(name, classify, location + scale * z).to(x)
 
     return log_probabilities
 

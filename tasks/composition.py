@@ -116,8 +116,8 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
     fixed = standardised(_given(description), schema).to(device)
     if description["classifier"] is None:
         return Composition(tuple(parts), fixed)
-    classify = classifier.load(description["classifier"]["function"])
-    return Composition(tuple(parts), fixed, classifier.on_noised(classify, schema), description["classifier"]["label"])
+    name, label = description["classifier"]["function"], description["classifier"]["label"]
+    return Composition(tuple(parts), fixed, classifier.on_noised(name, classifier.load(name), schema), label)
 
 
 def schema_of(folder: Path) -> DataSchema:
