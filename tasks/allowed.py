@@ -1,6 +1,11 @@
 """What values a key may have."""
 
-from typing import Any
+from typing import Any, Literal
+
+LadderKernel = Literal[
+    "mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin",
+    "line_integral_simpson", "line_integral_gauss_legendre", "score_langevin",
+]  # fmt: skip
 
 
 def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:

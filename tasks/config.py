@@ -8,12 +8,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tasks.allowed import is_function, require
-
-LadderKernel = Literal[
-    "mala", "lecture_mala", "hmc", "random_walk", "gibbs", "langevin",
-    "line_integral_simpson", "line_integral_gauss_legendre", "score_langevin",
-]  # fmt: skip
+from tasks.allowed import LadderKernel, is_function, require
 
 
 @dataclass(frozen=True)
@@ -85,11 +80,10 @@ class Train:
         fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
         require(is_fitting, "train.known_score", self.known_score, fitting)
         if self.energy == "score_only":
-            by_score = "denoising, explicit, implicit or sliced for train.energy score_only, which has no density"
-            is_by_score = self.objective not in ("contrastive", "persistent")
-            require(is_by_score, "train.objective", self.objective, by_score)
-            without_time = "0 or null for train.energy score_only, which has no density"
-            require(not self.time_score_weight, "train.time_score_weight", self.time_score_weight, without_time)
+            by_score, why = "denoising, explicit, implicit, sliced", "for train.energy score_only, which has no density"
+            require(self.objective in by_score.split(", "), "train.objective", self.objective, f"{by_score} {why}")
+            weight = self.time_score_weight
+            require(not weight, "train.time_score_weight", weight, f"0 or null {why}")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
