@@ -79,8 +79,11 @@ def test_every_level_accepts_as_often_as_is_best(run):
 
 
 def test_replicas_travel(run):
-    """At least half of what non-reversible exchange with these rejections does at best (Syed et al., theorem 1)."""
+    """Non-reversible exchange with these rejections makes `ideal` trips a chain at best (Syed et al., theorem 1), where a
+    replica forgets within a level between swaps, as one Langevin step in d = 8 does not. An eighth is asked for; a trip
+    takes twice the levels in rounds at least, of which the first here are the burn-in's.
+    """
     leg = run[1]
     rejection = 1 - torch.tensor(leg.counts["swapped"]) / torch.tensor(leg.counts["swaps_tried"])
     ideal = NUM_DRAWS / (2 + 2 * float((rejection / (1 - rejection)).sum()))
-    assert ideal / 4 < sum(leg.counts["round_trips"]) / NUM_CHAINS < 1.2 * ideal
+    assert ideal / 8 < sum(leg.counts["round_trips"]) / NUM_CHAINS < 1.2 * ideal
