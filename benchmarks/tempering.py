@@ -3,7 +3,7 @@
     python -m benchmarks.tempering [--dim 8] [--distance 12] [--num-levels 8]
 
 .8 N(0, I) + .2 N(distance e_1, I), 256 chains whose warm-up starts uniform on (-2, 2), 400 draws each. Printed for
-both the weight of the far mode with the standard error that independent chains give it (it should be .2), gradients a chain,
+both the weight of the far mode (it should be .2) with the standard error of independent chains, gradients a chain,
 and for the ladder its round trips, rejected swaps, and log Z by populations along it (it should be 0).
 """
 

@@ -67,8 +67,8 @@ def test_log_z_is_within_a_twentieth_of_a_nat(name):
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():
-    """20 intervals of 95 %, each of 4 small populations: fewer hits than the binomial law's 1e-6 quantile are no chance.
-    Nor is a mean of Z that is 5 standard errors off.
+    """20 intervals of 95 %, each of 4 small populations: fewer hits than the binomial law's 1e-6 quantile are no
+    chance. Nor is a mean of Z that is 5 standard errors off.
     """
     target, dim, volume, expected = white("Gaussian")
     schedule = evidence.plan(Stream(0, 0, "plan"), target, dim, 64, 5.0)
