@@ -173,8 +173,8 @@ MUTANTS = (
     Mutant(
         "copied swap",
         _EXCHANGE,
-        "return _where(is_swapped, new_upper, upper), _where",
-        "return upper, _where",
+        "return choose(is_swapped, new_upper, upper), choose",
+        "return upper, choose",
         (EXCHANGE,),
     ),
     Mutant(

@@ -80,7 +80,7 @@ def test_every_level_accepts_as_often_as_is_best(run):
 
 def test_replicas_travel(run):
     """Non-reversible exchange with these rejections makes `ideal` trips a chain at best (Syed et al., theorem 1), where
-    a replica forgets within a level between swaps, as one Langevin step in d = 8 does not. An eighth is asked for; a trip
+    a replica forgets within a level between swaps, as one Langevin step in d = 8 does not. An eighth is asked; a trip
     takes twice the levels in rounds at least, of which the first here are the burn-in's.
     """
     leg = run[1]
