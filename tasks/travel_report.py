@@ -55,6 +55,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
     text = page.render(
         "travel_report.html.jinja",
         name=context.name,
+        rounded=travel_wording.rounded,
         config=config,
         kernel=KERNEL_NAMES[config.kernel],
         samples=samples,

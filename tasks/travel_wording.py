@@ -1,5 +1,6 @@
 """What the numbers of chains over a user's own density mean, what is exact in them, and what to do next."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,15 @@ LOOKS_FURTHER = (
     "R-hat sees no mode that no chain has found. Where separate modes are thinkable, --num_levels 8 adds a tempering "
     "ladder that looks for them."
 )
+
+
+def rounded(value: float, error: float) -> tuple[str, str]:
+    """A number to the first digit of its error, and that error."""
+    is_known = math.isfinite(error) and error > 0
+    digits = -math.floor(math.log10(error)) if is_known else -1
+    if not 0 <= digits <= 6 or abs(value) >= 1e7:
+        return f"{value:.4g}", f"{error:.1g}"
+    return f"{value:.{digits}f}", f"{error:.{digits}f}"
 
 
 def measures(metrics: Metrics, seconds: float, num_effective: float) -> list[Line]:
@@ -120,7 +130,7 @@ def next_steps(is_converged: bool, metrics: Metrics, program: Mapping[str, Any])
             else "If marginals below show groups of chains in different places, these are modes: add a ladder, "
             "--num_levels 8."
             if not has_ladder
-            else "Lengthen the chains: the ladder has levels enough, and round trips are what is scarce."
+            else "The ladder has levels enough; round trips are what is scarce, and longer chains bring more."
         )
         steps.append(
             "Write the density in other coordinates where one sets the scale of others (in a funnel, draw the "

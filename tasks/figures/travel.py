@@ -97,7 +97,9 @@ def ladder(level: np.ndarray, acceptance: np.ndarray, rejection: np.ndarray, rou
     left.set(title="Acceptance", xlabel="inverse temperature", ylim=(0, 1))
     middle.stairs(rejection, level, baseline=0, fill=True, color=DRAWS, alpha=0.5)
     middle.set(title="Rejected swaps", xlabel="inverse temperature", ylim=(0, 1))
-    right.hist(round_trips, bins=24, color=DRAWS, alpha=0.85)
+    width = max(1, round((round_trips.max() - round_trips.min()) / 24))
+    edges = np.arange(round_trips.min() - 0.5, round_trips.max() + width + 0.5, width).tolist()
+    right.hist(round_trips, bins=edges, color=DRAWS, alpha=0.85)
     right.set(title="Round trips of a chain", xlabel="round trips", ylabel="chains")
     words = (
         f"rejected swaps {rejection.min():.2f} to {rejection.max():.2f}, {round_trips.mean():.1f} round trips a chain"

@@ -24,6 +24,8 @@ LINE, MATCHING = "tests/unit/test_line_integral.py", "tests/unit/test_score_matc
 COMPOSITION, COMPOSITIONS = "tests/unit/test_composition.py", "tests/statistical/test_compositions.py"
 SMC = "tests/statistical/test_smc.py"
 LIKELIHOOD, LIKELIHOODS = ("tests/unit/test_" + name + ".py" for name in ("likelihood", "likelihoods"))
+TEMPERED, SOURCES = "tests/unit/test_tempered_exchange.py", "tests/unit/test_sources.py"
+EVIDENCE = "tests/statistical/test_evidence.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
@@ -33,6 +35,7 @@ _LINE, _MATCHING = "tasks/mcmc/line_integral.py", "tasks/ebm/score_matching.py"
 _COMPOSITION = "tasks/composition.py"
 _SMC, _LIKELIHOOD = "tasks/mcmc/smc.py", "tasks/ebm/likelihood.py"
 _DEQUANTISE, _LIKELIHOODS = "tasks/ebm/dequantise.py", "tasks/likelihoods.py"
+_TEMPERED, _EVIDENCE = "tasks/mcmc/tempered_exchange.py", "tasks/mcmc/evidence.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
@@ -179,8 +182,8 @@ MUTANTS = (
     Mutant(
         "copied swap",
         _EXCHANGE,
-        "return _where(is_swapped, new_upper, upper), _where",
-        "return upper, _where",
+        "return choose(is_swapped, new_upper, upper), choose",
+        "return upper, choose",
         (EXCHANGE,),
     ),
     Mutant(
@@ -214,6 +217,70 @@ MUTANTS = (
         "1 + level * num_steps",
         "1",
         (EXCHANGE,),
+    ),
+    # The ladder of a user's own density, and log Z along it.
+    Mutant(
+        "swap with the energies of the next level",
+        _TEMPERED,
+        "ladder.levels[i], ladder.levels[i + 1], gaussian",
+        "ladder.levels[i], ladder.levels[min(i + 2, len(states) - 1)], gaussian",
+        (TEMPERED,),
+    ),
+    Mutant("tempered swap upside down", _TEMPERED, "(lower_v - upper_v)", "(upper_v - lower_v)", (TEMPERED,)),
+    Mutant(
+        "swap without the reference",
+        _TEMPERED,
+        "state.value - reference(state.x)[0] for",
+        "state.value for",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "occupant copied in a tempered swap",
+        _TEMPERED,
+        "exchange.choose(is_swapped, upper, lower)",
+        "lower",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "replicas carry what belongs to their level",
+        _TEMPERED,
+        "(state.value - (1 - b) * value) / b",
+        "state.value",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "a first level that stays",
+        _TEMPERED,
+        "metropolis.init(ladder.scale * noise, target)",
+        "replicas.states[0]",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "evaluations of replicas not counted", _TEMPERED, "num_evaluations += used", "num_evaluations += 0", (TEMPERED,)
+    ),
+    Mutant(
+        "resume loses the replicas",
+        "tasks/mcmc/ladder_travel.py",
+        "tuple(State(*level) for level in zip(x, value, score, strict=True))",
+        "tuple(State(x[-1], value[-1], score[-1]) for _ in x)",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "resume starts its rounds anew",
+        "tasks/mcmc/ladder_travel.py",
+        "program.burn_in + draw * program.thinning",
+        "program.burn_in + (draw - first) * program.thinning",
+        (TEMPERED,),
+    ),
+    Mutant(
+        "log Z weighs with the level that it left",
+        _EVIDENCE,
+        "(b - schedule.levels[level - 1])",
+        "(schedule.levels[level - 1] - schedule.levels[max(level - 2, 0)])",
+        (EVIDENCE,),
+    ),
+    Mutant(
+        "a density known by its own file alone", "tasks/sources.py", "pending += _imported(", "_imported(", (SOURCES,)
     ),
     # Random numbers.
     Mutant("every step has the same numbers", _STREAMS, "self.step, self.phase]", "0, self.phase]", (STREAMS,)),
@@ -564,13 +631,6 @@ MUTANTS = (
         "tasks/fixed.py",
         "return centre(z[None], grid)[0]",
         "return z",
-        (COMPOSITION,),
-    ),
-    Mutant(
-        "digest blind to imports",
-        "tasks/sources.py",
-        "pending += _imported(found",
-        "_imported(found",
         (COMPOSITION,),
     ),
     # log Z and what it makes of energies.
