@@ -15,7 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm import energies, noise
+from tasks.ebm import energies, fused, noise
+from tasks.mcmc.metropolis import Target
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,14 @@ class Model:
     ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
         """`(f, grad_x' f)` of each row."""
         return energies.value_and_score(self.network, x, logit_beta)
+
+    def target(self, logit_beta: float) -> Target:
+        """The density at one level, to walk on: `value_and_score` there, in one call where the processor allows."""
+
+        def by_autograd(x: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+            return self.value_and_score(x, torch.full((len(x),), logit_beta).to(x))
+
+        return fused.target(self.network, logit_beta) or by_autograd
 
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""

@@ -1,0 +1,36 @@
+"""C++ beside Python: a source file is compiled for this very processor when a process first needs it, in a second.
+
+Where there is no g++ the Python beside it does the same work, more slowly and rounded otherwise.
+"""
+
+import ctypes
+import functools
+import logging
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
+
+
+@functools.cache
+def library(source: Path, *flags: str) -> ctypes.CDLL | None:
+    """The functions of a C++ file, called without Python's lock; None where it cannot be compiled or loaded."""
+    compiler = shutil.which("g++")
+    if compiler is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        compiled = Path(folder) / f"{source.stem}.so"
+        command = [compiler, *FLAGS, *flags, str(source), "-o", str(compiled)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            if done.returncode == 0:
+                return ctypes.CDLL(str(compiled))
+            reason = done.stderr.strip().partition("\n")[0]
+        except OSError as error:  # a temporary folder from which nothing may be executed
+            reason = str(error)
+    logging.getLogger(__name__).warning(
+        "%s runs as slower Python, since it cannot be compiled: %s", source.stem, reason
+    )
+    return None
