@@ -9,14 +9,17 @@ import logging
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fno-math-errno", "-shared", "-fPIC")
+FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp-simd", "-shared", "-fPIC")
+ADDRESS, COUNT, NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
 
 @functools.cache
 def library(source: Path, *flags: str) -> ctypes.CDLL | None:
-    """The functions of a C++ file, called without Python's lock; None where it cannot be compiled or loaded."""
+    """The functions of a C++ file, which run without Python's lock; None where it cannot be compiled or loaded."""
     compiler = shutil.which("g++")
     if compiler is None:
         return None
@@ -30,7 +33,16 @@ def library(source: Path, *flags: str) -> ctypes.CDLL | None:
             reason = done.stderr.strip().partition("\n")[0]
         except OSError as error:  # a temporary folder from which nothing may be executed
             reason = str(error)
-    logging.getLogger(__name__).warning(
-        "%s runs as slower Python, since it cannot be compiled: %s", source.stem, reason
-    )
+    logging.getLogger(__name__).warning("%s is slower than it could be: %s", source.stem, reason)
     return None
+
+
+@functools.cache
+def function(source: Path, name: str, *types: Any) -> Callable[..., None] | None:
+    """One of its functions, with the types of its arguments (`ADDRESS`, `COUNT`, `NUMBER`); None where there is none."""
+    found = library(source)
+    if found is None:
+        return None
+    called = found[name]
+    called.argtypes, called.restype = types, None
+    return called

@@ -115,13 +115,24 @@ class Tape:
         """The density whose network the instructions are: see `perceptron.cpp` for what the numbers mean."""
         frame = Frame(self.num_rows, self.dim, output, gradient, constant, quadratic, inner)
         program = (Instruction * len(self.instructions))(*self.instructions)
+        types = (
+            native.ADDRESS,
+            native.ADDRESS,
+            native.COUNT,
+            native.ADDRESS,
+            native.ADDRESS,
+            native.ADDRESS,
+            native.COUNT,
+        )
+        called = native.function(SOURCE, "value_and_score", *types)
+        assert called is not None
 
         def evaluate(x: Float[Tensor, "chain dim"]) -> tuple[Float[Tensor, " chain"], Float[Tensor, "chain dim"]]:
             x = x.contiguous()
             value, score = x.new_empty(len(x)), torch.empty_like(x)
-            points = [ctypes.c_void_p(tensor.data_ptr()) for tensor in (x, value, score)]
-            count = ctypes.c_int64(len(self.instructions))  # names the tape, which owns the weights
-            self.library.value_and_score(ctypes.byref(frame), program, count, *points, ctypes.c_int64(len(x)))
+            num_instructions = len(self.instructions)  # which names the tape, and so keeps the weights
+            addresses = x.data_ptr(), value.data_ptr(), score.data_ptr()
+            called(ctypes.addressof(frame), ctypes.addressof(program), num_instructions, *addresses, len(x))
             return value, score
 
         return evaluate

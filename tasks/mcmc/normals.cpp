@@ -1,9 +1,11 @@
 // numpy's random numbers, faster: the very bytes of Generator(Philox(key, counter)), without a call for each number.
 //
 // Philox 4x64-10 (Salmon et al., SC 2011), and for normals the ziggurat of 256 layers (Marsaglia & Tsang, Journal of
-// Statistical Software 5, 2000) in single precision as numpy 2 has it. Compiled without fused multiply-add, like numpy.
+// Statistical Software 5, 2000) in single precision as numpy 2 has it.
 #include <cmath>
 #include <cstdint>
+
+#pragma GCC optimize("fp-contract=off")  // numpy rounds each operation
 
 namespace {
 
@@ -43,7 +45,8 @@ struct Philox {
     bool has_upper = false;
     uint64_t last = 0;
 
-    Philox(const uint64_t *k, const uint64_t *c) : key{k[0], k[1]}, counter{c[0], c[1], c[2], c[3]} {}
+    explicit Philox(const uint64_t *place)  // two words of key, four of counter
+        : key{place[0], place[1]}, counter{place[2], place[3], place[4], place[5]} {}
 
     void refill() {
         for (int block = 0; block < BLOCKS; block++) {
@@ -98,13 +101,13 @@ float normal(Philox &philox) {
 }  // namespace
 
 // `num` standard normal numbers.
-extern "C" void fill_normal(const uint64_t *key, const uint64_t *counter, float *numbers, int64_t num) {
-    Philox philox(key, counter);
+extern "C" void fill_normal(const uint64_t *place, float *numbers, int64_t num) {
+    Philox philox(place);
     for (int64_t i = 0; i < num; i++) numbers[i] = normal(philox);
 }
 
 // `num` uniform numbers in [0, 1).
-extern "C" void fill_uniform(const uint64_t *key, const uint64_t *counter, double *numbers, int64_t num) {
-    Philox philox(key, counter);
+extern "C" void fill_uniform(const uint64_t *place, double *numbers, int64_t num) {
+    Philox philox(place);
     for (int64_t i = 0; i < num; i++) numbers[i] = (philox.next64() >> 11) * (1.0 / 9007199254740992.0);
 }

@@ -7,7 +7,9 @@ same block.
 """
 
 import ctypes
+import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,11 @@ from torch import Tensor
 from tasks import native
 
 SOURCE = Path(__file__).with_name("normals.cpp")
+
+
+@functools.cache
+def _function(name: str) -> Callable[..., None] | None:
+    return native.function(SOURCE, name, native.ADDRESS, native.ADDRESS, native.COUNT)
 
 
 @dataclass(frozen=True)
@@ -34,12 +41,11 @@ class Random:
 
     def _fill(self, function: str, use: int, numbers: Tensor) -> bool:
         """Fill with the bytes that numpy would give, in less than half the time; False where nothing is compiled."""
-        library = native.library(SOURCE, "-ffp-contract=off")
-        if library is None:
+        fill = _function(function)
+        if fill is None:
             return False
-        key, counter = (ctypes.c_uint64 * 2)(*self.key), (ctypes.c_uint64 * 4)(0, use, self.step, self.phase)
-        address, count = ctypes.c_void_p(numbers.data_ptr()), ctypes.c_int64(numbers.numel())
-        getattr(library, function)(key, counter, address, count)
+        place = (ctypes.c_uint64 * 6)(*self.key, 0, use, self.step, self.phase)
+        fill(ctypes.addressof(place), numbers.data_ptr(), numbers.numel())
         return True
 
     def normal(self, *shape: int) -> Tensor:
