@@ -13,6 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp-simd", "-shared", "-fPIC")
 ADDRESS, COUNT, NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
 
@@ -39,10 +43,15 @@ def library(source: Path, *flags: str) -> ctypes.CDLL | None:
 
 @functools.cache
 def function(source: Path, name: str, *types: Any) -> Callable[..., None] | None:
-    """One of its functions, with the types of its arguments (`ADDRESS`, `COUNT`, `NUMBER`); None where there is none."""
+    """One of its functions, and the types of its arguments (`ADDRESS`, `COUNT`, `NUMBER`); None where there is none."""
     found = library(source)
     if found is None:
         return None
     called = found[name]
     called.argtypes, called.restype = types, None
     return called
+
+
+def empty(shape: tuple[int, ...] | torch.Size, dtype: str = "float32") -> Tensor:
+    """Memory for a result, from numpy: torch lets go of Python's lock for it, and gets it back after other threads."""
+    return torch.from_numpy(np.empty(shape, dtype))

@@ -129,7 +129,7 @@ class Tape:
 
         def evaluate(x: Float[Tensor, "chain dim"]) -> tuple[Float[Tensor, " chain"], Float[Tensor, "chain dim"]]:
             x = x.contiguous()
-            value, score = x.new_empty(len(x)), torch.empty_like(x)
+            value, score = native.empty(x.shape[:1]), native.empty(x.shape)
             num_instructions = len(self.instructions)  # which names the tape, and so keeps the weights
             addresses = x.data_ptr(), value.data_ptr(), score.data_ptr()
             called(ctypes.addressof(frame), ctypes.addressof(program), num_instructions, *addresses, len(x))

@@ -27,8 +27,8 @@ def are_possible(state: State) -> bool:
 
 def propose(noise: Float[Tensor, "chain dim"], state: State, step_size: float | Tensor) -> Float[Tensor, "chain dim"]:
     """`x + (eta/2) g + sqrt(eta) eps`."""
-    y = state.x.new_empty(state.x.shape)
-    _call("propose", state, step_size, (noise,), (y,))
+    y = native.empty(state.x.shape, NAMES[state.x.dtype])
+    _call("propose", state, step_size, (_plain(noise, y.dtype),), (y,))
     return y
 
 
@@ -36,10 +36,11 @@ def decide(
     uniform: Float[Tensor, " chain"], state: State, proposal: State, step_size: float | Tensor
 ) -> tuple[State, Info]:
     """The Metropolis test with MALA's ratio."""
-    shape, new = state.x.shape, state.x.new_empty
-    chosen = State(new(shape), new(shape[0]), new(shape))
-    info = Info(new(shape[0]), new(shape[0], dtype=torch.bool), new(shape[0], dtype=torch.bool))
-    _call("decide", state, step_size, (*proposal, uniform), (*chosen, *info))
+    shape, dtype = state.x.shape, NAMES[state.x.dtype]
+    chosen = State(*(native.empty(size, dtype) for size in (shape, shape[:1], shape)))
+    info = Info(*(native.empty(shape[:1], kind) for kind in (dtype, "bool", "bool")))
+    there = [_plain(tensor, state.x.dtype) for tensor in proposal]
+    _call("decide", state, step_size, (*there, _plain(uniform, torch.float64)), (*chosen, *info))
     return chosen, info
 
 
@@ -53,12 +54,17 @@ def _call(
     name: str, state: State, step_size: float | Tensor, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
 ) -> None:
     """One pass; `step_size` is eta, one of all chains or [chain, 1]."""
-    num_chains, dim = state.x.shape
-    sizes = step_size.to(state.x).expand(num_chains, 1) if isinstance(step_size, Tensor) else None
+    (num_chains, dim), dtype = state.x.shape, state.x.dtype
+    sizes = _plain(step_size.expand(num_chains, 1), dtype) if isinstance(step_size, Tensor) else None
     of_all = 0.0 if isinstance(step_size, Tensor) else step_size
-    given = [t if t is None or t.is_contiguous() else t.contiguous() for t in (*state, sizes, *inputs)]
-    addresses = [None if t is None else t.data_ptr() for t in (*given, *outputs)]
+    given = [*(_plain(tensor, dtype) for tensor in state), sizes, *inputs]
+    addresses = [None if tensor is None else tensor.data_ptr() for tensor in (*given, *outputs)]
     pointers = (ctypes.c_void_p * len(addresses))(*addresses)
-    called = _function(name, state.x.dtype)
+    called = _function(name, dtype)
     assert called is not None
     called(ctypes.addressof(pointers), of_all, num_chains, dim)
+
+
+def _plain(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """As the passes read it."""
+    return tensor if tensor.dtype is dtype and tensor.is_contiguous() else tensor.to(dtype).contiguous()

@@ -50,14 +50,14 @@ class Random:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32 numbers."""
-        numbers = torch.empty(shape, dtype=torch.float32)
+        numbers = native.empty(shape)
         if not self._fill("fill_normal", 0, numbers):
             self._generator(0).standard_normal(out=numbers.numpy(), dtype=np.float32)
         return numbers
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform float64 numbers in [0, 1), from counters that `normal` never uses."""
-        numbers = torch.empty(shape, dtype=torch.float64)
+        numbers = native.empty(shape, "float64")
         if not self._fill("fill_uniform", 1, numbers):
             self._generator(1).random(out=numbers.numpy())
         return numbers
