@@ -27,6 +27,7 @@ from tasks.ebm import model as models
 from tasks.ebm.compose import LogClassifier
 from tasks.ebm.model import Model, Trained, require_density
 from tasks.fixed import FilledSchema, standardised
+from tasks.mcmc.metropolis import Target
 from tasks.store.schema import DataSchema
 
 
@@ -87,6 +88,10 @@ class Composition:
             return energies.value_and_score(self.log_density, rows, logit_beta)
 
         return compose.masked(target, self.is_fixed, self._held(logit_beta))(x)
+
+    def target(self, logit_beta: float) -> Target:
+        """`value_and_score` at one level, to walk on."""
+        return models.at_level(self.value_and_score, logit_beta)
 
     def whole(self, x: Float[Tensor, "row free"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Whole noised rows: the free coordinates and the fixed ones."""

@@ -22,7 +22,6 @@ from tasks.ebm import model as models
 from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
-from tasks.mcmc.metropolis import Target
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
@@ -102,11 +101,7 @@ class ChainActor:
 
     def target_at(self, temperature: float) -> TargetAt:
         """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
-
-        def at(logit_beta: float) -> Target:
-            return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
-
-        return annealing.heat(at, temperature)
+        return annealing.heat(self.model.target, temperature)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,6 @@ from tasks.fleet import Fleet
 from tasks.mcmc import annealing, smc
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
-from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
 from tasks.sample import lowest_noise
@@ -120,7 +119,7 @@ class PopulationActor:
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
-        return annealing.tune(stream, self.target_at, levels, self.model.dim, tuning)
+        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning)
 
     def advance(self, job: Job, block: int, segment: int) -> Found:
         """Walk one population and keep what it found; one that is there already is left alone."""
@@ -132,7 +131,7 @@ class PopulationActor:
     def _walk(self, program: Program, block: int) -> dict[str, float]:
         stream, steps = Stream(program.seed, block, "normalise"), program.steps_per_level
         size, dim = program.num_particles, self.model.dim
-        population = smc.walk(stream, self.target_at, program.ladder, steps, size, dim, self.device)
+        population = smc.walk(stream, self.model.target, program.ladder, steps, size, dim, self.device)
         found = {
             "log_z": smc.log_z_of(population),
             "log_z_sampled": smc.log_z_of(population, program.temperature),
@@ -143,10 +142,6 @@ class PopulationActor:
                 "train.learning_rate or more rows"
             )
         return found
-
-    def target_at(self, logit_beta: float) -> Target:
-        """The model's density at a noise level, at temperature 1."""
-        return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
 
 
 def _tune(config: Descent, context: Context, fleet: Fleet, lowest: float) -> Ladder:

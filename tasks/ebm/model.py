@@ -5,6 +5,7 @@ Nothing is unpickled.
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm import energies, noise
+from tasks.ebm import energies, fused, noise
 from tasks.errors import UsageError
+from tasks.mcmc.metropolis import Target
+
+ValueAndScore = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Points [row, dim] and levels [row] -> (f [row], grad f [row, dim])."""
+
+
+def at_level(value_and_score: ValueAndScore, logit_beta: float) -> Target:
+    """The target that all chains sample at one level."""
+
+    def target(x: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+        return value_and_score(x, torch.full((len(x),), logit_beta).to(x))
+
+    return target
 
 
 @dataclass(frozen=True)
@@ -42,6 +56,10 @@ class Model:
     ) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
         """`(f, grad_x' f)` of each row."""
         return energies.value_and_score(self.network, x, logit_beta)
+
+    def target(self, logit_beta: float) -> Target:
+        """The density at one level, to walk on: `value_and_score` there, in one call where the processor allows."""
+        return fused.target(self.network, logit_beta) or at_level(self.value_and_score, logit_beta)
 
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
@@ -73,6 +91,10 @@ class ScoreModel:
         """`(NaN, S)` of each row: there is no value, and a kernel that reads one refuses every step."""
         score = self.score(x, logit_beta)
         return torch.full_like(score[:, 0], torch.nan), score
+
+    def target(self, logit_beta: float) -> Target:
+        """The score at one level, to walk on."""
+        return at_level(self.value_and_score, logit_beta)
 
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""

@@ -33,8 +33,10 @@ def heat(target_at: TargetAt, temperature: float) -> TargetAt:
     """The density of every level to the power `1/temperature`: `f/T`, `grad f/T`."""
 
     def at(level: float) -> Target:
+        cold = target_at(level)
+
         def target(x: Tensor) -> tuple[Tensor, Tensor]:
-            value, score = target_at(level)(x)
+            value, score = cold(x)
             return value / temperature, score / temperature
 
         return target

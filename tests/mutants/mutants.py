@@ -26,6 +26,7 @@ SMC = "tests/statistical/test_smc.py"
 LIKELIHOOD, LIKELIHOODS = ("tests/unit/test_" + name + ".py" for name in ("likelihood", "likelihoods"))
 TEMPERED, SOURCES = "tests/unit/test_tempered_exchange.py", "tests/unit/test_sources.py"
 EVIDENCE = "tests/statistical/test_evidence.py"
+NATIVE, PASSES, FUSED = ("tests/unit/test_" + name + ".py" for name in ("native", "passes", "fused"))
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
@@ -36,21 +37,27 @@ _COMPOSITION = "tasks/composition.py"
 _SMC, _LIKELIHOOD = "tasks/mcmc/smc.py", "tasks/ebm/likelihood.py"
 _DEQUANTISE, _LIKELIHOODS = "tasks/ebm/dequantise.py", "tasks/likelihoods.py"
 _TEMPERED, _EVIDENCE = "tasks/mcmc/tempered_exchange.py", "tasks/mcmc/evidence.py"
+_NORMALS, _PASSES = "tasks/mcmc/normals.cpp", "tasks/mcmc/mala.cpp"
+_PERCEPTRON, _FUSED = "tasks/ebm/perceptron.cpp", "tasks/ebm/fused.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
 MUTANTS = (
     # The proposal of MALA and its ratio.
-    Mutant("missing q-ratio", _MALA, "- trapezoid + kinetic[:, 0]", "", (LAWS,)),
-    Mutant("half step in q", _MALA, "(step_size / 8)", "(step_size / 16)", (LAWS,)),
-    Mutant("wrong sign of q", _MALA, "- trapezoid + kinetic", "+ trapezoid - kinetic", (LAWS,)),
+    Mutant("missing q-ratio", _MALA, "- trapezoid + kinetic[:, 0]", "", (PASSES,)),
+    Mutant("half step in q", _MALA, "(step_size / 8)", "(step_size / 16)", (PASSES,)),
+    Mutant("wrong sign of q", _MALA, "- trapezoid + kinetic", "+ trapezoid - kinetic", (PASSES,)),
     Mutant(
-        "wrong sign of f", _MALA, "return proposal.value - state.value", "return state.value - proposal.value", (LAWS,)
+        "wrong sign of f",
+        _MALA,
+        "return proposal.value - state.value",
+        "return state.value - proposal.value",
+        (PASSES,),
     ),
-    Mutant("wrong sign of the score", _MALA, "state.x + 0.5 * step_size", "state.x - 0.5 * step_size", (LAWS,)),
-    Mutant("noise off by sqrt 2", _MALA, "step_size**0.5 * noise", "(2 * step_size) ** 0.5 * noise", (LAWS,)),
-    Mutant("no noise", _MALA, " + step_size**0.5 * noise", " + 0 * noise", (LAWS,)),
-    Mutant("drift forgotten in the ratio", _MALA, "(state.score + proposal.score)", "state.score", (LAWS,)),
+    Mutant("wrong sign of the score", _MALA, "state.x + 0.5 * step_size", "state.x - 0.5 * step_size", (PASSES,)),
+    Mutant("noise off by sqrt 2", _MALA, "step_size**0.5 * noise", "(2 * step_size) ** 0.5 * noise", (PASSES,)),
+    Mutant("no noise", _MALA, " + step_size**0.5 * noise", " + 0 * noise", (PASSES,)),
+    Mutant("drift forgotten in the ratio", _MALA, "state.score + proposal.score\n", "state.score\n", (PASSES,)),
     Mutant(
         "uniform reused from the noise",
         _MALA,
@@ -114,7 +121,7 @@ MUTANTS = (
     Mutant(
         "score that is NaN accepted",
         _METROPOLIS,
-        "log_ratio.isfinite() & proposal.score.isfinite().all(1)",
+        "0 * log_ratio + (0 * proposal.score).sum(1) == 0",
         "log_ratio.isfinite()",
         (MALA,),
     ),
@@ -283,17 +290,64 @@ MUTANTS = (
         "a density known by its own file alone", "tasks/sources.py", "pending += _imported(", "_imported(", (SOURCES,)
     ),
     # Random numbers.
-    Mutant("every step has the same numbers", _STREAMS, "self.step, self.phase]", "0, self.phase]", (STREAMS,)),
-    Mutant("every phase has the same numbers", _STREAMS, "self.step, self.phase]", "self.step, 0]", (STREAMS,)),
+    Mutant("every step has the same numbers", _STREAMS, "self.step, self.phase)", "0, self.phase)", (STREAMS,)),
+    Mutant("every phase has the same numbers", _STREAMS, "self.step, self.phase)", "self.step, 0)", (STREAMS,)),
     Mutant("every block has the same numbers", _STREAMS, "{self.seed}/{self.block}", "{self.seed}", (STREAMS,)),
-    Mutant("normals and uniforms of the same bits", _STREAMS, "self._generator(1)", "self._generator(0)", (STREAMS,)),
+    Mutant("normals and uniforms of the same bits", _STREAMS, '"fill_uniform", 1', '"fill_uniform", 0', (STREAMS,)),
     Mutant(
         "numbers that cannot be drawn again",
         _STREAMS,
-        "np.random.Philox(key=np.array(self.key, dtype=np.uint64), counter=counter)",
-        "np.random.Philox()",
+        "(*self.key, 0, use,",
+        "(*np.random.default_rng().integers(2**62, size=2).tolist(), 0, use,",
         (STREAMS,),
     ),
+    Mutant("other numbers without a compiler", _STREAMS, "self.step, self.phase]", "self.step, 0]", (NATIVE,)),
+    # What is compiled.
+    Mutant("compiled: ziggurat without a tail", _NORMALS, "return tail(philox, magnitude);", "return x;", (NATIVE,)),
+    Mutant(
+        "compiled: ziggurat without wedges",
+        _NORMALS,
+        "if (magnitude < ziggurat.inside[layer]) return x;",
+        "return x;",
+        (NATIVE,),
+    ),
+    Mutant(
+        "compiled: halves of a word exchanged",
+        _NORMALS,
+        "uint32_t(last) : uint32_t(last >> 32)",
+        "uint32_t(last >> 32) : uint32_t(last)",
+        (NATIVE,),
+    ),
+    Mutant("compiled: missing q-ratio", _PASSES, " - trapezoid / 2 + kinetic * (eta / 8)", "", (LAWS,)),
+    Mutant(
+        "compiled: wrong sign of q",
+        _PASSES,
+        "- trapezoid / 2 + kinetic * (eta / 8)",
+        "+ trapezoid / 2 - kinetic * (eta / 8)",
+        (LAWS,),
+    ),
+    Mutant("compiled: noise off by sqrt 2", _PASSES, "std::sqrt(eta)", "std::sqrt(2 * eta)", (LAWS,)),
+    Mutant("compiled: decision upside down", _PASSES, "log(uniform[chain]) < d", "log(uniform[chain]) > d", (LAWS,)),
+    Mutant(
+        "compiled: NaN accepted",
+        _PASSES,
+        "is_number && std::log(uniform[chain]) < double(ratio)",
+        "!(std::log(uniform[chain]) >= double(ratio))",
+        (KERNELS,),
+    ),
+    Mutant(
+        "compiled: stale gradient after acceptance",
+        _PASSES,
+        "chosen.score[i] = from.score[i]",
+        "chosen.score[i] = state.score[i]",
+        (KERNELS,),
+    ),
+    Mutant("compiled: one step size of all", _PASSES, "? numbers[chain]", "? numbers[0]", (PASSES,)),
+    Mutant("compiled: residual forgotten", _PERCEPTRON, "if (in.add >= 0) a += add[i];", "", (FUSED,)),
+    Mutant("compiled: slope forgotten", _PERCEPTRON, "if (in.finish == SLOPE) a *= slope[i];", "", (FUSED,)),
+    Mutant("compiled: norm held fixed in the gradient", _PERCEPTRON, " - n[i] * along)", ")", (FUSED,)),
+    Mutant("compiled: x of the inner product held fixed", _PERCEPTRON, "g[i] += product - f", "g[i] -= f", (FUSED,)),
+    Mutant("scale of the level forgotten", _FUSED, "(1 + scale)[:, None] * block", "block", (FUSED,)),
     # The ladder.
     Mutant(
         "adaptation never stopped",

@@ -128,6 +128,11 @@ def test_chains_that_start_at_the_target_stay_there():
         assert stats.ks_2samp(state.x[:, axis].numpy(), exact[:, axis].numpy()).pvalue > 1e-6
 
 
+def test_they_stay_there_without_a_compiler_too(monkeypatch):
+    monkeypatch.setattr(mala.passes, "are_possible", lambda state: False)
+    test_chains_that_start_at_the_target_stay_there()
+
+
 @pytest.mark.parametrize("planted", ["no q-ratio", "half step in q", "wrong sign of q"])
 def test_a_planted_bug_in_the_ratio_is_seen(planted, monkeypatch):
     right = mala.log_acceptance_ratio
@@ -139,6 +144,7 @@ def test_a_planted_bug_in_the_ratio_is_seen(planted, monkeypatch):
             return right(state, proposal, step_size / 2)
         return 2 * (proposal.value - state.value) - right(state, proposal, step_size)
 
+    monkeypatch.setattr(mala.passes, "are_possible", lambda state: False)
     monkeypatch.setattr(mala, "log_acceptance_ratio", wrong)
     with pytest.raises(AssertionError):
         test_chains_that_start_at_the_target_stay_there()
