@@ -4,13 +4,14 @@ The function takes points `[row, dim]` in the user's units and float64, and retu
 `[row, class]`, differentiable, each row by itself.
 """
 
+import inspect
 from collections.abc import Callable
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks import density
+from tasks import density, sources
 from tasks.ebm import noise
 from tasks.ebm.compose import LogClassifier
 from tasks.errors import DataError, UsageError
@@ -25,6 +26,12 @@ Classifier = Callable[[Tensor], Tensor]
 def load(name: str) -> Classifier:
     """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
     return density.load(name)
+
+
+def digest(name: str) -> str:
+    """The sha256 of the classifier's source and of every module of the user's own that it imports."""
+    function, named = inspect.unwrap(load(name)), name.partition(":")[0]
+    return sources.digest({named, getattr(function, "__module__", named)})
 
 
 def on_noised(name: str, classify: Classifier, schema: DataSchema) -> LogClassifier:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks import classifier, composition, config, fixed, sources
+from tasks import classifier, composition, config, fixed
 from tasks.artifacts import Model
 from tasks.ebm import energies
 from tasks.ebm import model as models
@@ -34,7 +34,7 @@ def digest_of(config: config.Generate) -> str:
     """The sha256 of what a composition reads beside models: the classifier's source, and files of fixed values."""
     listing = {name: _file_digest(name, path) for name, path in config.fixed.items() if isinstance(path, str)}
     if config.classifier:
-        listing["classifier"] = sources.digest(classifier.load(config.classifier))
+        listing["classifier"] = classifier.digest(config.classifier)
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
@@ -102,7 +102,7 @@ def _classifier(config: config.Generate, schema: DataSchema) -> dict[str, Any] |
         return None
     classify = classifier.load(config.classifier)
     classifier.check(config.classifier, classify, config.label, schema)
-    return {"function": config.classifier, "label": config.label, "digest": sources.digest(classify)}
+    return {"function": config.classifier, "label": config.label, "digest": classifier.digest(config.classifier)}
 
 
 def _file_digest(name: str, path: str) -> str:

@@ -442,11 +442,4 @@ MUTANTS = (
         "return z",
         (COMPOSITION,),
     ),
-    Mutant(
-        "digest blind to imports",
-        "tasks/sources.py",
-        "pending += _imported_names(source",
-        "_imported_names(source",
-        (COMPOSITION,),
-    ),
 )
