@@ -74,15 +74,18 @@ def measure_travel(store: SampleStore) -> Measured:
 def read_draws(store: SampleStore) -> Draws:
     """As many whole chains as diagnostics can bear."""
     description = store.description()
-    num_draws, dim = description["program"]["num_draws"], description["dim"]
-    most = min(MAX_VALUES, MAX_NUMBERS // dim) // num_draws
-    num_chains = min(description["num_chains"], max(4, most))
-    table = whole_chains(store, num_chains)
-    shape = num_chains, num_draws
+    shape = num_judged(description), description["program"]["num_draws"]
+    table = whole_chains(store, shape[0])
     log_density, accepted, superchain = (
         table[name].to_numpy().reshape(shape) for name in ("log_density", "accepted", "superchain")
     )
     return Draws(vectors(table["position"]).reshape(*shape, -1), log_density, accepted, superchain[:, 0])
+
+
+def num_judged(description: dict[str, Any]) -> int:
+    """How many chains of a store these are."""
+    most = min(MAX_VALUES, MAX_NUMBERS // description["dim"]) // description["program"]["num_draws"]
+    return min(description["num_chains"], max(4, most))
 
 
 def summarise(draws: Draws) -> pa.Table:

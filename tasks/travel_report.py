@@ -21,7 +21,7 @@ from tasks.provenance import git_commit
 from tasks.store.manifest import Entry, SampleStore
 from tasks.tracking import tracking_uri
 from tasks.travel_gallery import Shown, pictures_of
-from tasks.travel_measures import read_draws
+from tasks.travel_measures import num_judged, read_draws
 from tasks.travellers import NUM_WARM, read_warm, whitening_of
 
 TABLES = ("checks", "summary", "ladder")
@@ -46,8 +46,8 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
     tables["provenance"] = page.pairs(provenance)
     document = json.loads((beside / "evaluation.json").read_text())
     description, metrics = store.description(), evaluation.metrics
-    num_judged = _num_judged(store)
-    effective = metrics.get("chains/bulk_ess_min", float("nan")) * description["num_chains"] / num_judged
+    num_chains = num_judged(description)
+    effective = metrics.get("chains/bulk_ess_min", float("nan")) * description["num_chains"] / num_chains
     sections = [
         ("The ladder", "ladder-numbers", travel_wording.ladder(metrics)),
         ("Beside the verdict", "beside", travel_wording.measures(metrics, _seconds(samples), effective)),
@@ -65,7 +65,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
         rows=tables["summary"].slice(0, MAX_ROWS + 1).to_pylist(),
         pictures=pictures,
         traces=[picture for name, picture in pictures.items() if name.startswith("traces")],
-        num_judged=num_judged,
+        num_judged=num_chains,
         evidence=description["evidence"],
         exactness=travel_wording.exactness(description["is_exact"], "ladder" in tables, bool(description["evidence"])),
         next_steps=travel_wording.next_steps(evaluation.is_converged, metrics, description["program"]),
@@ -123,10 +123,6 @@ def _round_trips(entries: list[Entry]) -> np.ndarray:
     for entry in entries:
         blocks[entry.block] = blocks.get(entry.block, 0) + np.array(entry.facts["round_trips"])
     return np.concatenate(list(blocks.values()))
-
-
-def _num_judged(store: SampleStore) -> int:
-    return len(read_draws(store).position)
 
 
 def _seconds(samples: Samples) -> float:
