@@ -67,7 +67,7 @@ def main() -> int:
     )
     schedule = evidence.plan(Stream(0, 0, "plan"), pulled, options.dim, NUM_PARTICLES, ladder_warmup.SCALE)
     found = [evidence.population(Stream(0, k), schedule, pulled).log_z for k in range(NUM_POPULATIONS)]
-    result = smc.interval(torch.tensor(found, dtype=torch.float64), 0.95)
+    result = smc.interval(found, 0.95)
     volume = float(torch.linalg.slogdet(warm.whitening.factor)[1])
     rejected = [1 - a / b for a, b in zip(laddered.counts["swapped"], laddered.counts["swaps_tried"], strict=True)]
     figures = [
