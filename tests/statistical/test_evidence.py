@@ -76,7 +76,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say():
     results = [smc.interval(found[k : k + 4], 0.95) for k in range(0, len(found), 4)]
     hits = sum(result.low < expected - volume < result.high for result in results)
     assert hits >= stats.binom.ppf(1e-6, 20, 0.95)
-    ratio = (found + volume - expected).exp()
+    ratio = (torch.tensor(found, dtype=torch.float64) + volume - expected).exp()
     assert abs(float(ratio.mean()) - 1) < 5 * float(ratio.std()) / math.sqrt(80)
 
 
