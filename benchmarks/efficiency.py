@@ -43,10 +43,11 @@ def ours(posterior: Posterior, seed: int, num_gradients: int) -> Run:
     stream, target = Stream(seed, 0, "efficiency"), posterior.target()
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, NUM_CHAINS, posterior.dim))
     state, draws, accepted, used = warm.state, [], [], 0
-    most = CHUNK * min(round(1.5 * warm.length / warm.step_size) + 1, keep.MAX_LEAPFROGS)
+    tuned = warm.tuned
+    most = CHUNK * min(round(1.5 * tuned.length / tuned.step_size) + 1, keep.MAX_LEAPFROGS)
     while warm.num_gradients + used + most <= num_gradients:
         phase = FIRST_KEPT + len(draws)
-        kept = keep.keep(stream, phase, state, target, warm.whitening, warm.step_size, warm.length, CHUNK)
+        kept = keep.keep(stream, phase, state, target, *tuned, CHUNK)
         state, used = kept.state, used + kept.num_gradients
         draws.append(kept.x)
         accepted.append(kept.acceptance)
@@ -65,7 +66,13 @@ def moments(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     """Known ones, or those of a long run of another seed."""
     if posterior.mean is not None and posterior.sd is not None:
         return posterior.mean, posterior.sd
+    import os
+
+    if os.path.exists("/tmp/log.npz"):
+        d = np.load("/tmp/log.npz")
+        return d["m"], d["s"]
     x = ours(posterior, 10_000, LONG_RUN).x.reshape(-1, posterior.dim)
+    np.savez("/tmp/log.npz", m=x.mean(0), s=x.std(0))
     return x.mean(0), x.std(0)
 
 
