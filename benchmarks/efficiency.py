@@ -66,13 +66,7 @@ def moments(posterior: Posterior) -> tuple[np.ndarray, np.ndarray]:
     """Known ones, or those of a long run of another seed."""
     if posterior.mean is not None and posterior.sd is not None:
         return posterior.mean, posterior.sd
-    import os
-
-    if os.path.exists("/tmp/log.npz"):
-        d = np.load("/tmp/log.npz")
-        return d["m"], d["s"]
     x = ours(posterior, 10_000, LONG_RUN).x.reshape(-1, posterior.dim)
-    np.savez("/tmp/log.npz", m=x.mean(0), s=x.std(0))
     return x.mean(0), x.std(0)
 
 

@@ -1,7 +1,7 @@
 """Step: draw from a user's own density with a fleet of chains that travel over all of it.
 
 The chains of a block start from points that one warm-up found, so those that share one are a superchain; whatever the
-warm-up tuned (metric and step size) is frozen before the first kept draw.
+warm-up tuned (coordinates, step size and jumps) is frozen before the first kept draw.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ from tasks import cluster, config, density
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet
-from tasks.mcmc import travel
+from tasks.mcmc import frozen, travel
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import State
-from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.warmup import cold_start, warm_up
+from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
@@ -66,7 +66,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     if not exists(beside, WARM):
         put_if_absent(beside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = safetensors.numpy.load(read(beside, WARM))
-    program = program_of(config, context.seed, *warm["tuned"].tolist())
+    program = program_of(config, context.seed, *frozen.from_arrays(warm)[1:3])
     store = SampleStore(str(context.folder / "draws"))
     job = Job(program, config.num_chains, store.uri, folder)
     entries = fleet.run(job, _Watcher(job))
@@ -117,18 +117,14 @@ class TargetActor:
         """Nothing: it returns once the actor is there."""
 
     def warm_up(self, seed: int) -> bytes:
-        """Where chains start, the metric and the step size, as safetensors."""
+        """Where chains start, and what was tuned, as safetensors."""
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
         warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
-        white, target = warm.whitening.pull_state(warm.state), warm.whitening.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, kernel, warm.length)
-        tensors = {
-            "start": white.x,
-            "mean": warm.whitening.mean,
-            "factor": warm.whitening.factor,
-            "tuned": torch.tensor([step_size, warm.length], dtype=torch.float64),
-        }
-        return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
+        coordinates, length = warm.tuned.coordinates, warm.tuned.length
+        white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
+        white, step_size = tune(stream, TUNING, white, target, kernel, length)
+        tuned = warm.tuned._replace(step_size=step_size)
+        return safetensors.numpy.save({"start": white.x.numpy(), **frozen.to_arrays(tuned)})
 
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -137,36 +133,35 @@ class TargetActor:
         if entry is not None:
             return entry
         warm = safetensors.numpy.load(read(open_store(job.folder), WARM))
-        whitening = Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
-        leg = self._make(job, store, whitening, torch.from_numpy(warm["start"]), block, segment)
+        tuned = frozen.from_arrays(warm)
+        leg = self._make(job, store, tuned, torch.from_numpy(warm["start"]), block, segment)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * job.program.thinning,
             "min_accepted": int(leg.accepted.sum(0).min()),
             "proposed_per_chain": len(leg.accepted) * job.program.thinning,
             "num_nonfinite": leg.num_nonfinite,
+            "num_gradients": leg.num_gradients,
         }
         state = {name: value.numpy() for name, value in leg.state._asdict().items()}
-        return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts)
+        return store.commit(block, segment, self._table(leg, job, tuned, block), state, facts)
 
-    def _make(
-        self, job: Job, store: SampleStore, whitening: Whitening, start: Tensor, block: int, segment: int
-    ) -> travel.Leg:
-        target = whitening.pull(self.free_target)
+    def _make(self, job: Job, store: SampleStore, tuned: Tuned, start: Tensor, block: int, segment: int) -> travel.Leg:
+        target = tuned.coordinates.pull(self.free_target)
         if segment == 0:
             chains = block * job.program.block_size + torch.arange(job.program.block_size)
-            return travel.first_leg(job.program, block, start[chains % len(start)], target)
+            return travel.first_leg(job.program, block, start[chains % len(start)], target, tuned.jumps)
         previous = store.committed(block, segment - 1)
         assert previous is not None
         loaded = {key: torch.from_numpy(value) for key, value in store.load_state(previous).items()}
-        return travel.next_leg(job.program, block, segment, State(**loaded), target)
+        return travel.next_leg(job.program, block, segment, State(**loaded), target, tuned.jumps)
 
-    def _table(self, leg: travel.Leg, job: Job, whitening: Whitening, block: int) -> pa.Table:
+    def _table(self, leg: travel.Leg, job: Job, tuned: Tuned, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
         first_chain = block * job.program.block_size
         kept = min(job.program.block_size, job.num_chains - first_chain)
         num_draws = len(leg.position)
-        z = whitening.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
+        z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
         chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), num_draws)
         draw = np.repeat(np.arange(leg.first_draw, leg.first_draw + num_draws, dtype=np.int32), kept)
@@ -176,7 +171,7 @@ class TargetActor:
                 "superchain": chain % NUM_WARM,
                 "draw": draw,
                 "position": pa.FixedSizeListArray.from_arrays(x.reshape(-1).numpy(), self.config.dim),
-                "log_density": (leg.value[:, :kept].reshape(-1) - log_det).numpy(),
+                "log_density": (leg.value[:, :kept].reshape(-1) - bent - log_det).numpy(),
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )

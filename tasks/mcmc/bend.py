@@ -3,22 +3,22 @@ funnel) and means that follow its square (a banana).
 
 In an order of the coordinates, coordinate `i` of x is
 
-    x_i = a_i + sum_j<i (A_ij z_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i,
+    x_i = a_i + sum_j<i (A_ij x_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i,
 
 so that the Jacobian is triangular and `ln |dx/dz| = sum_i (c_i + (C z)_i)`. It is fitted so that z is near N(0, I): for
 each i in turn, a regression whose mean and log scale both depend on the z before it (Harvey, Econometrica 44, 1976).
-Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J. Uncertainty Quantification 6, 2018; for funnels
-this is a non-centred parametrisation that nobody had to write (Papaspiliopoulos, Roberts & Skold, Statist. Sci. 22, 2007).
+Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J. Uncertainty Quantification 6, 2018; for a funnel
+it is the non-centred parametrisation, which nobody has to write (Papaspiliopoulos et al., Stat. Sci. 22, 2007).
 
-Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: beyond 2 it is kept, and without
-any beyond 4 there is no bend at all.
+Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: beyond 2 it is kept, and
+without any beyond 4 there is no bend at all.
 """
 
 import math
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from tasks.mcmc.metropolis import State, Target
@@ -27,11 +27,11 @@ SURE, LIKELY, NUM_PASSES, LARGEST_SLOPE, RIDGE, SMALLEST = 4.0, 2.0, 8, 3.0, 1e-
 
 
 class Bend(NamedTuple):
-    """The map from z to x; `order[i]` is the coordinate of x that is i-th in the formula."""
+    """The map from z to x; `order[i]` is the coordinate of x that is i-th in the formula, and `mixing = (I - A)^-1`."""
 
     order: Int[Tensor, " dim"]
     shift: Float[Tensor, " dim"]
-    linear: Float[Tensor, "dim dim"]
+    mixing: Float[Tensor, "dim dim"]
     square: Float[Tensor, "dim dim"]
     log_scale: Float[Tensor, " dim"]
     slope: Float[Tensor, "dim dim"]
@@ -39,22 +39,23 @@ class Bend(NamedTuple):
     def from_straight(self, z: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
         """`x(z)` and `ln |dx/dz|`."""
         log_scale = self.log_scale + z @ self.slope.T
-        x = self.shift + z @ self.linear.T + z.square() @ self.square.T + log_scale.exp() * z
+        x = (self.shift + z.square() @ self.square.T + log_scale.exp() * z) @ self.mixing.T
         return x[:, self.order.argsort()], log_scale.sum(1)
 
     def to_straight(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
         """`z(x)`, one coordinate after the other."""
         z = torch.zeros_like(x)
-        for i, column in enumerate(self.order.tolist()):
-            mean = self.shift[i] + z @ self.linear[i] + z.square() @ self.square[i]
-            z[:, i] = (x[:, column] - mean) * (-self.log_scale[i] - z @ self.slope[i]).exp()
+        unmixed = torch.linalg.solve_triangular(self.mixing, x[:, self.order].T, upper=False, unitriangular=True).T
+        for i in range(x.shape[1]):
+            away = unmixed[:, i] - self.shift[i] - z.square() @ self.square[i]
+            z[:, i] = away * (-self.log_scale[i] - z @ self.slope[i]).exp()
         return z
 
     def jacobian(self, z: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim dim"]:
         """`dx_i/dz_j` of each row, with the rows of x in the order of the formula: lower triangular."""
         scale = (self.log_scale + z @ self.slope.T).exp()
-        below = self.linear + 2 * self.square * z[:, None, :] + (scale * z)[:, :, None] * self.slope
-        return below + torch.diag_embed(scale)
+        below = 2 * self.square * z[:, None, :] + (scale * z)[:, :, None] * self.slope
+        return self.mixing @ (below + torch.diag_embed(scale))
 
     def pull(self, target: Target) -> Target:
         """The target as a density of z: `f(x(z)) + ln |dx/dz|`, and its gradient."""
@@ -80,16 +81,16 @@ class Bend(NamedTuple):
 
     def _pull_score(self, z: Tensor, score: Tensor) -> Tensor:
         """`(dx/dz)' s + grad ln |dx/dz|`, without a matrix a row."""
-        s, scale = score[:, self.order], (self.log_scale + z @ self.slope.T).exp()
-        along = s @ self.linear + 2 * z * (s @ self.square) + scale * s
+        s, scale = score[:, self.order] @ self.mixing, (self.log_scale + z @ self.slope.T).exp()
+        along = 2 * z * (s @ self.square) + scale * s
         return along + (s * scale * z) @ self.slope + self.slope.sum(0)
 
 
 def ordering(x: Float[Tensor, "row dim"]) -> Int[Tensor, " dim"]:
     """Coordinates that others depend on come first.
 
-    With r_j what a linear regression on all others leaves of x_j, coordinate i explains j by the squared correlations of
-    x_i with `ln |r_j|` and of x_i^2 with r_j; those that explain more than they are explained lead.
+    With r_j what a linear regression on all others leaves of x_j, coordinate i explains j by the squared correlations
+    of x_i with `ln |r_j|` and of x_i^2 with r_j; those that explain more than they are explained lead.
     """
     z = (x - x.mean(0)) / x.std(0)
     precision = torch.linalg.inv(torch.cov(z.T) + RIDGE * torch.eye(z.shape[1]).to(z))
@@ -103,21 +104,20 @@ def ordering(x: Float[Tensor, "row dim"]) -> Int[Tensor, " dim"]:
 def fit(x: Float[Tensor, "draw chain dim"]) -> Bend | None:
     """The bend of draws of many chains; None where no coordinate bends another."""
     rows = x.reshape(-1, x.shape[2])
-    order, (num_rows, dim) = ordering(rows), rows.shape
-    z, bends = torch.zeros_like(rows), False
-    new = Bend(order, *(x.new_zeros(shape) for shape in ((dim,), (dim, dim), (dim, dim), (dim,), (dim, dim))))
-    for i, column in enumerate(order.tolist()):
-        line = _regress(z[:, :i], rows[:, column], x.shape[1])
-        new.shift[i], new.log_scale[i] = line.mean[0], line.log_scale[0]
-        new.linear[i, :i], new.square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
-        new.slope[i, :i] = line.log_scale[1:]
-        bends |= line.is_bent
-        z[:, i] = line.residual
-    return new if bends else None
+    order, dim = ordering(rows), x.shape[2]
+    rows, z, linear, is_bent = rows[:, order], torch.zeros_like(rows), x.new_zeros(dim, dim), False
+    shift, square, log_scale, slope = (x.new_zeros(shape) for shape in ((dim,), (dim, dim), (dim,), (dim, dim)))
+    for i in range(dim):
+        line = _regress(rows[:, :i], z[:, :i], rows[:, i], x.shape[1])
+        shift[i], log_scale[i], slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]
+        linear[i, :i], square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
+        z[:, i], is_bent = line.residual, is_bent or line.is_bent
+    mixing = torch.linalg.inv(torch.eye(dim).to(x) - linear)
+    return Bend(order, shift, mixing, square, log_scale, slope) if is_bent else None
 
 
 class Line(NamedTuple):
-    """Coefficients of the mean (1, z, z^2) and of the log scale (1, z), the residuals in units of it, and whether it is
+    """Coefficients of the mean (1, x, z^2) and of the log scale (1, z), the residuals in units of it, and whether it is
     surely bent."""
 
     mean: Tensor
@@ -126,11 +126,13 @@ class Line(NamedTuple):
     is_bent: bool
 
 
-def _regress(z: Float[Tensor, "row before"], y: Float[Tensor, " row"], num_chains: int) -> Line:
+def _regress(
+    x: Float[Tensor, "row before"], z: Float[Tensor, "row before"], y: Float[Tensor, " row"], num_chains: int
+) -> Line:
     """Weighted least squares for the mean and Fisher scoring for the log scale, in turn."""
     num_rows, before = z.shape
     ones = z.new_ones(num_rows, 1)
-    mean_terms, scale_terms = torch.cat([ones, z, z.square()], 1), torch.cat([ones, z], 1)
+    mean_terms, scale_terms = torch.cat([ones, x, z.square()], 1), torch.cat([ones, z], 1)
     is_mean = torch.ones(1 + 2 * before, dtype=torch.bool)
     is_mean[1 + before :] = False
     is_scale = torch.zeros(1 + before, dtype=torch.bool)
@@ -141,7 +143,7 @@ def _regress(z: Float[Tensor, "row before"], y: Float[Tensor, " row"], num_chain
         scale = (scale_terms @ log_scale).exp()
         mean[is_mean] = _least_squares(mean_terms[:, is_mean] / scale[:, None], y / scale)
         residual = (y - mean_terms @ mean) / scale
-        if k < 2:
+        if k < NUM_PASSES // 2:
             # What is left in the residuals says which terms are missing, first of the scale and then of the mean.
             of_mean = _t_statistics(residual[:, None] * (z.square() - 1), num_chains)
             is_mean[1 + before :] |= of_mean > LIKELY

@@ -7,7 +7,7 @@ how much each weighs.
 
 import torch
 
-from tasks.mcmc import descent, hmc, metropolis
+from tasks.mcmc import descent, hmc
 from tasks.mcmc.descent import Best
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Stream
@@ -16,8 +16,8 @@ HOTTEST, NUM_TRAJECTORIES, NUM_LEAPFROGS, STEP, MOST_CLIMB = 50.0, 6, 8, 0.5, 40
 
 
 def disperse(stream: Stream, phase: int, state: State, target: Target) -> tuple[Best, int]:
-    """The best draw of each chain's climb from where it was carried at temperatures from 1 to 50, in coordinates in which
-    the target is nearly white; and the evaluations made.
+    """The best draw of each chain's climb from where it was carried at temperatures from 1 to 50, and the evaluations
+    made. The target must be nearly white.
     """
     temperature = torch.logspace(0, 1, len(state.x), HOTTEST).to(state.x)
 

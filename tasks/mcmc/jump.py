@@ -1,8 +1,8 @@
-"""Independence proposals from a frozen mixture, among the steps of another kernel (Tierney, Annals of Statistics 22, 1994;
-fitted to the draws of many chains as in population Monte Carlo, Cappe et al., Statistics and Computing 18, 2008).
+"""Independence proposals from a frozen mixture, among the steps of another kernel (Tierney, Annals of Statistics 22,
+1994; fitted to draws of many chains, as in population Monte Carlo: Cappe et al., Statistics and Computing 18, 2008).
 
-`y ~ q` whatever x is; the log acceptance ratio is `f(y) - f(x) + ln q(x) - ln q(y)`. Whether a transition jumps is drawn
-without a look at the state, so that the mixture of the two keeps the target.
+`y ~ q` whatever x is; the log acceptance ratio is `f(y) - f(x) + ln q(x) - ln q(y)`. Whether a transition jumps is
+drawn without a look at the state, so that the mixture of the two keeps the target.
 """
 
 from typing import NamedTuple

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from tasks.mcmc import gibbs, keep, langevin, lecture_mala, mala, random_walk
 from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import Info, State, Target, acceptance_probability
 from tasks.mcmc.streams import Random, Stream
 
@@ -48,6 +50,11 @@ KERNELS: dict[KernelName, Kernel] = {
     "gibbs": Kernel(single(gibbs.step), 0.44),
     "langevin": Kernel(single(langevin.step), 0.95, is_exact=False),
 }
+
+
+def transition_of(name: KernelName, jumps: Jumps | None) -> Transition:
+    """The transition of a kernel, some of HMC's being jumps."""
+    return partial(keep.transition, jumps=jumps) if name == "hmc" else KERNELS[name].transition
 
 
 def tune(

@@ -43,7 +43,7 @@ class Mixture(NamedTuple):
 
 
 def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:
-    """Of as many components, doubled each time, as raise the density of half of the chains under a fit to the others."""
+    """Of 1, 2, 4, ... components: as many as raise the density of half of the chains under a fit to the others."""
     thin = -(-x.shape[0] * x.shape[1] // MOST_ROWS)
     x = x[::thin]
     seen, held_out = x[:, ::2].flatten(0, 1), x[:, 1::2].flatten(0, 1)
@@ -60,9 +60,9 @@ def maximise(random: Random, x: Float[Tensor, "row dim"], num_components: int) -
     """EM from the cells of rows that are chosen far from each other."""
     log_joint = -torch.cdist(seeds(random, x, num_components), x)
     responsibility = torch.nn.functional.one_hot(log_joint.argmax(0), num_components).T.to(x)
-    for _ in range(NUM_PASSES if num_components > 1 else 1):
-        fitted = _best(responsibility, x)
-        responsibility = fitted.log_joint(x).softmax(0)
+    fitted = _best(responsibility, x)
+    for _ in range(NUM_PASSES if num_components > 1 else 0):
+        fitted = _best(fitted.log_joint(x).softmax(0), x)
     return fitted
 
 
@@ -94,8 +94,9 @@ def _best(responsibility: Float[Tensor, "component row"], x: Float[Tensor, "row 
 
 
 def with_tails(mixture: Mixture, share: float, width: float) -> Mixture:
-    """With a wider component besides, of the mean and covariance of the whole, so that few points have a density that is
-    much too low."""
+    """With one more component, of the mean of the whole and `width` times its deviation, so that few points have a
+    density that is much too low.
+    """
     weight = mixture.log_weight.exp()
     mean = weight @ mixture.mean
     away = mixture.mean - mean

@@ -1,15 +1,18 @@
-"""Warm-up from a cold start, all chains together: climb, rescue, disperse, learn coordinates, step size and jumps, freeze.
+"""Warm-up from a cold start, all chains together: climb, look for modes, learn coordinates and jumps, freeze.
 
 1. *Climb* (`descent`): every chain starts at a draw of the best Gaussian on its way to a maximum.
 2. *Rescue*: chains that stuck far from the mass of the others start at another's draw.
-3. *Metric* (`metric`): windows of gradients, the first quarter of each dropped; after each the metric of the draws and
-   scores of all chains, and the length of trajectories; stuck chains start at another's place.
+3. *Windows* of 16, 32, 64, 96, 128 and 128 gradients, the first quarter of each dropped. The step size follows the mean
+   acceptance of trajectories; chains that are stuck after a window start at another's place.
 4. *Disperse*: after the first window the chains heat up and climb again, which finds modes far from the first.
-5. *Bend and jumps* (`bend`, `mixture`): after the later windows coordinates are straightened where the draws ask for it,
-   and a mixture of Gaussians is fitted, from which the next window's chains jump.
-6. *Step size*: Robbins-Monro on the mean acceptance of trajectories during every window.
+5. *Learn* after each window but the last: the metric of draws and scores of all chains (`metric`) and the length of
+   trajectories. From the second on and in at most 50 dimensions also a bend, where the draws ask for one (`bend`), and
+   a mixture of Gaussians from which the next window's chains jump (`mixture`, `jump`). Metric and mixture are fitted to
+   two windows; the bend to all but the first, for the early ones, which are not yet where the mass is, show how scales
+   and means go on in narrow places.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -17,48 +20,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue
-from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.disperse import disperse
 from tasks.mcmc.jump import Jumps
-from tasks.mcmc.keep import is_jump, transition
-from tasks.mcmc.metropolis import State, Target, acceptance_probability
-from tasks.mcmc.preconditioning import Whitening, identity
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
+from tasks.mcmc.windows import Tuned, Window, run_window
 
-AFFINE_WINDOWS, WINDOWS, TARGET_ACCEPTANCE, MAX_CLIMB = (16, 32), (64, 64, 96, 128), 0.75, 100
-START_WIDTH, SMALLEST_STEP, LENGTH, MOST_BENT, FEWEST_JUMPS = 2.0, 0.03, 1.5, 50, 0.02
-STARTS, CLIMB, DISPERSE, SECOND_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
-
-
-class Tuned(NamedTuple):
-    """What is learned, and then frozen; step size, length of trajectories and jumps are in the white coordinates."""
-
-    coordinates: Coordinates
-    step_size: float
-    length: float
-    jumps: Jumps | None
+WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.5
+MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
+STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
+AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
 
 
 class Warm(NamedTuple):
-    """Chains that are warm, in the coordinates of the target; what was learned; and what it cost."""
+    """Chains that are warm, in the coordinates of the target; what was learned and is now frozen; and what it cost."""
 
     state: State
     tuned: Tuned
-    num_gradients: int
-
-
-class Window(NamedTuple):
-    """The chains after a window, its draws and scores without the first quarter, the mean acceptance of each chain's
-    trajectories and of all jumps, and the step size.
-    """
-
-    state: State
-    x: Float[Tensor, "draw chain dim"]
-    score: Float[Tensor, "draw chain dim"]
-    acceptance: Float[Tensor, " chain"]
-    jump_acceptance: float
-    step_size: float
     num_gradients: int
 
 
@@ -67,90 +47,86 @@ def cold_start(stream: Stream, num_chains: int, dim: int) -> Float[Tensor, "chai
     return START_WIDTH * (2 * stream.at(STARTS, 0).uniform(num_chains, dim) - 1)
 
 
-def run_window(stream: Stream, phase: int, state: State, target: Target, tuned: Tuned, num_gradients: int) -> Window:
-    """Transitions until `num_gradients` are used, with a step size that follows the acceptance."""
-    white, pulled = tuned.coordinates.pull_state(state), tuned.coordinates.pull(target)
-    size, states, used = StepSize(tuned.step_size, TARGET_ACCEPTANCE), [], 0
-    moved, jumped = [], []
-    while used < num_gradients:
-        k = len(states)
-        step = stream, phase, k, white, pulled, size.step_size, tuned.length, tuned.jumps
-        white, info, steps = transition(*step)
-        accepted = acceptance_probability(info)
-        (jumped if is_jump(stream, phase, k, tuned.jumps) else moved).append(accepted)
-        if moved and accepted is moved[-1]:
-            size.update(float(accepted.mean()))
-            size.step_size = max(size.step_size, SMALLEST_STEP)
-        states.append(tuned.coordinates.push_state(white))
-        used += steps
-    later = states[len(states) // 4 :]
-    x, score = torch.stack([s.x for s in later]), torch.stack([s.score for s in later])
-    jump_acceptance = float(torch.stack(jumped).mean()) if jumped else 0.0
-    acceptance = torch.stack(moved).mean(0) if moved else torch.ones_like(state.value)
-    return Window(states[-1], x, score, acceptance, jump_acceptance, size.step_size, used)
-
-
 def widest(w: Float[Tensor, "draw chain dim"]) -> float:
-    """The largest standard deviation of draws in white units: 1 on a Gaussian, more where scores made the metric narrower
-    than the draws. The direction comes of half of the chains and the deviation of the others, for the widest of many
-    equal directions is wide by chance.
+    """The largest standard deviation of draws in white units: 1 on a Gaussian, more where scores made the metric
+    narrower than the draws. Each half of the chains says how wide the widest direction of the other half is, for the
+    widest of many equal directions is wide by chance.
     """
-    first, second = (metric.shrunk_covariance(half.flatten(0, 1)) for half in (w[:, ::2], w[:, 1::2]))
+    halves = [(half - half.mean(0)) for half in (w[:, ::2].flatten(0, 1), w[:, 1::2].flatten(0, 1))]
     variance = 0.0
-    for one, other in ((first, second), (second, first)):
-        axis = torch.linalg.eigh(one).eigenvectors[:, -1]
-        variance += 0.5 * float(axis @ other @ axis)
+    for one, other in (halves, halves[::-1]):
+        axis = one[0]
+        for _ in range(20):
+            axis = one.T @ (one @ axis)
+            axis = axis / axis.norm().clamp(min=1e-300)
+        variance += 0.5 * float((other @ axis).square().mean())
     return max(1.0, variance**0.5)
 
 
-def learn(stream: Stream, index: int, tuned: Tuned, window: Window, is_bent: bool) -> Tuned:
-    """New coordinates, length and, after the first windows, jumps."""
-    bent, whitening = None, tuned.coordinates.whitening
-    x, score = window.x.flatten(0, 1), window.score.flatten(0, 1)
-    if is_bent and x.shape[1] <= MOST_BENT:
-        bent = bend.fit(window.x)
+def share_of_jumps(acceptance: float, cost: float) -> float:
+    """The share of transitions that are jumps, when a trajectory costs as much as `cost` of them: as many as make half
+    of the evaluations, and none where hardly any are accepted. Trajectories get the other half even where nearly all
+    jumps are accepted: they free a chain from a place that jumps seldom reach and so seldom leave.
+    """
+    return cost / (cost + 1) if acceptance >= WORTH_A_JUMP else 0.0
+
+
+def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[Tensor, "draw chain dim"]) -> Tuned:
+    """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to."""
+    dim, x, score = window.x.shape[2], window.x.flatten(0, 1), window.score.flatten(0, 1)
+    is_small = index > 0 and dim <= MOST_JUMPED
+    bent = bend.fit(seen) if is_small else None
+    whitening = tuned.coordinates.whitening
+    if bent or tuned.coordinates.bend:
+        whitening = identity(dim, x.dtype)
     if bent:
-        straight = bent.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
-        x, score, whitening = straight.x, straight.score, identity(x.shape[1], x.dtype)
-    elif tuned.coordinates.bend:
-        whitening = identity(x.shape[1], x.dtype)
+        x, _, score = bent.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
     whitening = metric.learn(whitening, x, score)
     w = whitening.to_white(x).view(window.x.shape)
-    length, jumps = LENGTH * widest(w), None
-    if is_bent and not (index > 2 and not tuned.jumps or tuned.jumps and window.jump_acceptance < FEWEST_JUMPS):
-        jumps = Jumps(mixture.with_tails(mixture.fit(stream.at(FITS, index), w), 0.1, 1.5), 0.0)
-        jumps = jumps._replace(share=share(window.jump_acceptance or 0.5, length / window.step_size))
-    return Tuned(Coordinates(whitening, bent), window.step_size, length, jumps)
+    learned = Tuned(Coordinates(whitening, bent), window.step_size, LENGTH * widest(w))
+    was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
+    if not is_small or was_in_vain:
+        return learned
+    fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), TAILS, TAIL_WIDTH)
+    return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
 
 
-def share(acceptance: float, cost: float) -> float:
-    """The share of transitions that are jumps"""
-    if acceptance < FEWEST_JUMPS:
-        return 0.0
-    of_gradients = max(acceptance, 0.5)
-    return of_gradients * cost / (of_gradients * cost + 1 - of_gradients)
+def with_share(tuned: Tuned, jump_acceptance: float) -> Tuned:
+    """With jumps as often as their acceptance deserves; half of the gradients when it is not known yet."""
+    acceptance = 0.5 if math.isnan(jump_acceptance) else jump_acceptance
+    share = share_of_jumps(acceptance, tuned.length / tuned.step_size)
+    return tuned._replace(jumps=tuned.jumps._replace(share=share) if tuned.jumps and share > 0 else None)
 
 
 def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"]) -> Warm:
     """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x)."""
-    start = metropolis.init(x, target)
-    dim = x.shape[1]
+    dim, start = x.shape[1], metropolis.init(x, target)
     best, used = descent.descend(stream, CLIMB, start, target, MAX_CLIMB)
-    state = rescue.restart(stream.at(RESCUE, 0), best.state, rescue.is_far(best.elbo, dim))
+    state = rescue.restart(stream.at(RESCUE, AFTER_CLIMB), best.state, rescue.is_far(best.elbo, dim))
     whitening = metric.learn(identity(dim, x.dtype), state.x, state.score)
-    tuned, used = Tuned(Coordinates(whitening), dim**-0.25, LENGTH, None), used + 1
-    for i, size in enumerate((*AFFINE_WINDOWS, *WINDOWS)):
-        window = run_window(stream, FIRST_WINDOW + i, state, target, tuned, size)
+    tuned, used, windows = Tuned(Coordinates(whitening), dim**-0.25, LENGTH), used + 1, []
+    for i, size in enumerate(WINDOWS):
+        windows.append(window := run_window(stream, FIRST_WINDOW + i, state, target, tuned, size))
+        is_stuck = rescue.is_stuck(window.acceptance)
+        state = rescue.restart(stream.at(RESCUE, AFTER_WINDOW + i), window.state, is_stuck)
         used += window.num_gradients
-        state = rescue.restart(stream.at(RESCUE, 2 * i + 1), window.state, rescue.is_stuck(window.acceptance))
-        if i == len(AFFINE_WINDOWS) + len(WINDOWS) - 1:
-            jumps = tuned.jumps and tuned.jumps._replace(
-                share=share(window.jump_acceptance, tuned.length / window.step_size)
-            )
-            return Warm(state, tuned._replace(step_size=window.step_size, jumps=jumps), used)
-        tuned = learn(stream, i, tuned, window, i >= len(AFFINE_WINDOWS) - 1)
+        if i + 1 < len(WINDOWS):
+            tuned = learn(stream, i, tuned, last_two(windows), torch.cat([w.x for w in windows[i > 0 :]]))
         if i == 0:
-            white, pulled = tuned.coordinates.pull_state(state), tuned.coordinates.pull(target)
-            found, cost = disperse(stream, DISPERSE, white, pulled)
-            found_state = rescue.restart(stream.at(RESCUE, 2), found.state, rescue.is_far(found.elbo, dim))
-            state, used = tuned.coordinates.push_state(found_state), used + cost
+            state, cost = look_around(stream, state, target, tuned.coordinates)
+            used += cost
+    last = windows[-1]
+    return Warm(state, with_share(tuned._replace(step_size=last.step_size), last.jump_acceptance), used)
+
+
+def last_two(windows: list[Window]) -> Window:
+    """The last window with the draws of the one before it, once that one's chains were near the mass."""
+    rows = windows[-2:] if len(windows) > 4 else windows[-1:]
+    return rows[-1]._replace(x=torch.cat([w.x for w in rows]), score=torch.cat([w.score for w in rows]))
+
+
+def look_around(stream: Stream, state: State, target: Target, coordinates: Coordinates) -> tuple[State, int]:
+    """The chains in the modes that they find when they are heated."""
+    found, used = disperse(stream, DISPERSE, coordinates.pull_state(state), coordinates.pull(target))
+    is_far = rescue.is_far(found.elbo, state.x.shape[1])
+    return coordinates.push_state(rescue.restart(stream.at(RESCUE, AFTER_DISPERSE), found.state, is_far)), used
