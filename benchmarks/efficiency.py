@@ -1,6 +1,6 @@
 """Accuracy and cost of the chains on posteriors with known moments, beside BlackJAX, in one run.
 
-    python -m benchmarks.efficiency [--target NAME] [--seed N] [--peers]
+    python -m benchmarks.efficiency [--target NAME] [--seed N ...] [--peers]
 
 64 chains start cold, uniform on (-2, 2), with 2,000 gradients each, warm-up and all. Printed for each sampler: the
 squared error of the worst mean in units of the variance (b^2), the largest split R-hat, the least bulk effective sample
@@ -23,7 +23,7 @@ from tasks.mcmc.streams import Stream
 NUM_CHAINS, NUM_GRADIENTS, CHUNK, FIRST_KEPT = 64, 2000, 5, 100
 LONG_RUN = 20_000
 # Steps that adapt, and draws.
-MALA_STEPS, NUTS_STEPS = (500, 1500), (200, 100)
+MALA_STEPS, NUTS_STEPS, CHEES_STEPS = (500, 1500), (200, 100), (200, 100)
 
 
 class Run(NamedTuple):
@@ -83,22 +83,26 @@ def row(name: str, run: Run, mean: np.ndarray, sd: np.ndarray) -> str:
     return f"  {name:10s} b^2 {error:8.1e}  R-hat {rhat:6.3f}  {cost}{least}"
 
 
-def compare(posterior: Posterior, seed: int, with_peers: bool) -> None:
-    """Print the rows of one posterior."""
+def compare(posterior: Posterior, seeds: list[int], with_peers: bool) -> None:
+    """Print the rows of one posterior; the peers' with the first seed."""
     mean, sd = moments(posterior)
-    print(row("scorefleet", ours(posterior, seed, NUM_GRADIENTS), mean, sd), flush=True)
+    for seed in seeds:
+        print(row("scorefleet", ours(posterior, seed, NUM_GRADIENTS), mean, sd), flush=True)
     if with_peers:
         from benchmarks import peers
 
+        seed = seeds[0]
+
         print(row("MALA", theirs(peers.mala(posterior, seed, NUM_CHAINS, *MALA_STEPS)), mean, sd), flush=True)
         print(row("NUTS", theirs(peers.nuts(posterior, seed, NUM_CHAINS, *NUTS_STEPS)), mean, sd), flush=True)
+        print(row("ChEES", theirs(peers.chees(posterior, seed, NUM_CHAINS, *CHEES_STEPS)), mean, sd), flush=True)
 
 
 def main() -> int:
     """One posterior or all of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", choices=list(all_posteriors()))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--peers", action="store_true", help="BlackJAX beside ours; needs blackjax")
     arguments = parser.parse_args()
     for name, posterior in all_posteriors().items():

@@ -28,7 +28,7 @@ from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.windows import Tuned, Window, run_window
 
-WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.5
+WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
 MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
 STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
 AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
