@@ -20,11 +20,15 @@ STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in (
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
 MANIFEST = "tests/unit/test_manifest.py"
+BEND, MIXTURE, JUMP = "tests/unit/test_bend.py", "tests/unit/test_mixture.py", "tests/statistical/test_jump_law.py"
+WARM_UP = "tests/unit/test_warmup.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
 _NOISE, _ENERGIES, _OBJECTIVES = "tasks/ebm/noise.py", "tasks/ebm/energies.py", "tasks/ebm/objectives.py"
 _HMC, _EXCHANGE = "tasks/mcmc/hmc.py", "tasks/mcmc/exchange.py"
+_BEND, _MIXTURE, _JUMP = "tasks/mcmc/bend.py", "tasks/mcmc/mixture.py", "tasks/mcmc/jump.py"
+_KEEP, _WARM_UP = "tasks/mcmc/keep.py", "tasks/mcmc/warmup.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 
 MUTANTS = (
@@ -357,6 +361,62 @@ MUTANTS = (
         "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
         "inflation = 1",
         (DIAGNOSTICS,),
+    ),
+    # Jumps and bent coordinates.
+    Mutant(
+        "jump without its q-ratio",
+        _JUMP,
+        " + mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump with its q-ratio upside down",
+        _JUMP,
+        "mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "mixture.log_density(proposal.x) - mixture.log_density(state.x)",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump to the likeliest component only",
+        _MIXTURE,
+        "self.mean[component] + (self.factor[component]",
+        "self.mean[component * 0] + (self.factor[component * 0]",
+        (JUMP,),
+    ),
+    Mutant("mixture without its determinants", _MIXTURE, "self.log_weight - log_det", "self.log_weight", (MIXTURE,)),
+    Mutant(
+        "jumps only where they are wanted",
+        _JUMP,
+        "return metropolis(uniform, state, proposal,",
+        "return metropolis(uniform * (state.x[:, 0] < 0), state, proposal,",
+        (JUMP,),
+    ),
+    Mutant("bend without its Jacobian", _BEND, "return value + log_det,", "return value,", (JUMP,)),
+    Mutant(
+        "gradient of a bend without its Jacobian", _BEND, "@ self.slope + self.slope.sum(0)", "@ self.slope", (BEND,)
+    ),
+    Mutant(
+        "kept draws that go on adapting",
+        _KEEP,
+        "        states.append(coordinates.push_state(white))\n",
+        "        states.append(coordinates.push_state(white))\n"
+        "        step_size *= math.exp(float(info.is_accepted.double().mean()) - 0.75)\n",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "warm-up that forgets to look for other modes",
+        _WARM_UP,
+        "state, cost = look_around(stream, state, target, tuned.coordinates)",
+        "cost = 0",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "bend that ignores how scales depend on others",
+        _BEND,
+        "slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]",
+        "slope[i, :i] = line.mean[0], line.log_scale[0], 0",
+        (BEND,),
     ),
     Mutant("damage goes unseen", _MANIFEST, "if _sha256(data) != sha256:", "if not data:", (MANIFEST,)),
     Mutant(

@@ -58,6 +58,56 @@ def test_kept_draws_are_a_function_of_stream_phase_and_state_and_cost_what_they_
     assert 0.5 < float(kept.acceptance.mean()) < 0.95
 
 
+def test_every_kept_draw_is_made_with_what_was_frozen(warm):
+    """Each draw again, from the one before it, with the same numbers and the frozen step size."""
+    (kept, _), tuned, stream = run(warm[0], 12), warm[0].tuned, Stream(0, 1)
+    white, pulled = tuned.coordinates.pull_state(warm[0].state), tuned.coordinates.pull(Counted())
+    for k in range(12):
+        white, _, _ = keep.transition(stream, 0, k, white, pulled, tuned.step_size, tuned.length, tuned.jumps)
+        torch.testing.assert_close(kept.x[k], tuned.coordinates.push_state(white).x)
+
+
+def two_modes(x):
+    """.7 N(0, I) + .3 N((11, 0), I)."""
+    away = x[:, None] - torch.tensor([[0.0, 0.0], [11.0, 0.0]]).double()
+    parts = torch.tensor([0.7, 0.3]).double().log() - 0.5 * away.square().sum(2)
+    return parts.logsumexp(1), -(parts.softmax(1)[:, :, None] * away).sum(1)
+
+
+def test_modes_far_from_the_start_are_found_and_weighed():
+    """Eleven deviations apart no trajectory crosses, and the start is near one mode. 64 chains of 200 draws, jumps
+    accepted more often than 2 in 3: at least 64 * 200 / 8 effective draws, so the share has an sd of .0115 at most;
+    bound at 5 sd, 6e-7.
+    """
+    stream = Stream(1, 0, "modes")
+    warm = warmup.warm_up(stream, two_modes, warmup.cold_start(stream, 64, 2))
+    kept = keep.keep(stream, 100, warm.state, two_modes, *warm.tuned, 200)
+    assert warm.tuned.jumps is not None
+    assert float(kept.acceptance.mean()) > 0.67
+    assert abs(float((kept.x[:, :, 0] > 5.5).double().mean()) - 0.3) < 0.0575
+
+
+def funnel(x):
+    """`v ~ N(0, 3)` and five coordinates `N(0, exp(v/2))`."""
+    v, rest = x[:, 0], x[:, 1:]
+    squared = rest.square().sum(1) * (-v).exp()
+    score = torch.cat([(-v / 9 - 2.5 + 0.5 * squared)[:, None], -rest * (-v).exp()[:, None]], 1)
+    return -v.square() / 18 - 2.5 * v - 0.5 * squared, score
+
+
+def test_a_funnel_is_bent_straight_and_its_neck_and_mouth_are_visited():
+    """64 chains of 200 draws with an autocorrelation time of some 6 draws: 2,000 effective ones; the mean of v in units
+    of its sd strays .022, its share below -3.84 (one in ten) .0067; bounds at 5 sd and more.
+    """
+    stream = Stream(0, 0, "funnel")
+    warm = warmup.warm_up(stream, funnel, warmup.cold_start(stream, 64, 6))
+    v = keep.keep(stream, 100, warm.state, funnel, *warm.tuned, 200).x[:, :, 0] / 3
+    assert warm.tuned.coordinates.bend is not None
+    assert abs(float(v.mean())) < 0.11
+    for share in ((v < -1.2816).double().mean(), (v > 1.2816).double().mean()):
+        assert abs(float(share) - 0.1) < 0.035
+
+
 def test_steps_are_jittered_for_a_fifth_of_the_chains():
     """100,000 chains: the share has sd .00126; bound at 5 sd. Log-uniform on (.05, 1): the mean of ln c is ln(.05)/2,
     its sd .865 over sqrt(20,000); bound at 5 sd.
