@@ -119,7 +119,7 @@ class TargetActor:
     def warm_up(self, seed: int) -> bytes:
         """Where chains start, and what was tuned, as safetensors."""
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
-        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
+        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free), self.config.metric)
         coordinates, length = warm.tuned.coordinates, warm.tuned.length
         white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
         white, step_size = tune(stream, TUNING, white, target, kernel, length)

@@ -6,10 +6,10 @@
    acceptance of trajectories; chains that are stuck after a window start at another's place.
 4. *Disperse*: after the first window the chains heat up and climb again, which finds modes far from the first.
 5. *Learn* after each window but the last: the metric of draws and scores of all chains (`metric`) and the length of
-   trajectories. From the second on and in at most 50 dimensions also a bend, where the draws ask for one (`bend`), and
-   a mixture of Gaussians from which the next window's chains jump (`mixture`, `jump`). Metric and mixture are fitted to
-   two windows; the bend to all but the first, for the early ones, which are not yet where the mass is, show how scales
-   and means go on in narrow places.
+   trajectories. From the second on, with a dense metric and in at most 50 dimensions, also a bend, where the draws ask
+   for one (`bend`), and a mixture of Gaussians from which the next window's chains jump (`mixture`, `jump`). Metric and
+   mixture are fitted to two windows; the bend to all but the first, for the early ones, which are not yet where the
+   mass is, show how scales and means go on in narrow places. All fits are in float64, whatever the chains are in.
 """
 
 import math
@@ -26,9 +26,10 @@ from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
-from tasks.mcmc.windows import Tuned, Window, run_window
+from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
 WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
+MOST_DENSE = 500  # a window leaves some 2,000 rows, too few to tell more correlations
 MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
 STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
 AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
@@ -72,9 +73,9 @@ def share_of_jumps(acceptance: float, cost: float) -> float:
 
 
 def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[Tensor, "draw chain dim"]) -> Tuned:
-    """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to."""
+    """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to. In float64."""
     dim, x, score = window.x.shape[2], window.x.flatten(0, 1), window.score.flatten(0, 1)
-    is_small = index > 0 and dim <= MOST_JUMPED
+    is_small = index > 0 and dim <= MOST_JUMPED and not tuned.coordinates.whitening.is_diagonal
     bent = bend.fit(seen) if is_small else None
     whitening = tuned.coordinates.whitening
     if bent or tuned.coordinates.bend:
@@ -98,20 +99,27 @@ def with_share(tuned: Tuned, jump_acceptance: float) -> Tuned:
     return tuned._replace(jumps=tuned.jumps._replace(share=share) if tuned.jumps and share > 0 else None)
 
 
-def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"]) -> Warm:
-    """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x)."""
+def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"], metric_name: metric.Name = "auto") -> Warm:
+    """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x). The metric
+    is dense up to 500 dimensions and diagonal beyond, or as named.
+    """
     dim, start = x.shape[1], metropolis.init(x, target)
     best, used = descent.descend(stream, CLIMB, start, target, MAX_CLIMB)
     state = rescue.restart(stream.at(RESCUE, AFTER_CLIMB), best.state, rescue.is_far(best.elbo, dim))
-    whitening = metric.learn(identity(dim, x.dtype), state.x, state.score)
+    is_diagonal = dim > MOST_DENSE if metric_name == "auto" else metric_name == "diagonal"
+    whitening = metric.learn(identity(dim, torch.float64, is_diagonal), state.x.double(), state.score.double())
     tuned, used, windows = Tuned(Coordinates(whitening), dim**-0.25, LENGTH), used + 1, []
+    tuned = in_precision(tuned, x.dtype)
     for i, size in enumerate(WINDOWS):
         windows.append(window := run_window(stream, FIRST_WINDOW + i, state, target, tuned, size))
         is_stuck = rescue.is_stuck(window.acceptance)
         state = rescue.restart(stream.at(RESCUE, AFTER_WINDOW + i), window.state, is_stuck)
         used += window.num_gradients
         if i + 1 < len(WINDOWS):
-            tuned = learn(stream, i, tuned, last_two(windows), torch.cat([w.x for w in windows[i > 0 :]]))
+            rows, seen = last_two(windows), torch.cat([w.x for w in windows[i > 0 :]])
+            rows = rows._replace(x=rows.x.double(), score=rows.score.double())
+            learned = learn(stream, i, in_precision(tuned, torch.float64), rows, seen.double())
+            tuned = in_precision(learned, x.dtype)
         if i == 0:
             state, cost = look_around(stream, state, target, tuned.coordinates)
             used += cost

@@ -1,6 +1,6 @@
 """A window of a warm-up: transitions with what is tuned so far, and what they tell."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,13 @@ class Tuned(NamedTuple):
     step_size: float
     length: float
     jumps: Jumps | None = None
+
+
+def in_precision(part: Any, dtype: torch.dtype) -> Any:
+    """The same, with every floating-point tensor in `dtype`."""
+    if isinstance(part, Tensor):
+        return part.to(dtype) if part.is_floating_point() else part
+    return type(part)(*(in_precision(inner, dtype) for inner in part)) if isinstance(part, tuple) else part
 
 
 class Window(NamedTuple):

@@ -67,6 +67,22 @@ def test_every_kept_draw_is_made_with_what_was_frozen(warm):
         torch.testing.assert_close(kept.x[k], tuned.coordinates.push_state(white).x)
 
 
+def test_many_dimensions_get_a_diagonal_metric_that_keeps_the_law():
+    """510 variances from 1 to 100. One draw a chain: 32 squares in each of 510 coordinates, whose mean strays by
+    sqrt(2/16,320) = .0111 where chains are independent and mix; bound at 6 sd with a third of it effective.
+    """
+    scales, stream = torch.logspace(0, 1, 510, dtype=torch.float64), Stream(0, 0, "many")
+
+    def many(x):
+        return -0.5 * (x / scales).square().sum(1), -x / scales.square()
+
+    warm = warmup.warm_up(stream, many, warmup.cold_start(stream, 32, 510))
+    assert warm.tuned.coordinates.whitening.is_diagonal
+    assert warm.tuned.jumps is None
+    kept = keep.keep(stream, 100, warm.state, many, *warm.tuned, 30)
+    assert abs(float((kept.x[-1] / scales).square().mean()) - 1) < 6 * 0.0111 * 3**0.5
+
+
 def two_modes(x):
     """.7 N(0, I) + .3 N((11, 0), I)."""
     away = x[:, None] - torch.tensor([[0.0, 0.0], [11.0, 0.0]]).double()
