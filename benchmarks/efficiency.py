@@ -21,7 +21,7 @@ from tasks.mcmc.diagnostics import bulk_ess, split_rhat
 from tasks.mcmc.streams import Stream
 
 NUM_CHAINS, NUM_GRADIENTS, CHUNK, FIRST_KEPT = 64, 2000, 5, 100
-LONG_RUN = 20_000
+LONG_RUN = 8000
 # Steps that adapt, and draws.
 MALA_STEPS, NUTS_STEPS, CHEES_STEPS = (500, 1500), (200, 100), (200, 100)
 
