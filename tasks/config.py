@@ -260,6 +260,8 @@ class Chains:
     """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
     kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
     """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
+    metric: Literal["auto", "dense", "diagonal"] = "auto"
+    """The preconditioning that the warm-up learns; auto is dense up to 500 coordinates and diagonal beyond."""
     num_chains: int = 256
     """Independent chains."""
     num_draws: int = 1000

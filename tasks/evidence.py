@@ -62,8 +62,8 @@ def walk(job: Job, block: int, target: Target) -> tuple[pa.Table, dict[str, np.n
     return pa.table(row), {}, {"num_nonfinite": found.num_nonfinite}
 
 
-def estimate(fleet: Fleet, context: Context, factor: np.ndarray) -> dict[str, float]:
-    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `factor` is that of the whitening."""
+def estimate(fleet: Fleet, context: Context, volume: float) -> dict[str, float]:
+    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `volume` is the log of that of the whitening."""
     folder = str(context.folder)
     beside = open_store(folder)
     if not exists(beside, SCHEDULE):
@@ -87,7 +87,6 @@ def estimate(fleet: Fleet, context: Context, factor: np.ndarray) -> dict[str, fl
     found = smc.interval(by_population.tolist(), CONFIDENCE)
     if not math.isfinite(found.high):
         raise DataError("log Z has no estimate: too few populations met a finite density; declare the support")
-    volume = float(np.linalg.slogdet(factor)[1])
     return {
         "log_z": found.estimate + volume,
         "low": found.low + volume,

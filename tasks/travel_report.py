@@ -17,12 +17,13 @@ from tasks.artifacts import Evaluation, Report, Samples
 from tasks.config import Register
 from tasks.context import Context
 from tasks.evidence import STORE as EVIDENCE
+from tasks.mcmc import frozen
 from tasks.provenance import git_commit
 from tasks.store.manifest import Entry, SampleStore
 from tasks.tracking import tracking_uri
 from tasks.travel_gallery import Shown, pictures_of
 from tasks.travel_measures import num_judged, read_draws
-from tasks.travellers import NUM_WARM, read_warm, whitening_of
+from tasks.travellers import NUM_WARM, read_warm
 
 TABLES = ("checks", "summary", "ladder")
 MAX_ROWS, MAX_REPLICAS = 40, 600
@@ -83,8 +84,8 @@ def _shown(config: config.Chains, store: SampleStore, tables: dict[str, pa.Table
     found = description["evidence"]
     volume = 0.0
     if found:
-        factor = read_warm(str(Path(store.uri).parent))["factor"]
-        volume = float(np.linalg.slogdet(factor)[1])
+        tuned = frozen.from_arrays(read_warm(str(Path(store.uri).parent)))
+        volume = tuned.coordinates.whitening.log_volume
     return Shown(
         draws=read_draws(store),
         thinning=description["program"]["thinning"],
@@ -105,11 +106,13 @@ def _by_population(store: SampleStore) -> np.ndarray:
 def _replicas(config: config.Chains, store: SampleStore, entries: list[Entry]) -> np.ndarray:
     """Where the replicas of some chains stand after their last round [level, chain, dim]."""
     last = {entry.block: entry for entry in entries}.values()
-    whitening, support = whitening_of(read_warm(str(Path(store.uri).parent))), density.support_of(config)
+    coordinates = frozen.from_arrays(read_warm(str(Path(store.uri).parent))).coordinates
+    support = density.support_of(config)
     parts, count = [], 0
     for entry in last:
         white = torch.from_numpy(store.load_state(entry)["x"])
-        x, _ = support.constrain(whitening.from_white(white.flatten(0, 1)))
+        z, _ = coordinates.from_white(white.flatten(0, 1))
+        x, _ = support.constrain(z)
         parts.append(x.reshape(*white.shape[:2], -1).numpy())
         count += white.shape[1]
         if count >= MAX_REPLICAS:
@@ -131,16 +134,24 @@ def _seconds(samples: Samples) -> float:
 
 def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> dict[str, str]:
     """What the warm-up found and then froze."""
-    spread = np.linalg.svd(read_warm(str(Path(samples.uri).parent))["factor"], compute_uv=False)
+    found = frozen.from_arrays(read_warm(str(Path(samples.uri).parent)))
+    whitening = found.coordinates.whitening
     tuned = {
-        "Metric": f"a full matrix, learned by {NUM_WARM} chains together; its widest direction is "
-        f"{spread[0] / spread[-1]:,.3g} times its narrowest",
+        "Metric": f"a {'diagonal' if whitening.is_diagonal else 'full'} matrix, learned by {NUM_WARM} chains together; "
+        f"its widest direction is {whitening.condition:,.3g} times its narrowest",
         "Step size": f"{program['step_size']:.4g} in white units",
         "Starting points": f"{NUM_WARM}, where the warm-up's chains ended; chains that share one are a superchain",
         "Thrown away": f"{program['burn_in']} steps of each chain after the warm-up, before the first kept draw",
     }
     if config.kernel == "hmc":
         tuned["Trajectories"] = f"of length {program['length']:.3g} on average, jittered by a half"
+    if found.coordinates.bend:
+        tuned["Bend"] = "a triangular change of coordinates that straightens scales and means that follow others"
+    if config.kernel == "hmc" and found.jumps and "ladder" not in program:
+        tuned["Jumps"] = (
+            f"{found.jumps.share:.0%} of the transitions are proposals from a mixture that was fitted to the warm-up's "
+            "draws, and accepted with its exact ratio"
+        )
     if "ladder" in program:
         tuned["Ladder"] = (
             f"{len(program['ladder']['levels'])} levels from a Gaussian {program['ladder']['scale']:g} times as wide "

@@ -21,15 +21,15 @@ from tasks import cluster, config, density, evidence
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet
-from tasks.mcmc import ladder_travel, ladder_warmup, travel
+from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import Target
-from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
+from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress
 from tasks.provenance import versions
 from tasks.store.manifest import Entry, SampleStore
@@ -73,7 +73,8 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     store = SampleStore(str(context.folder / "draws"))
     job = Job(program, config.num_chains, store.uri, folder)
     entries = fleet.run(job, _Watcher(job))
-    found = evidence.estimate(fleet, context, warm["factor"]) if config.log_z else None
+    volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
+    found = evidence.estimate(fleet, context, volume) if config.log_z else None
     fleet.dismiss()
     description = {
         "target": config.target,
@@ -95,12 +96,12 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
 
 def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> travel.Program:
     """The program of every block of a store, from the settings and what the warm-up tuned."""
-    step_size, length = warm["tuned"].tolist()
+    tuned = frozen.from_arrays(warm)
     settings: dict[str, Any] = {
         "seed": seed,
         "kernel": config.kernel,
-        "step_size": step_size,
-        "length": length,
+        "step_size": tuned.step_size,
+        "length": tuned.length,
         "block_size": config.block_size,
         "burn_in": config.burn_in,
         "num_draws": config.num_draws,
@@ -109,8 +110,8 @@ def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) ->
     }
     if config.num_levels == 1:
         return travel.Program(**settings)
-    tuned = (tuple(warm[name].tolist()) for name in ("levels", "step_sizes", "lengths"))
-    return ladder_travel.Program(**settings, ladder=Ladder(*tuned, scale=ladder_warmup.SCALE))
+    levels = (tuple(warm[name].tolist()) for name in ("levels", "step_sizes", "lengths"))
+    return ladder_travel.Program(**settings, ladder=Ladder(*levels, scale=ladder_warmup.SCALE))
 
 
 @ray.remote(max_restarts=-1, max_task_retries=-1)
@@ -128,24 +129,19 @@ class TargetActor:
         """Nothing: it returns once the actor is there."""
 
     def warm_up(self, seed: int) -> bytes:
-        """Where chains start, the metric and the step size, as safetensors."""
+        """Where chains start, and what was tuned, as safetensors."""
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
-        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
-        white, target = warm.whitening.pull_state(warm.state), warm.whitening.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, kernel, warm.length)
-        tensors = {
-            "start": white.x,
-            "mean": warm.whitening.mean,
-            "factor": warm.whitening.factor,
-            "tuned": torch.tensor([step_size, warm.length], dtype=torch.float64),
-        }
+        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free), self.config.metric)
+        coordinates, length = warm.tuned.coordinates, warm.tuned.length
+        white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
+        white, step_size = tune(stream, TUNING, white, target, kernel, length)
+        arrays = {"start": white.x.numpy()} | frozen.to_arrays(warm.tuned._replace(step_size=step_size))
         if self.config.num_levels > 1:
             stream = Stream(seed, 0, "ladder-warm-up")
-            made = ladder_warmup.tune(stream, white, target, self.config.num_levels, kernel, step_size, warm.length)
-            tensors["start"] = torch.stack([state.x for state in made.replicas.states])
-            for name in ("levels", "step_sizes", "lengths"):
-                tensors[name] = torch.tensor(getattr(made.ladder, name), dtype=torch.float64)
-        return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
+            made = ladder_warmup.tune(stream, white, target, self.config.num_levels, kernel, step_size, length)
+            arrays["start"] = torch.stack([state.x for state in made.replicas.states]).numpy()
+            arrays |= {name: np.array(getattr(made.ladder, name)) for name in ("levels", "step_sizes", "lengths")}
+        return safetensors.numpy.save(arrays)
 
     def plan(self, seed: int, folder: str) -> Schedule:
         """How populations walk to log Z."""
@@ -160,8 +156,8 @@ class TargetActor:
         warm = read_warm(job.folder)
         if isinstance(job, evidence.Job):
             return store.commit(block, segment, *evidence.walk(job, block, self._white_target(warm)))
-        whitening = whitening_of(warm)
-        leg = self._make(job, store, whitening, torch.from_numpy(warm["start"]), block, segment)
+        tuned = frozen.from_arrays(warm)
+        leg = self._make(job, store, tuned, torch.from_numpy(warm["start"]), block, segment)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * job.program.thinning,
@@ -169,30 +165,30 @@ class TargetActor:
             "proposed_per_chain": len(leg.accepted) * job.program.thinning,
         }
         state = {name: value.numpy() for name, value in leg.state.items()}
-        return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts | leg.counts)
+        return store.commit(block, segment, self._table(leg, job, tuned, block), state, facts | leg.counts)
 
     def _white_target(self, warm: dict[str, np.ndarray]) -> Target:
-        return whitening_of(warm).pull(self.free_target)
+        return frozen.from_arrays(warm).coordinates.pull(self.free_target)
 
-    def _make(
-        self, job: Job, store: SampleStore, whitening: Whitening, start: Tensor, block: int, segment: int
-    ) -> travel.Leg:
-        target = whitening.pull(self.free_target)
-        moves: Any = ladder_travel if isinstance(job.program, ladder_travel.Program) else travel
+    def _make(self, job: Job, store: SampleStore, tuned: Tuned, start: Tensor, block: int, segment: int) -> travel.Leg:
+        target = tuned.coordinates.pull(self.free_target)
+        is_ladder = isinstance(job.program, ladder_travel.Program)
+        moves: Any = ladder_travel if is_ladder else travel
+        jumps = {} if is_ladder else {"jumps": tuned.jumps}
         if segment == 0:
             chains = block * job.program.block_size + torch.arange(job.program.block_size)
-            return moves.first_leg(job.program, block, start[..., chains % NUM_WARM, :], target)
+            return moves.first_leg(job.program, block, start[..., chains % NUM_WARM, :], target, **jumps)
         previous = store.committed(block, segment - 1)
         assert previous is not None
         loaded = {key: torch.from_numpy(value) for key, value in store.load_state(previous).items()}
-        return moves.next_leg(job.program, block, segment, loaded, target)
+        return moves.next_leg(job.program, block, segment, loaded, target, **jumps)
 
-    def _table(self, leg: travel.Leg, job: Job, whitening: Whitening, block: int) -> pa.Table:
+    def _table(self, leg: travel.Leg, job: Job, tuned: Tuned, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
         first_chain = block * job.program.block_size
         kept = min(job.program.block_size, job.num_chains - first_chain)
         num_draws = len(leg.position)
-        z = whitening.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
+        z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
         chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), num_draws)
         draw = np.repeat(np.arange(leg.first_draw, leg.first_draw + num_draws, dtype=np.int32), kept)
@@ -202,7 +198,7 @@ class TargetActor:
                 "superchain": chain % NUM_WARM,
                 "draw": draw,
                 "position": pa.FixedSizeListArray.from_arrays(x.reshape(-1).numpy(), self.config.dim),
-                "log_density": (leg.value[:, :kept].reshape(-1) - log_det).numpy(),
+                "log_density": (leg.value[:, :kept].reshape(-1) - bent - log_det).numpy(),
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )
@@ -211,11 +207,6 @@ class TargetActor:
 def read_warm(folder: str) -> dict[str, np.ndarray]:
     """What the warm-up found and tuned."""
     return safetensors.numpy.load(read(open_store(folder), WARM))
-
-
-def whitening_of(warm: dict[str, np.ndarray]) -> Whitening:
-    """From free to white coordinates, and back."""
-    return Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
 
 
 class _Watcher:

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from tasks.mcmc import gibbs, keep, langevin, lecture_mala, line_integral, mala, random_walk
 from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, Rule
 from tasks.mcmc.metropolis import Info, State, Target, acceptance_probability
 from tasks.mcmc.streams import Random, Stream
@@ -95,6 +96,11 @@ class Move(NamedTuple):
         """Transition `index` of a phase, and the evaluations of the target it took."""
         transition = KERNELS[self.kernel].transition
         return transition(stream, phase, index, state, target, self.step_size, self.length)
+
+
+def transition_of(name: KernelName, jumps: Jumps | None) -> Transition:
+    """The transition of a kernel, some of HMC's being jumps."""
+    return partial(keep.transition, jumps=jumps) if name == "hmc" else KERNELS[name].transition
 
 
 def tune(

@@ -27,6 +27,8 @@ LIKELIHOOD, LIKELIHOODS = ("tests/unit/test_" + name + ".py" for name in ("likel
 TEMPERED, SOURCES = "tests/unit/test_tempered_exchange.py", "tests/unit/test_sources.py"
 EVIDENCE = "tests/statistical/test_evidence.py"
 NATIVE, PASSES, FUSED = ("tests/unit/test_" + name + ".py" for name in ("native", "passes", "fused"))
+BEND, MIXTURE, JUMP = "tests/unit/test_bend.py", "tests/unit/test_mixture.py", "tests/statistical/test_jump_law.py"
+WARM_UP = "tests/unit/test_warmup.py"
 
 _MALA, _METROPOLIS, _ANNEALING = "tasks/mcmc/mala.py", "tasks/mcmc/metropolis.py", "tasks/mcmc/annealing.py"
 _STREAMS, _PROGRAM, _DIAGNOSTICS = "tasks/mcmc/streams.py", "tasks/mcmc/program.py", "tasks/mcmc/diagnostics.py"
@@ -39,6 +41,8 @@ _DEQUANTISE, _LIKELIHOODS = "tasks/ebm/dequantise.py", "tasks/likelihoods.py"
 _TEMPERED, _EVIDENCE = "tasks/mcmc/tempered_exchange.py", "tasks/mcmc/evidence.py"
 _NORMALS, _PASSES = "tasks/mcmc/normals.cpp", "tasks/mcmc/mala.cpp"
 _PERCEPTRON, _FUSED = "tasks/ebm/perceptron.cpp", "tasks/ebm/fused.py"
+_BEND, _MIXTURE, _JUMP = "tasks/mcmc/bend.py", "tasks/mcmc/mixture.py", "tasks/mcmc/jump.py"
+_KEEP, _WARM_UP = "tasks/mcmc/keep.py", "tasks/mcmc/warmup.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
@@ -174,15 +178,15 @@ MUTANTS = (
     Mutant(
         "whitened score of the wrong side",
         "tasks/mcmc/preconditioning.py",
-        "return value, score @ self.factor\n",
-        "return value, score @ self.factor.T\n",
+        "else score @ self.factor\n",
+        "else score @ self.factor.T\n",
         (WHITENING,),
     ),
     Mutant(
         "coordinates that do not come back",
         "tasks/mcmc/preconditioning.py",
-        "self.mean + z @ self.factor.T",
-        "self.mean + z @ self.factor",
+        "else z @ self.factor.T)",
+        "else z @ self.factor)",
         (WHITENING,),
     ),
     # Swaps.
@@ -604,6 +608,62 @@ MUTANTS = (
         "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
         "inflation = 1",
         (DIAGNOSTICS,),
+    ),
+    # Jumps and bent coordinates.
+    Mutant(
+        "jump without its q-ratio",
+        _JUMP,
+        " + mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump with its q-ratio upside down",
+        _JUMP,
+        "mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "mixture.log_density(proposal.x) - mixture.log_density(state.x)",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump to the likeliest component only",
+        _MIXTURE,
+        "self.mean[component] + (self.factor[component]",
+        "self.mean[component * 0] + (self.factor[component * 0]",
+        (JUMP,),
+    ),
+    Mutant("mixture without its determinants", _MIXTURE, "self.log_weight - log_det", "self.log_weight", (MIXTURE,)),
+    Mutant(
+        "jumps only where they are wanted",
+        _JUMP,
+        "return metropolis(uniform, state, proposal,",
+        "return metropolis(uniform * (state.x[:, 0] < 0), state, proposal,",
+        (JUMP,),
+    ),
+    Mutant("bend without its Jacobian", _BEND, "return value + log_det,", "return value,", (JUMP,)),
+    Mutant(
+        "gradient of a bend without its Jacobian", _BEND, "@ self.slope + self.slope.sum(0)", "@ self.slope", (BEND,)
+    ),
+    Mutant(
+        "kept draws that go on adapting",
+        _KEEP,
+        "        states.append(coordinates.push_state(white))\n",
+        "        states.append(coordinates.push_state(white))\n"
+        "        step_size *= math.exp(float(info.is_accepted.double().mean()) - 0.75)\n",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "warm-up that forgets to look for other modes",
+        _WARM_UP,
+        "state, cost = look_around(stream, state, target, tuned.coordinates)",
+        "cost = 0",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "bend that ignores how scales depend on others",
+        _BEND,
+        "slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]",
+        "slope[i, :i] = line.mean[0], line.log_scale[0], 0",
+        (BEND,),
     ),
     Mutant("damage goes unseen", _MANIFEST, "if _sha256(data) != sha256:", "if not data:", (MANIFEST,)),
     Mutant(
