@@ -15,9 +15,9 @@ import torch
 
 from benchmarks.figures import Figure, report
 from tasks.mcmc import evidence, ladder_travel, ladder_warmup, smc, travel, warmup
+from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import Target
-from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 
@@ -37,9 +37,9 @@ def mixture(dim: int, distance: float) -> Target:
     return from_log_density(log_density)
 
 
-def weight(leg: travel.Leg, whitening: Whitening, distance: float) -> tuple[float, float]:
+def weight(leg: travel.Leg, coordinates: Coordinates, distance: float) -> tuple[float, float]:
     """Share of draws in the far mode, and its standard error from chains that are independent of each other."""
-    x = whitening.from_white(leg.position.flatten(0, 1))[:, 0].view(NUM_DRAWS, NUM_CHAINS)
+    x = coordinates.from_white(leg.position.flatten(0, 1))[0][:, 0].view(NUM_DRAWS, NUM_CHAINS)
     shares = (x > distance / 2).double().mean(0)
     return float(shares.mean()), float(shares.std()) / math.sqrt(NUM_CHAINS)
 
@@ -53,22 +53,23 @@ def main() -> int:
     options = parser.parse_args()
     target, stream, kernel = mixture(options.dim, options.distance), Stream(0, 0, "warm-up"), KERNELS["hmc"]
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, NUM_WARM, options.dim))
-    white, pulled = warm.whitening.pull_state(warm.state), warm.whitening.pull(target)
-    white, step_size = tune(stream, 100, white, pulled, kernel, warm.length)
+    coordinates, length = warm.tuned.coordinates, warm.tuned.length
+    white, pulled = coordinates.pull_state(warm.state), coordinates.pull(target)
+    white, step_size = tune(stream, 100, white, pulled, kernel, length)
     ladder_stream = Stream(0, 0, "ladder-warm-up")
-    tuned = ladder_warmup.tune(ladder_stream, white, pulled, options.num_levels, kernel, step_size, warm.length)
-    settings = 0, "hmc", step_size, warm.length, NUM_CHAINS, BURN_IN, NUM_DRAWS, 1, NUM_DRAWS
+    tuned = ladder_warmup.tune(ladder_stream, white, pulled, options.num_levels, kernel, step_size, length)
+    settings = 0, "hmc", step_size, length, NUM_CHAINS, BURN_IN, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % NUM_WARM
     plain = travel.first_leg(travel.Program(*settings), 0, white.x[chains], pulled)
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
     laddered = ladder_travel.first_leg(ladder_travel.Program(*settings, tuned.ladder), 0, start, pulled)
     (share, error), (plain_share, plain_error) = (
-        weight(leg, warm.whitening, options.distance) for leg in (laddered, plain)
+        weight(leg, coordinates, options.distance) for leg in (laddered, plain)
     )
     schedule = evidence.plan(Stream(0, 0, "plan"), pulled, options.dim, NUM_PARTICLES, ladder_warmup.SCALE)
     found = [evidence.population(Stream(0, k), schedule, pulled).log_z for k in range(NUM_POPULATIONS)]
     result = smc.interval(found, 0.95)
-    volume = float(torch.linalg.slogdet(warm.whitening.factor)[1])
+    volume = coordinates.whitening.log_volume
     rejected = [1 - a / b for a, b in zip(laddered.counts["swapped"], laddered.counts["swaps_tried"], strict=True)]
     figures = [
         Figure("weight of the far mode", share, 0.2 - 5 * error, 0.2 + 5 * error),

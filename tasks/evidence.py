@@ -63,7 +63,7 @@ def walk(job: Job, block: int, target: Target) -> tuple[pa.Table, dict[str, np.n
 
 
 def estimate(fleet: Fleet, context: Context, volume: float) -> dict[str, float]:
-    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `volume` is the log of that of the whitening."""
+    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `volume`: `ln |det|` of the whitening."""
     folder = str(context.folder)
     beside = open_store(folder)
     if not exists(beside, SCHEDULE):

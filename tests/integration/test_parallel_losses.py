@@ -25,7 +25,7 @@ def _trained(name, rank, world_size):
         batch = training.share(training.draw_batch(STREAM, step, ROWS, GRID, BATCH_SIZE, known=KNOWN), rank, world_size)
         random = training.part(STREAM, step, rank, world_size)
         optimizer.zero_grad()
-        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)).backward()
+        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random, batch.known)).backward()
         optimizer.step()
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 

@@ -38,7 +38,7 @@ def finished(tmp_path_factory):
     x = 10 + 2 * np.random.default_rng(0).standard_normal((400, 2))
     pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1]}), folder / "rows.parquet")
     changes = {"train.energy": "score_only", "train.objective": "explicit", "train.known_score": "known_normal:score"}
-    changes |= {"prepare.data": "rows.parquet", "sample.num_draws": "5"}
+    changes |= {"prepare.data": "rows.parquet", "sample.num_draws": "5", "sample.exchange_rounds": "0"}
     words = [*tiny.command("run", folder / "root", **changes), "--summary", "summary.json"]
     done = run(folder, *words)
     assert done.returncode in (0, 6), done.stderr

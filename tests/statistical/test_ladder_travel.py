@@ -33,31 +33,29 @@ def run(request):
     dim, distance = request.param
     target, stream, kernel = mixture(dim, distance), Stream(0, 0, "warm-up"), KERNELS["mala"]
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, 64, dim))
-    white, pulled = warm.whitening.pull_state(warm.state), warm.whitening.pull(target)
-    white, step_size = tune(stream, 100, white, pulled, kernel, warm.length)
-    tuned = ladder_warmup.tune(
-        Stream(0, 0, "ladder"), white, pulled, CASES[request.param], kernel, step_size, warm.length
-    )
-    settings = 0, "mala", step_size, warm.length, NUM_CHAINS, 40, NUM_DRAWS, 1, NUM_DRAWS
+    coordinates, length = warm.tuned.coordinates, warm.tuned.length
+    white, pulled = coordinates.pull_state(warm.state), coordinates.pull(target)
+    white, step_size = tune(stream, 100, white, pulled, kernel, length)
+    tuned = ladder_warmup.tune(Stream(0, 0, "ladder"), white, pulled, CASES[request.param], kernel, step_size, length)
+    settings = 0, "mala", step_size, length, NUM_CHAINS, 40, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % 64
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
     with_ladder = ladder_travel.first_leg(ladder_travel.Program(*settings, tuned.ladder), 0, start, pulled)
-    without = travel.first_leg(travel.Program(*settings), 0, white.x[chains], pulled)
-    draws = [warm.whitening.from_white(leg.position.flatten(0, 1)) for leg in (with_ladder, without)]
+    near = white.x[coordinates.push_state(white).x[:, 0] < distance / 2]
+    without = travel.first_leg(travel.Program(*settings), 0, near[chains % len(near)], pulled)
+    draws = [coordinates.from_white(leg.position.flatten(0, 1))[0] for leg in (with_ladder, without)]
     shares = [(x[:, 0] > distance / 2).double().view(NUM_DRAWS, NUM_CHAINS).mean(0) for x in draws]
     return tuned, with_ladder, draws[0].view(NUM_DRAWS, NUM_CHAINS, dim), *shares
 
 
 def test_weights_of_modes_are_right_where_plain_chains_never_leave_theirs(run):
     """Chains with a ladder are independent but for the start, which is 40 rounds away: their mean share is within 4.9
-    standard errors of .2 but once in 1e6. At distance 12 no plain chain ever crosses; at 8 the shares are those of the
-    warm-up.
+    standard errors of .2 but once in 1e6. Of plain chains that start in the larger mode hardly one ever leaves it.
     """
     shares, plain = run[3], run[4]
     error = float(shares.std()) / math.sqrt(NUM_CHAINS)
     assert abs(float(shares.mean()) - 0.2) < 4.9 * error < 0.08
-    assert ((plain == 0) | (plain == 1)).all()
-    assert abs(float(plain.mean()) - 0.2) > 0.08
+    assert float(plain.mean()) < 0.02
 
 
 def test_the_law_of_the_other_coordinates_is_normal(run):
