@@ -63,8 +63,8 @@ def root(tmp_path_factory, empty_database):
     for name, rows in ROWS.items():
         folder = root / "made" / name
         gaussians.write(folder, rows, "ab", "int16" if name == "whole" else "float64")
-        for file in ("dataset.json", "evaluation.json"):
-            (folder / file).write_text("{}")
+        (folder / "dataset.json").write_text('{"is_exact": true}')
+        (folder / "evaluation.json").write_text("{}")
         context = Context(f"{name:k<64}", folder, name, 0, root, config.Cluster(), Journal(folder / "journal.jsonl"))
         here = str(folder)
         made = Dataset(here, "d", {}, 2), Model(here, models.digest(folder)), Samples(here, "s", 1, None)
