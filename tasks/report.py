@@ -19,7 +19,7 @@ from tasks.evaluate import HELD_OUT
 from tasks.figures.style import Picture
 from tasks.gallery import Shown, pictures_of, shown_levels
 from tasks.likelihood_wording import likelihood
-from tasks.mcmc.diagnostics import split_rhat
+from tasks.mcmc.diagnostics import drift, split_rhat
 from tasks.mcmc.kernels import KERNELS
 from tasks.prepare import read_schema, read_split
 from tasks.provenance import git_commit
@@ -144,6 +144,7 @@ def render(
         has_density=trace is not None,
         num_walkers=num_walkers,
         trace_rhat=None if trace is None else split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
+        trace_drift=None if trace is None else drift(trace.reshape(-1, num_walkers).T.astype(float)),
         is_array=shown.schema.is_array,
         sections=[
             ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),

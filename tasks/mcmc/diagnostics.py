@@ -6,7 +6,7 @@ Bürkner, Bayesian Analysis 16, 2021. Nested R-hat: Margossian et al., Bayesian 
 """
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
@@ -74,6 +74,25 @@ def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarr
     between_chains = means.var(1, ddof=1).mean() if nested.shape[1] > 1 else 0.0
     within_chain = nested.var(2, ddof=1).mean() if nested.shape[2] > 1 else 0.0
     return math.sqrt(1 + means.mean(1).var(ddof=1) / (between_chains + within_chain))
+
+
+class Drift(NamedTuple):
+    """By how much chains rise while they are watched, the median over chains, and how likely that is of chains that
+    are where they stay.
+    """
+
+    rise: float
+    p_value: float
+
+
+def drift(draws: Float[np.ndarray, "chain draw"]) -> Drift:
+    """The mean of the last third of each chain less that of its first third. Stationary chains of a reversible kernel
+    look the same backwards, so these differences are as often positive as negative, and the signed-rank test of
+    Wilcoxon (Biometrics Bulletin 1, 1945) is exact for any number of chains.
+    """
+    third = draws.shape[1] // 3
+    rise = draws[:, -third:].mean(1) - draws[:, :third].mean(1)
+    return Drift(float(np.median(rise)), _number(stats.wilcoxon(rise).pvalue))
 
 
 def weights_ess(log_weight: Float[np.ndarray, " chain"]) -> float:

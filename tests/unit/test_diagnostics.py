@@ -96,3 +96,19 @@ def test_one_stuck_chain_in_ten_is_too_many():
 def test_acceptance_error_grows_with_correlation_inside_a_chain():
     independent = math.sqrt(0.25 / (100 * 10))
     assert diagnostics.acceptance_error(0.5, 100, 10) == pytest.approx(independent * math.sqrt(2.8))
+
+
+def test_drift_is_seen_in_chains_that_rise_and_not_in_chains_that_stay():
+    """12 chains that all rise have the least p there is, 2/2^12; of 200 sets of autoregressive chains that stay, those
+    with p below .01 are a binomial number, 12 or more of which have probability 1.1e-6.
+    """
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((200, 12, 90))
+    chains = np.zeros_like(noise)
+    chains[:, :, 0] = noise[:, :, 0] / np.sqrt(1 - 0.9**2)
+    for k in range(1, 90):
+        chains[:, :, k] = 0.9 * chains[:, :, k - 1] + noise[:, :, k]
+    assert sum(diagnostics.drift(draws).p_value < 0.01 for draws in chains) < 12
+    rising = diagnostics.drift(chains[0] + np.linspace(0, 60, 90))
+    assert rising.p_value == 2 / 2**12
+    assert 30 < rising.rise < 50
