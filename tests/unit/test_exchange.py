@@ -152,7 +152,7 @@ def test_every_pair_decides_on_a_number_of_its_own():
 def test_levels_move_on_numbers_of_their_own():
     flat = [lambda x: (x[:, 0] * 0, x * 0)] * 3
     replicas = exchange.start([metropolis.init(torch.zeros(4, 2), target) for target in flat])
-    moved, _ = exchange.exchange_round(Stream(0, 0), 0, replicas, lambda level: flat[0], LEVELS, MOVES, 1)
+    moved, _ = exchange.exchange_round(Stream(0, 0), 0, replicas, lambda level: flat[0], LEVELS, MOVES[:1] * 3, 1)
     for i, j in itertools.combinations(range(3), 2):
         assert (moved.states[i].x != moved.states[j].x).all()
 
