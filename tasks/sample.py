@@ -14,12 +14,12 @@ from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_levels
 from tasks.ebm import noise
-from tasks.fleet import ChainActor, Fleet, Job
+from tasks.fleet import ChainActor, ChainMaker, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
-from tasks.provenance import versions
+from tasks.provenance import digest_of, provenance
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
@@ -37,7 +37,7 @@ class Run:
     context: Context
     fleet: Fleet
     dim: int
-    provenance: dict[str, Any]
+    made_from: dict[str, Any]
 
 
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
@@ -45,14 +45,8 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     cluster.connect(context.cluster)
     config = _completed(config, Path(model.uri))
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
-    description = json.loads((Path(model.uri) / "model.json").read_text())
-    provenance = {
-        "model_digest": model.digest,
-        "data_digest": description["data_digest"],
-        "seed": context.seed,
-        "versions": versions(),
-    }
-    run = Run(context, fleet, description["dim"], provenance)
+    dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
+    run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program = _fill("draws", config, run)
     _show(program, run)
     twice = dataclasses.replace(
@@ -90,7 +84,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "gradients_per_chain": program.gradients_per_chain,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    store.publish(entries, run.provenance | {"program": dataclasses.asdict(program), "num_chains": config.num_chains})
+    store.publish(entries, run.made_from | description_of(config, program))
     return store, program
 
 
@@ -128,6 +122,27 @@ def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
     lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
     return Ladder(**lists, temperature=kept["temperature"])
+
+
+def made_from(model: Model, seed: int) -> dict[str, Any]:
+    """What all stores of a model say of where they come from."""
+    folder = Path(model.uri)
+    return provenance(ChainMaker.__module__, seed) | {
+        "model": model.uri,
+        "model_digest": model.digest,
+        "schema_digest": digest_of(folder / "schema.json"),
+        "data_digest": json.loads((folder / "model.json").read_text())["data_digest"],
+    }
+
+
+def description_of(config: config.Sample, program: Program) -> dict[str, Any]:
+    """What one store of a model says of itself: with `made_from`, all that makes its rows again."""
+    return {
+        "program": dataclasses.asdict(program),
+        "num_chains": config.num_chains,
+        "config": dataclasses.asdict(config),
+        "kernel": "mala",
+    }
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

@@ -19,7 +19,8 @@ from torch import Tensor
 from tasks import cluster, config, density
 from tasks.artifacts import Samples
 from tasks.context import Context
-from tasks.fleet import Fleet
+from tasks.fleet import Fleet, Made, state_before
+from tasks.hardware import hardware
 from tasks.mcmc import travel
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import State
@@ -28,7 +29,7 @@ from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.progress import Progress
-from tasks.provenance import versions
+from tasks.provenance import provenance
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
@@ -42,12 +43,11 @@ TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not
 
 @dataclass(frozen=True)
 class Job:
-    """A store to fill: the program of its blocks, how many chains it holds, and the folder of the warm-up."""
+    """A store to fill: the program of its blocks, and how many chains it holds."""
 
     program: travel.Program
     num_chains: int
     store: str
-    folder: str
 
     @property
     def num_blocks(self) -> int:
@@ -61,30 +61,31 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster)
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
-    folder = str(context.folder)
-    beside = open_store(folder)
-    if not exists(beside, WARM):
-        put_if_absent(beside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
-    warm = safetensors.numpy.load(read(beside, WARM))
-    program = program_of(config, context.seed, *warm["tuned"].tolist())
     store = SampleStore(str(context.folder / "draws"))
-    job = Job(program, config.num_chains, store.uri, folder)
+    inside = open_store(store.uri)
+    if not exists(inside, WARM):
+        put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
+    warm = safetensors.numpy.load(read(inside, WARM))
+    program = program_of(config, context.seed, *warm["tuned"].tolist())
+    job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(job, _Watcher(job))
     fleet.dismiss()
-    description = {
+    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM)))
+    published = store.description()
+    return Samples(store.uri, published["digest"], published["num_rows"], None)
+
+
+def description_of(config: config.Chains, seed: int, program: travel.Program, warm: bytes) -> dict[str, Any]:
+    """What a store says of itself: all that makes its rows again."""
+    return provenance(TargetMaker.__module__, seed) | {
+        "config": dataclasses.asdict(config),
         "target": config.target,
         "target_digest": density.digest_of(config),
-        "support": config.support,
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
         "is_exact": KERNELS[config.kernel].is_exact,
-        "warm_digest": hashlib.sha256(read(beside, WARM)).hexdigest(),
-        "seed": context.seed,
-        "versions": versions(),
+        "files": {WARM: hashlib.sha256(warm).hexdigest()},
     }
-    store.publish(entries, description)
-    published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None)
 
 
 def program_of(config: config.Chains, seed: int, step_size: float, length: float) -> travel.Program:
@@ -102,9 +103,8 @@ def program_of(config: config.Chains, seed: int, step_size: float, length: float
     )
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
-class TargetActor:
-    """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+class TargetMaker:
+    """Makes any segment of chains over a user's density; a pure function, by whomever it is called."""
 
     def __init__(self, config: config.Chains):
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
@@ -112,9 +112,6 @@ class TargetActor:
         self.support = density.support_of(config)
         self.log_density = density.load(config.target)
         self.free_target = from_log_density(self.support.pull(self.log_density))
-
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
 
     def warm_up(self, seed: int) -> bytes:
         """Where chains start, the metric and the step size, as safetensors."""
@@ -130,41 +127,50 @@ class TargetActor:
         }
         return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
 
-    def advance(self, job: Job, block: int, segment: int) -> Entry:
-        """Make one segment of one block and commit it; one that is there already is left alone."""
-        store = SampleStore(job.store)
-        entry = store.committed(block, segment)
-        if entry is not None:
-            return entry
-        warm = safetensors.numpy.load(read(open_store(job.folder), WARM))
+    def make(
+        self,
+        program: travel.Program,
+        num_chains: int,
+        warm: dict[str, np.ndarray],
+        block: int,
+        segment: int,
+        before: dict[str, np.ndarray] | None,
+    ) -> Made:
+        """One segment of one block, from the state that the segment before it left."""
         whitening = Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
-        leg = self._make(job, store, whitening, torch.from_numpy(warm["start"]), block, segment)
+        leg = self._advanced(program, whitening, torch.from_numpy(warm["start"]), block, segment, before)
         facts = {
             "accepted": int(leg.accepted.sum()),
-            "proposed": leg.accepted.numel() * job.program.thinning,
+            "proposed": leg.accepted.numel() * program.thinning,
             "min_accepted": int(leg.accepted.sum(0).min()),
-            "proposed_per_chain": len(leg.accepted) * job.program.thinning,
+            "proposed_per_chain": len(leg.accepted) * program.thinning,
             "num_nonfinite": leg.num_nonfinite,
         }
         state = {name: value.numpy() for name, value in leg.state._asdict().items()}
-        return store.commit(block, segment, self._table(leg, job, whitening, block), state, facts)
+        return Made(self._table(leg, program, num_chains, whitening, block), state, facts)
 
-    def _make(
-        self, job: Job, store: SampleStore, whitening: Whitening, start: Tensor, block: int, segment: int
+    def _advanced(
+        self,
+        program: travel.Program,
+        whitening: Whitening,
+        start: Tensor,
+        block: int,
+        segment: int,
+        before: dict[str, np.ndarray] | None,
     ) -> travel.Leg:
         target = whitening.pull(self.free_target)
-        if segment == 0:
-            chains = block * job.program.block_size + torch.arange(job.program.block_size)
-            return travel.first_leg(job.program, block, start[chains % len(start)], target)
-        previous = store.committed(block, segment - 1)
-        assert previous is not None
-        loaded = {key: torch.from_numpy(value) for key, value in store.load_state(previous).items()}
-        return travel.next_leg(job.program, block, segment, State(**loaded), target)
+        if before is None:
+            chains = block * program.block_size + torch.arange(program.block_size)
+            return travel.first_leg(program, block, start[chains % len(start)], target)
+        loaded = {key: torch.from_numpy(value) for key, value in before.items()}
+        return travel.next_leg(program, block, segment, State(**loaded), target)
 
-    def _table(self, leg: travel.Leg, job: Job, whitening: Whitening, block: int) -> pa.Table:
+    def _table(
+        self, leg: travel.Leg, program: travel.Program, num_chains: int, whitening: Whitening, block: int
+    ) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
-        first_chain = block * job.program.block_size
-        kept = min(job.program.block_size, job.num_chains - first_chain)
+        first_chain = block * program.block_size
+        kept = min(program.block_size, num_chains - first_chain)
         num_draws = len(leg.position)
         z = whitening.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
@@ -180,6 +186,25 @@ class TargetActor:
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )
+
+
+@ray.remote(max_restarts=-1, max_task_retries=-1)
+class TargetActor(TargetMaker):
+    """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+
+    def arrive(self) -> None:
+        """Nothing: it returns once the actor is there."""
+
+    def advance(self, job: Job, block: int, segment: int) -> Entry:
+        """Make one segment of one block and commit it; one that is there already is left alone."""
+        store = SampleStore(job.store)
+        entry = store.committed(block, segment)
+        if entry is not None:
+            return entry
+        warm = safetensors.numpy.load(read(open_store(job.store), WARM))
+        before = state_before(store, block, segment)
+        made = self.make(job.program, job.num_chains, warm, block, segment, before)
+        return store.commit(block, segment, made.table, made.state, made.facts | {"hardware": hardware("cpu")})
 
 
 class _Watcher:
