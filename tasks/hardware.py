@@ -9,10 +9,15 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def hardware(device: torch.device | str) -> str:
-    """Such as `x86_64 AVX512 AMD EPYC`, or a GPU's name."""
+    """Such as `cpu x86_64 AVX512 AMD EPYC` or `cuda NVIDIA H100`."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()} {_cpu_name()}".strip()
+        return f"cuda {torch.cuda.get_device_name(device)}"
+    return f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()} {_cpu_name()}".strip()
+
+
+def device_like(made_on: str) -> str:
+    """The device of this machine that is of the kind that `hardware` named."""
+    return "cuda" if made_on.startswith("cuda ") and torch.cuda.is_available() else "cpu"
 
 
 def _cpu_name() -> str:

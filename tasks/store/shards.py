@@ -43,7 +43,10 @@ def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None
             raise ValueError(f"its columns are not {', '.join(columns.names)} with their types")
         if rows is not None and file.metadata.num_rows != rows:
             raise ValueError(f"it has {file.metadata.num_rows} rows where {rows} are recorded")
-        return file.read(use_threads=False)
+        table = file.read(use_threads=False)
+        if rows is not None and table.num_rows != rows:
+            raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
+        return table
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise StorageError(f"a Parquet shard is damaged: {str(error).splitlines()[0]}") from error
 
