@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from jsonargparse import ArgumentParser, Namespace
 
+from pipelines import stores
 from pipelines.flow import Flow
 from pipelines.options import parse, parser_of
 from tasks import config
@@ -17,6 +18,10 @@ commands:
   run        data -> trained energy -> samples, verdict, registered model, report
   generate   a registered model -> samples, verdict
   sample     your own log density -> samples, verdict
+  verify     prove that a store of samples is whole, or name what is damaged
+  repair     draw missing and damaged shards again
+  replay     draw one shard again and compare
+  audit      replay some shards, and say what that proves of all
 
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
@@ -93,7 +98,15 @@ def _flow_of(parsed: Namespace) -> Flow:
     return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run, "generate": generate, "sample": sample}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "run": run,
+    "generate": generate,
+    "sample": sample,
+    "verify": stores.verify,
+    "repair": stores.repair,
+    "replay": stores.replay,
+    "audit": stores.audit,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

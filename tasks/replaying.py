@@ -144,27 +144,25 @@ def _model_make(description: dict[str, Any], entry: Entry, model: str | None) ->
 
 
 def _target_make(uri: str, description: dict[str, Any]) -> Make:
+    maker = _target_maker(description)
+    program = rebuild(travel.Program, description.get("program"), f"program of {DATASET}")
+    data = objects.read(objects.open_store(uri, writable=False), WARM)
+    if _sha256(data) != description["files"].get(WARM):
+        raise StorageError(f"{WARM} is damaged: its sha256 is not the recorded one, repair the store")
+    warm = from_safetensors(WARM, data)
+    return lambda block, segment, before: maker.make(program, description["num_chains"], warm, block, segment, before)
+
+
+def warm_up_again(description: dict[str, Any]) -> bytes:
+    """What the chains of a user's density started from, as safetensors."""
+    return _target_maker(description).warm_up(description["seed"])
+
+
+def _target_maker(description: dict[str, Any]) -> TargetMaker:
     chains = rebuild(config.Chains, description.get("config"), f"config of {DATASET}")
     found = {"target_digest": density.digest_of(chains)}
     _require_same(found, description, f"the file of {chains.target}", "run this where that file is as it was")
-    program = rebuild(travel.Program, description.get("program"), f"program of {DATASET}")
-    maker = TargetMaker(chains)
-    warm: dict[str, dict[str, np.ndarray]] = {}
-
-    def make(block: int, segment: int, before: dict[str, np.ndarray] | None) -> Made:
-        if WARM not in warm:  # read when it is needed, since it may have to be repaired first
-            warm[WARM] = from_safetensors(WARM, read_file(uri, description, WARM))
-        return maker.make(program, description["num_chains"], warm[WARM], block, segment, before)
-
-    return make
-
-
-def read_file(uri: str, description: dict[str, Any], name: str) -> bytes:
-    """A file that chains start from; `StorageError` when it is not what is recorded."""
-    data = objects.read(objects.open_store(uri, writable=False), name)
-    if _sha256(data) != description["files"].get(name):
-        raise StorageError(f"{name} is damaged: its sha256 is not the recorded one, repair the store")
-    return data
+    return TargetMaker(chains)
 
 
 def _require_same(found: dict[str, str], description: dict[str, Any], what: str, remedy: str) -> None:
