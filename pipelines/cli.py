@@ -92,10 +92,13 @@ def _add_flow(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON."
     )
+    parser.add_argument(
+        "--sign", type=str, default=None, metavar="KEYFILE", help="Sign the samples with an Ed25519 private key."
+    )
 
 
 def _flow_of(parsed: Namespace) -> Flow:
-    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
+    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary, parsed.sign)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,10 +40,30 @@ class Parser(argparse.ArgumentParser):
 
 def verify(arguments: Sequence[str]) -> int:
     """`scorefleet verify`."""
-    given = Parser("verify", "Prove that a store is whole, or name what is missing or damaged.").parse_args(arguments)
-    from tasks.store.verify import verify  # half a second of Arrow, for which --help need not wait
+    parser = Parser("verify", "Prove that a store is whole, or name what is missing or damaged.")
+    parser.add_argument("--shard", metavar="PATH", help="Only print, as JSON, the proof that a shard is in the store.")
+    parser.add_argument(
+        "--sign",
+        metavar="KEYFILE",
+        default=os.environ.get("SCOREFLEET_SIGN"),
+        help="Sign the store if it is whole, with an Ed25519 private key; also SCOREFLEET_SIGN.",
+    )
+    parser.add_argument("--public-key", metavar="FILE", help="Also require the signature of the owner of this key.")
+    given = parser.parse_args(arguments)
+    from tasks.store import signature  # half a second of Arrow, for which --help need not wait
+    from tasks.store.inclusion import inclusion_proof
+    from tasks.store.verify import verify
 
-    return _report(verify(given.store), given.summary)
+    if given.shard:
+        print(json.dumps(inclusion_proof(given.store, given.shard), indent=2))
+        return 0
+    if given.public_key:
+        signature.check(given.store, given.public_key)
+    proof = verify(given.store)
+    if given.sign and proof.is_whole:
+        signature.sign(given.store, given.sign)
+        print(f"signed: {signature.SIGNATURE}")
+    return _report(proof, given.summary)
 
 
 def repair(arguments: Sequence[str]) -> int:

@@ -74,9 +74,12 @@ def replace(folder: Path, name: str, data: bytes) -> None:
 def read(store: ObjectStore, path: str) -> bytes:
     """All of an object; `StorageError` when there is none, or a link, which could lead out of the store."""
     with _one_line_errors(path):
-        if isinstance(store, LocalStore) and (local := Path(str(store.prefix)) / path).resolve() != local:
+        if not isinstance(store, LocalStore):
+            return obstore.get(store, path).bytes().to_bytes()
+        local = Path(str(store.prefix)) / path
+        if local.resolve() != local:
             raise StorageError(f"{path} is a link: put the file itself there")
-        return obstore.get(store, path).bytes().to_bytes()
+        return local.read_bytes()  # not by obstore, whose threads a forked process, such as torch's workers, lacks
 
 
 def exists(store: ObjectStore, path: str) -> bool:
@@ -89,10 +92,10 @@ def exists(store: ObjectStore, path: str) -> bool:
         return True
 
 
-def names(store: ObjectStore) -> set[str]:
-    """The paths of all objects."""
+def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
+    """The paths of all objects, or of those in a folder; of half-written ones too."""
     with _one_line_errors("the store"):
-        return {meta["path"] for batch in obstore.list(store, chunk_size=1000) for meta in batch}
+        return {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
 
 
 def _link_if_absent(root: Path, path: str, data: bytes) -> bool:

@@ -40,8 +40,7 @@ def read_manifest(store: ObjectStore, description: dict[str, Any]) -> list[Entry
 
 def read_commits(store: ObjectStore, description: dict[str, Any]) -> list[Entry]:
     """The entries of the commit records; `StorageError` when their Merkle root is not the recorded one."""
-    names = objects.names(store)
-    paths = (name for name in names if name.startswith("commits/") and name.endswith(".json"))
+    paths = (name for name in objects.names(store, "commits") if name.endswith(".json"))
     entries = [entry_of(path, parse(path, objects.read(store, path))) for path in paths]
     entries.sort(key=lambda entry: (entry.block, entry.segment))
     if totals(entries)["merkle_root"] != description["merkle_root"]:

@@ -29,6 +29,7 @@ from tasks.store.layout import Layout
 from tasks.store.manifest import MANIFEST, totals
 from tasks.store.proven import read_description, read_entries, read_manifest
 from tasks.store.shards import from_parquet, logical_digest
+from tasks.store.signature import SIGNATURE
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20
@@ -85,7 +86,7 @@ def verify(uri: str) -> Proof:
         return Proof(uri, description, (), tuple(findings), ())
     findings += _check_places(entries, layout) + _check_files(store, description, names)
     findings += _check_segments(store, entries, layout, names)
-    listed = {DATASET, MANIFEST, *description.get("files", {})}
+    listed = {DATASET, MANIFEST, SIGNATURE, *description.get("files", {})}
     for entry in entries:
         listed |= {entry.path, entry.state_path, commit_path(entry.block, entry.segment)}
     extra, notes = _unlisted(names - listed)
