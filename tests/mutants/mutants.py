@@ -436,7 +436,7 @@ MUTANTS = (
         "if False:",
         (REPLAYING,),
     ),
-    Mutant("another model is as good", _REPLAYING, "if digest != recorded:", "if False:", (REPLAYING,)),
+    Mutant("another model is as good", _REPLAYING, "if digest != description.get(name):", "if False:", (REPLAYING,)),
     Mutant("repair keeps whatever comes out", _REPAIRING, "if digest != entry.digest:", "if False:", (DAMAGE,)),
     Mutant(
         "an audit with replacement",
