@@ -13,6 +13,7 @@ import pytest
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
 from tasks.store.shards import from_parquet, logical_digest
+from tests.integration.tiny import clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -73,6 +74,26 @@ def test_polars(folder, expected):
     import polars as pl
 
     assert sorted_rows(pl.scan_parquet(folder / "shards" / "*.parquet").collect().to_dict(as_series=False)) == expected
+
+
+def test_ray_data(folder, expected):
+    """In a process of its own, with a Ray of its own."""
+    code = """
+import json, sys
+import ray
+from tasks import cluster, config
+from tasks.secure import secure_ray
+secure_ray(is_own=True)
+cluster.connect(config.Cluster(num_cpus=1))
+rows = ray.data.read_parquet(f"{sys.argv[1]}/shards").take_all()
+columns = {name: [row[name] for row in rows] for name in ("chain", "draw", "position", "log_density")}
+print(json.dumps(columns, default=lambda values: values.tolist()))
+"""
+    words = [sys.executable, "-c", code, str(folder)]
+    environment = clean_environment() | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert sorted_rows(json.loads(done.stdout.splitlines()[-1])) == expected
 
 
 def test_hugging_face_datasets(folder, expected, tmp_path):

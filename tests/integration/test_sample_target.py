@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipelines.cli import main
 from tasks.store.manifest import SampleStore
 from tasks.subsets import vectors
 from tests.integration.tiny import clean_environment, summary_of
@@ -67,6 +68,15 @@ def test_the_log_density_is_the_users_own(sampled):
     a, b, s = vectors(table["position"]).T
     expected = -0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2)) + 2 * np.log(s) - 2 * s
     assert np.allclose(table["log_density"].to_numpy(), expected, atol=1e-9)
+
+
+def test_what_the_fleet_left_is_whole_and_comes_out_again(sampled, monkeypatch, capsys):
+    folder, summary = sampled
+    monkeypatch.chdir(folder)
+    assert main(["verify", summary["samples"]]) == 0
+    assert f"digest {summary['samples_digest']}" in capsys.readouterr().out
+    assert main(["audit", summary["samples"], "--num-shards", "2"]) == 0
+    assert "2 of 4 shards replayed, all the same" in capsys.readouterr().out
 
 
 def test_the_verdict_rests_on_rhat_and_effective_draws(sampled):
