@@ -80,10 +80,10 @@ def test_ray_data(folder, expected):
     """In a process of its own, with a Ray of its own."""
     code = """
 import json, sys
-import ray
-from tasks import cluster, config
 from tasks.secure import secure_ray
 secure_ray(is_own=True)
+import ray
+from tasks import cluster, config
 cluster.connect(config.Cluster(num_cpus=1))
 rows = ray.data.read_parquet(f"{sys.argv[1]}/shards").take_all()
 columns = {name: [row[name] for row in rows] for name in ("chain", "draw", "position", "log_density")}
