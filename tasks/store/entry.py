@@ -38,6 +38,10 @@ class Entry:
         return f"block {self.block} segment {self.segment}"
 
 
+KINDS = {field.name: field.type if field.type in (int, str) else dict for field in dataclasses.fields(Entry)}
+"""What each value of a record must be."""
+
+
 def to_record(entry: Entry) -> bytes:
     """The bytes of the commit record, the same for the same entry."""
     return json.dumps(dataclasses.asdict(entry), allow_nan=False).encode()
@@ -60,9 +64,7 @@ def commit_path(block: int, segment: int) -> str:
 
 def entry_of(where: str, document: dict[str, Any]) -> Entry:
     """The entry that a record says; `StorageError` when no store of ours would have written it."""
-    fields = {field.name: field.type for field in dataclasses.fields(Entry)}
-    kinds = {"facts": dict} | {name: int if kind is int else str for name, kind in fields.items() if name != "facts"}
-    if set(document) != set(fields) or any(type(document[name]) is not kind for name, kind in kinds.items()):
+    if document.keys() != KINDS.keys() or any(type(document[name]) is not kind for name, kind in KINDS.items()):
         raise StorageError(f"{where} is damaged: it is no record of a segment, restore it")
     entry = Entry(**document)
     is_counted = min(entry.block, entry.segment, entry.rows, entry.bytes) >= 0
