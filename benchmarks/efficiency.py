@@ -1,6 +1,6 @@
 """Accuracy and cost of the chains on posteriors with known moments, beside BlackJAX, in one run.
 
-    python -m benchmarks.efficiency [--target NAME] [--seed N] [--peers]
+    python -m benchmarks.efficiency [--target NAME] [--seed N ...] [--peers]
 
 64 chains start cold, uniform on (-2, 2), with 2,000 gradients each, warm-up and all. Printed for each sampler: the
 squared error of the worst mean in units of the variance (b^2), the largest split R-hat, the least bulk effective sample
@@ -21,9 +21,9 @@ from tasks.mcmc.diagnostics import bulk_ess, split_rhat
 from tasks.mcmc.streams import Stream
 
 NUM_CHAINS, NUM_GRADIENTS, CHUNK, FIRST_KEPT = 64, 2000, 5, 100
-LONG_RUN = 20_000
+LONG_RUN = 8000
 # Steps that adapt, and draws.
-MALA_STEPS, NUTS_STEPS = (500, 1500), (200, 100)
+MALA_STEPS, NUTS_STEPS, CHEES_STEPS = (500, 1500), (200, 100), (200, 100)
 
 
 class Run(NamedTuple):
@@ -43,10 +43,11 @@ def ours(posterior: Posterior, seed: int, num_gradients: int) -> Run:
     stream, target = Stream(seed, 0, "efficiency"), posterior.target()
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, NUM_CHAINS, posterior.dim))
     state, draws, accepted, used = warm.state, [], [], 0
-    most = CHUNK * min(round(1.5 * warm.length / warm.step_size) + 1, keep.MAX_LEAPFROGS)
+    tuned = warm.tuned
+    most = CHUNK * min(round(1.5 * tuned.length / tuned.step_size) + 1, keep.MAX_LEAPFROGS)
     while warm.num_gradients + used + most <= num_gradients:
         phase = FIRST_KEPT + len(draws)
-        kept = keep.keep(stream, phase, state, target, warm.whitening, warm.step_size, warm.length, CHUNK)
+        kept = keep.keep(stream, phase, state, target, *tuned, CHUNK)
         state, used = kept.state, used + kept.num_gradients
         draws.append(kept.x)
         accepted.append(kept.acceptance)
@@ -82,22 +83,26 @@ def row(name: str, run: Run, mean: np.ndarray, sd: np.ndarray) -> str:
     return f"  {name:10s} b^2 {error:8.1e}  R-hat {rhat:6.3f}  {cost}{least}"
 
 
-def compare(posterior: Posterior, seed: int, with_peers: bool) -> None:
-    """Print the rows of one posterior."""
+def compare(posterior: Posterior, seeds: list[int], with_peers: bool) -> None:
+    """Print the rows of one posterior; the peers' with the first seed."""
     mean, sd = moments(posterior)
-    print(row("scorefleet", ours(posterior, seed, NUM_GRADIENTS), mean, sd), flush=True)
+    for seed in seeds:
+        print(row("scorefleet", ours(posterior, seed, NUM_GRADIENTS), mean, sd), flush=True)
     if with_peers:
         from benchmarks import peers
 
+        seed = seeds[0]
+
         print(row("MALA", theirs(peers.mala(posterior, seed, NUM_CHAINS, *MALA_STEPS)), mean, sd), flush=True)
         print(row("NUTS", theirs(peers.nuts(posterior, seed, NUM_CHAINS, *NUTS_STEPS)), mean, sd), flush=True)
+        print(row("ChEES", theirs(peers.chees(posterior, seed, NUM_CHAINS, *CHEES_STEPS)), mean, sd), flush=True)
 
 
 def main() -> int:
     """One posterior or all of them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--target", choices=list(all_posteriors()))
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, nargs="+", default=[0])
     parser.add_argument("--peers", action="store_true", help="BlackJAX beside ours; needs blackjax")
     arguments = parser.parse_args()
     for name, posterior in all_posteriors().items():

@@ -23,9 +23,10 @@ from torch import Tensor
 from benchmarks.figures import Figure, report
 from benchmarks.targets import Mixture, two_gaussians
 from tasks.ebm.noise import LOGIT_BETA_MAX
-from tasks.mcmc import annealing, exchange
+from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc.annealing import TargetAt, Tuning
 from tasks.mcmc.metropolis import Target
+from tasks.mcmc.program import Program, first_segment
 from tasks.mcmc.streams import Stream
 
 NUM_CHAINS, NUM_RUNS, MAX_GRADIENTS = 1000, 8, 400
@@ -69,41 +70,26 @@ def noise_ladder(mixture: Mixture) -> TargetAt:
     return target_at
 
 
-def anneal(stream: Stream, target_at: TargetAt, dim: int, num_chains: int, num_levels: int, num_steps: int) -> Draws:
+def anneal(run: int, target_at: TargetAt, dim: int, num_chains: int, num_levels: int, num_steps: int) -> Draws:
     """Annealed MALA: an evaluation a step and one a level."""
-    ladder = tuned_ladder(target_at, dim, num_levels)
-    result = annealing.anneal(stream, target_at, ladder, num_steps, num_chains, dim)
-    return result.state.x, num_levels * (num_steps + 1)
+    return first_draws(run, target_at, dim, num_chains, tuned_ladder(target_at, dim, num_levels), num_steps)
 
 
-def anneal_and_exchange(stream: Stream, target_at: TargetAt, dim: int, num_chains: int) -> Draws:
+def anneal_and_exchange(run: int, target_at: TargetAt, dim: int, num_chains: int) -> Draws:
     """A quarter of the evaluations to anneal, the others to exchange between a few of the levels that were passed."""
-    num_levels, num_steps = 24, 3
-    ladder = tuned_ladder(target_at, dim, num_levels)
-    chosen = levels_to_exchange(target_at, ladder, dim)
-    path = annealing.anneal(stream, target_at, ladder, num_steps, num_chains, dim).path
-    replicas, spent, turn = exchange.start([path[k] for k in chosen]), num_levels * (num_steps + 1), 0
-    levels, sizes = [ladder.levels[k] for k in chosen], [ladder.step_sizes[k] for k in chosen]
-    travel = Stream(stream.seed, stream.block, "exchange")
-    cost = len(chosen) + 2 * (len(chosen) // 2)  # of the dearer kind of round
-    while spent + cost <= MAX_GRADIENTS:
-        replicas, _ = exchange.exchange_round(travel, turn, replicas, target_at, levels, sizes, 1)
-        spent, turn = spent + cost, turn + 1
-    return replicas.states[-1].x, spent
+    tuned = tuned_ladder(target_at, dim, 24)
+    ladder = ladder_exchange.choose_levels(Stream(0, 1, "tuning"), target_at, tuned, 256, dim)
+    rounds = (MAX_GRADIENTS - 24 * 4) // (2 * len(ladder.exchanged) - 1)  # a round swaps every other pair
+    return first_draws(run, target_at, dim, num_chains, ladder, 3, rounds)
 
 
-def levels_to_exchange(target_at: TargetAt, ladder: annealing.Ladder, dim: int) -> list[int]:
-    """The levels of the annealing nearest to those, `2 Lambda + 2`, at which swaps are rejected equally often."""
-    states = annealing.anneal(Stream(0, 1, "tuning"), target_at, ladder, 3, 256, dim).path
-    replicas, rounds = exchange.start(states), []
-    for turn in range(8):
-        replicas, info = exchange.exchange_round(
-            Stream(0, 2, "tuning"), turn, replicas, target_at, ladder.levels, ladder.step_sizes, 1
-        )
-        rounds.append(info)
-    rejections = exchange.rejection_rates(rounds)
-    levels = exchange.respace(ladder.levels, rejections, 2 + math.ceil(2 * rejections.sum()))
-    return sorted({int(np.abs(np.array(ladder.levels) - level).argmin()) for level in levels})
+def first_draws(
+    run: int, target_at: TargetAt, dim: int, num_chains: int, ladder: annealing.Ladder, num_steps: int, rounds: int = 0
+) -> Draws:
+    """The first draw of every chain of one block, as a fleet would make it."""
+    program = Program(1, "draws", ladder, num_steps, num_chains, dim, 1, 1, 1, rounds)
+    made = first_segment(program, run, target_at, "cpu")
+    return made.draws.position[0], made.num_gradients
 
 
 def tuned_ladder(target_at: TargetAt, dim: int, num_levels: int) -> annealing.Ladder:
@@ -151,9 +137,9 @@ def samplers(mixture: Mixture) -> dict[str, Callable[[int], Draws]]:
 
     return {
         "exact draws": lambda run: (mixture.sample(NUM_CHAINS, torch.Generator().manual_seed(run)), 0),
-        "annealed MALA, 20 x 5": lambda run: unscaled(anneal(Stream(1, run), target_at, dim, NUM_CHAINS, 20, 5)),
-        "annealed MALA, 40 x 9": lambda run: unscaled(anneal(Stream(1, run), target_at, dim, NUM_CHAINS, 40, 9)),
-        "annealing and exchange": lambda run: unscaled(anneal_and_exchange(Stream(1, run), target_at, dim, NUM_CHAINS)),
+        "annealed MALA, 20 x 5": lambda run: unscaled(anneal(run, target_at, dim, NUM_CHAINS, 20, 5)),
+        "annealed MALA, 40 x 9": lambda run: unscaled(anneal(run, target_at, dim, NUM_CHAINS, 40, 9)),
+        "annealing and exchange": lambda run: unscaled(anneal_and_exchange(run, target_at, dim, NUM_CHAINS)),
     }
 
 
@@ -161,8 +147,8 @@ def unequal() -> list[Figure]:
     """16,384 chains on .95/.05: the weight of independent exact draws would have an error of .0017 (one sd)."""
     mixture, _, _ = standardised(two_gaussians(torch.eye(16)[0], 0.95, 10.0))
     target_at = noise_ladder(mixture)
-    annealed, cost = anneal(Stream(2, 0), target_at, 16, 16_384, 40, 9)
-    exchanged, both = anneal_and_exchange(Stream(2, 0), target_at, 16, 16_384)
+    annealed, cost = anneal(0, target_at, 16, 16_384, 40, 9)
+    exchanged, both = anneal_and_exchange(0, target_at, 16, 16_384)
     return [
         Figure("annealed MALA: weight of the larger mode", float(mode_shares(mixture, annealed)[0]), 0.94, 0.96),
         Figure("  gradients a chain", cost, highest=MAX_GRADIENTS),

@@ -18,6 +18,7 @@ import math
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -42,11 +43,7 @@ def main() -> int:
     parser.add_argument("--dim", type=int, default=2)
     parser.add_argument("--root", default="./runs")
     options = parser.parse_args()
-    mixture = two_gaussians(torch.full((options.dim,), 1 / math.sqrt(options.dim)))
-    rows = mixture.sample(NUM_ROWS, torch.Generator().manual_seed(1))
-    data = Path(options.root) / f"mixture-{options.dim}.parquet"
-    data.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.table({f"x{k}": rows[:, k].numpy() for k in range(options.dim)}), data)
+    mixture, data = write_rows(options.dim, Path(options.root))
     summary = run(data, options.root)
     steps = summary["steps"].values()
     figures = [
@@ -57,7 +54,17 @@ def main() -> int:
     return report(f"two Gaussians, d = {options.dim}", figures)
 
 
-def run(data: Path, root: str) -> dict[str, object]:
+def write_rows(dim: int, root: Path) -> tuple[Mixture, Path]:
+    """The mixture, and a table of its rows."""
+    mixture = two_gaussians(torch.full((dim,), 1 / math.sqrt(dim)))
+    rows = mixture.sample(NUM_ROWS, torch.Generator().manual_seed(1))
+    data = root / f"mixture-{dim}.parquet"
+    data.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table({f"x{k}": rows[:, k].numpy() for k in range(dim)}), data)
+    return mixture, data
+
+
+def run(data: Path, root: str) -> dict[str, Any]:
     """The summary of the pipeline on a table, with all defaults but the number of draws."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         chains = ["--sample.num_chains", str(NUM_DRAWS)]

@@ -1,7 +1,10 @@
 """BlackJAX's samplers on the same posteriors, from the same kind of cold start, with their gradients counted.
 
 NUTS (Hoffman & Gelman 2014) with BlackJAX's window adaptation of a diagonal metric; MALA with its step size tuned by
-Robbins-Monro on each chain's own acceptance to .574, for BlackJAX adapts none. Both in float64, every chain by itself.
+Robbins-Monro on each chain's own acceptance to .574, for BlackJAX adapts none: both with every chain by itself.
+ChEES-HMC (Hoffman, Radul & Sountsov, AISTATS 2021) tunes step size, length and a diagonal metric on all chains at once,
+by Adam at a rate of .02. BlackJAX's other many-chain sampler, LAPS, ends with one ensemble and keeps no chains, so that
+it has no effective sample size a gradient. All in float64.
 """
 
 from collections.abc import Callable
@@ -11,10 +14,13 @@ import blackjax
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from benchmarks.posteriors import Posterior
 
 jax.config.update("jax_enable_x64", True)
+
+CHEES_STEP, CHEES_RATE = 0.1, 0.02
 
 Counted = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Draws [chain, draw, dim], gradients of each draw [chain, draw], and of the warm-up [chain]."""
@@ -53,6 +59,30 @@ def nuts(posterior: Posterior, seed: int, num_chains: int, num_adapt: int, num_d
         return draws, gradients, trace.info.num_integration_steps.sum()
 
     return over_chains(run, seed, num_chains, posterior.dim)
+
+
+def chees(posterior: Posterior, seed: int, num_chains: int, num_adapt: int, num_draws: int) -> Counted:
+    """`num_adapt` steps that adapt, then `num_draws`; all chains take equally many leapfrogs."""
+
+    def log_density(x: Any) -> Any:
+        return posterior.log_density(jnp, x)
+
+    start_key, adapt_key, draw_key = jax.random.split(jax.random.key(seed), 3)
+    x = cold_start(start_key, num_chains, posterior.dim)
+    adaptation = blackjax.chees_adaptation(log_density, num_chains, mass_matrix_estimation="diagonal")
+    (states, parameters), trace = adaptation.run(adapt_key, x, CHEES_STEP, optax.adam(CHEES_RATE), num_adapt)
+    kernel = jax.vmap(blackjax.dynamic_hmc(log_density, **parameters).step)
+
+    @jax.jit
+    def draw(states: Any) -> Any:
+        def one(states: Any, key: Any) -> Any:
+            states, info = kernel(jax.random.split(key, num_chains), states)
+            return states, (states.position, info.num_integration_steps)
+
+        return jax.lax.scan(one, states, jax.random.split(draw_key, num_draws))[1]
+
+    draws, gradients = (np.asarray(a).swapaxes(0, 1) for a in draw(states))
+    return draws, gradients, np.asarray(trace.info.num_integration_steps).sum(0)
 
 
 def mala(posterior: Posterior, seed: int, num_chains: int, num_adapt: int, num_draws: int) -> Counted:

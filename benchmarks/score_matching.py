@@ -114,10 +114,14 @@ def mode_errors(dim: int) -> tuple[float, float, float]:
     return first, second, third
 
 
-def learned(rows: Tensor, objective: str) -> energies.Energy:
-    """An energy after `NUM_STEPS` steps: by denoising at all levels, or by sliced score matching at the lowest."""
+def learned(
+    rows: Tensor, objective: str, energy: energies.NetworkName = "inner_product"
+) -> energies.Energy | energies.ScoreOnly:
+    """An energy, or a score, after `NUM_STEPS` steps: by denoising at all levels, or by sliced score matching at the
+    lowest.
+    """
     torch.manual_seed(0)
-    network = model.build(rows.shape[1], "inner_product", WIDTH, 2)
+    network = model.build(rows.shape[1], energy, WIDTH, 2)
     loss_of, optimizer = LOSSES[objective](network, 0.0), training.optimizer_of(network, 1e-3, 0.0)
     stream, nothing = Stream(0, 0, objective), torch.zeros(rows.shape[1])
     for step in range(NUM_STEPS):

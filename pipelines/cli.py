@@ -16,8 +16,8 @@ USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 
 commands:
   run        data -> trained energy -> samples, verdict, registered model, report
-  generate   a registered model -> samples, verdict
-  sample     your own log density -> samples, verdict
+  generate   a registered model, or a composition of some -> samples, verdict
+  sample     your own log density -> samples, verdict, report
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
   replay     draw one shard again and compare
@@ -61,7 +61,9 @@ def run(arguments: Sequence[str]) -> int:
 
 def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
-    parser = parser_of("generate", config.Generate, "Draw samples from a registered model, and judge the chains.")
+    parser = parser_of(
+        "generate", config.Generate, "Draw from a registered model or a composition, and judge the chains."
+    )
     _add_flow(parser)
     settings, parsed = parse(parser, config.Generate, arguments)
     secure_ray(is_own=settings.cluster.address is None)
@@ -73,7 +75,7 @@ def generate(arguments: Sequence[str]) -> int:
 
 def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
-    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, and judge the chains.")
+    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, judge the draws, show them.")
     _add_flow(parser)
     settings, parsed = parse(parser, config.SampleTarget, arguments)
     secure_ray(is_own=settings.cluster.address is None)

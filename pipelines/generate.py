@@ -1,6 +1,6 @@
-"""Samples from a registered model, without training.
+"""Samples from a registered model, or a composition of some, without training.
 
-1. fetch     the model's files from the registry
+1. fetch     the models' files from the registry
 2. sample    run fleets of Metropolis-adjusted Langevin chains down the noise levels
 3. evaluate  judge the chains
 """
@@ -10,7 +10,7 @@ import dataclasses
 from tasks import artifacts, config
 from tasks.dag import Step
 from tasks.evaluate import judge_chains
-from tasks.fetch import fetch, version_of
+from tasks.fetch import fetch, versions_of
 from tasks.sample import sample
 
 
@@ -19,7 +19,7 @@ def steps(settings: config.Generate) -> list[Step]:
     num_chains = -(-settings.num_samples // settings.sample.num_draws)
     chains = dataclasses.replace(settings.sample, num_chains=num_chains)
     return [
-        Step("fetch", fetch, settings, artifacts.Model, reads=version_of),
+        Step("fetch", fetch, settings, artifacts.Model, reads=versions_of),
         Step("sample", sample, chains, artifacts.Samples, ("fetch",)),
         Step("evaluate", judge_chains, settings.evaluate, artifacts.Evaluation, ("sample",)),
     ]

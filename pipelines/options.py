@@ -89,7 +89,8 @@ def _explain_type(key: str, reason: str) -> str:
     given = re.search(r"(?:Got|Given) value: (.*)", reason, re.DOTALL)
     if not expected or not given:
         return f"{key}: {' '.join(reason.split())[:300]}"
-    return f"{key} must be {' or '.join(expected).replace('NoneType', 'null')}, but got {given[1].strip()[:80]!r}"
+    allowed = " or ".join(expected).replace("NoneType", "null").replace("tuple", "a list [A, B]")
+    return f"{key} must be {allowed}, but got {given[1].strip()[:80]!r}"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

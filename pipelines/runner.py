@@ -69,7 +69,7 @@ def _plan(pipeline: Pipeline, flow: Flow) -> int:
         again = list(pipeline.keys)[list(pipeline.keys).index(flow.start) :]
     for name in pipeline.keys:
         state = "done already" if pipeline.is_done(name) and name not in again else "would run"
-        print(f"{name:<9}{state}: {pipeline.folder(name)}")
+        print(f"{name:<8} {state}: {pipeline.folder(name)}")
     return 0
 
 
@@ -100,7 +100,7 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
     failure: ServiceError | None = None
     for name in pipeline.keys:
         if not pipeline.is_done(name):
-            print(f"{name:<9}started", file=sys.stderr, flush=True)
+            print(f"{name:<8} started", file=sys.stderr, flush=True)
         try:
             outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
         except ServiceError as error:
@@ -114,10 +114,10 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
 
 def _say_step(name: str, outcome: Outcome) -> None:
     if outcome.was_done:
-        print(f"{name:<9}done already", file=sys.stderr, flush=True)
+        print(f"{name:<8} done already", file=sys.stderr, flush=True)
         return
     peak = f"{outcome.peak_bytes / 2**30:.1f} GiB"
-    print(f"{name:<9}done in {clock(outcome.seconds)}, peak memory {peak}", file=sys.stderr, flush=True)
+    print(f"{name:<8} done in {clock(outcome.seconds)}, peak memory {peak}", file=sys.stderr, flush=True)
 
 
 def _say_where(result: Result) -> None:
@@ -137,7 +137,7 @@ def _say_where(result: Result) -> None:
     if result.failure:
         print(f"scorefleet: {result.failure}", file=sys.stderr)
     for label, place in _places(result).items():
-        print(f"{label:<9}{place}")
+        print(f"{label:<8} {place}")
 
 
 def _places(result: Result) -> dict[str, str]:
@@ -164,6 +164,7 @@ def _summary(result: Result) -> dict[str, Any]:
         "samples": result.outcomes["sample"].artifact.uri,
         "samples_digest": result.outcomes["sample"].artifact.digest,
         "num_rows": result.outcomes["sample"].artifact.num_rows,
+        "evaluation": evaluation.uri,
         "report": _uri(result, "report"),
         "mlflow_run": registration.run_id if registration else None,
         "model_version": registration.model_uri if registration else None,

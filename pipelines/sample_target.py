@@ -2,6 +2,7 @@
 
 1. sample    warm up, then run fleets of chains over the density
 2. evaluate  judge the chains
+3. report    draw the page
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ from tasks import artifacts, config
 from tasks.dag import Step
 from tasks.density import digest_of
 from tasks.evaluate import judge_travellers
+from tasks.travel_report import report_travel
 from tasks.travellers import sample_target
 
 
@@ -20,6 +22,7 @@ def steps(settings: config.SampleTarget) -> list[Step]:
     return [
         Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
+        Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]
 
 

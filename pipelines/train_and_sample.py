@@ -1,16 +1,18 @@
 """The main pipeline: from data to certified samples and a page that shows them.
 
-1. prepare   read and check the data, split it, keep it as Arrow
-2. train     fit a noise-conditioned energy by denoising score matching
-3. sample    run fleets of Metropolis-adjusted Langevin chains down the noise levels
-4. evaluate  judge the chains, then the draws against held-out rows
-5. register  record the model in MLflow, with an alias if its chains converged
-6. report    draw the page
+1. prepare    read and check the data, split it, keep it as Arrow
+2. train      fit a noise-conditioned energy by denoising score matching
+3. sample     run fleets of Metropolis-adjusted Langevin chains down the noise levels
+4. normalise  find log Z, which makes likelihoods of energies
+5. evaluate   judge the chains, then the draws against held-out rows
+6. register   record the model in MLflow, with an alias if its chains converged
+7. report     draw the page
 """
 
-from tasks import artifacts, config
+from tasks import artifacts, config, known_score
 from tasks.dag import Step
 from tasks.evaluate import evaluate
+from tasks.normalise import Descent, normalise
 from tasks.prepare import prepare, source_digest
 from tasks.register import register
 from tasks.report import report
@@ -19,12 +21,16 @@ from tasks.train import train
 
 
 def steps(run: config.Run) -> list[Step]:
-    """The steps and what each needs."""
+    """The steps and what each needs; a model that is a score alone has no density to normalise."""
+    normaliser = Step("normalise", normalise, Descent.of(run.normalise, run.sample), artifacts.Normaliser, ("train",))
+    density = [] if run.train.energy == "score_only" else [normaliser]
+    judged = ("prepare", "train", "sample", *(step.name for step in density))
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
-        Step("train", train, run.train, artifacts.Model, ("prepare",)),
+        Step("train", train, run.train, artifacts.Model, ("prepare",), reads=known_score.digest_of),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",)),
-        Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, ("prepare", "train", "sample")),
+        *density,
+        Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
         Step(
             "register",
             register,

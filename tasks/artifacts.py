@@ -35,6 +35,19 @@ class Samples:
 
 
 @dataclass(frozen=True)
+class Normaliser:
+    """The logs of independent unbiased estimates of Z, `p = exp f / Z` at noise level `logit_beta`, in nats; the
+    `sampled` ones are of the normaliser of `exp(f / temperature)`, which the chains sample.
+    """
+
+    uri: str
+    logit_beta: float
+    temperature: float
+    by_population: tuple[float, ...]
+    by_population_sampled: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """`evaluation.json` under `uri`: every number of the verdict."""
 

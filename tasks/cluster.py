@@ -3,18 +3,23 @@
 import logging
 import os
 import secrets
+from pathlib import Path
 
 import ray
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
 
+NOT_SENT = [".git", ".venv", "__pycache__", "runs"]
+"""What workers need nothing of; Ray leaves out what .gitignore lists besides."""
 
-def connect(cluster: config.Cluster) -> None:
+
+def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None:
     """Connect once; a later call finds the connection.
 
     Without an address a Ray of our own starts, with a token that lives as long as it and object store for small
-    messages: samples and rows never pass through it.
+    messages: samples and rows never pass through it. Its workers stand in this process's folder and see its
+    environment; those of a cluster get a copy of `working_folder`, where there is one, to stand in.
     """
     if ray.is_initialized():
         return
@@ -33,7 +38,12 @@ def connect(cluster: config.Cluster) -> None:
         )
         return
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(
+            address=cluster.address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"working_dir": str(working_folder), "excludes": NOT_SENT} if working_folder else None,
+        )
     except ConnectionError as error:
         message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
         raise ServiceError(message) from error

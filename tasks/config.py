@@ -4,14 +4,11 @@ A key is set in YAML, by its dotted name on the command line (`--train.learning_
 variable (`SCOREFLEET_TRAIN__LEARNING_RATE`). `None` means: chosen from the number of rows and columns of the data.
 """
 
+import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-
-def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:
-    """Refuse `value` of `key` in one line that says what was given and what is allowed."""
-    if not is_allowed:
-        raise ValueError(f"{key} must be {allowed}, but got {value!r}")
+from tasks.allowed import LadderKernel, is_function, require
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,14 @@ class Train:
     """Decay a step of the exponential moving average of the weights, which is the model that is kept."""
     time_score_weight: float | None = None
     """Weight lambda_t of the time-score term, which makes energies comparable across noise levels."""
-    objective: Literal["denoising", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
-    """What is minimised: denoising score matching; implicit score matching, exact or sliced; contrastive
-    divergence with chains that start at the data or persist."""
-    energy: Literal["scalar_head", "inner_product"] | None = None
-    """Form of the log density on top of the network."""
+    objective: Literal["denoising", "explicit", "implicit", "sliced", "contrastive", "persistent"] = "denoising"
+    """What is minimised: denoising score matching; explicit, against a known score; implicit score matching, exact or
+    sliced; contrastive divergence with chains that start at the data or persist."""
+    known_score: str | None = None
+    """MODULE:FUNCTION for train.objective explicit: points [row, dim] in the data's units -> their scores [row, dim],
+    or log densities [row], of the density that the rows are drawn from."""
+    energy: Literal["scalar_head", "inner_product", "score_only"] | None = None
+    """Form of the log density on top of the network; score_only has none, and its samples are marked as not exact."""
     width: int | None = None
     """Units of a hidden layer."""
     num_blocks: int = 2
@@ -75,6 +75,15 @@ class Train:
         is_share = self.augmentation is None or 0 <= self.augmentation < 1
         require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
+        is_named = self.known_score is not None and is_function(self.known_score)
+        is_fitting = is_named if self.objective == "explicit" else self.known_score is None
+        fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
+        require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.energy == "score_only":
+            by_score, why = "denoising, explicit, implicit, sliced", "for train.energy score_only, which has no density"
+            require(self.objective in by_score.split(", "), "train.objective", self.objective, f"{by_score} {why}")
+            weight = self.time_score_weight
+            require(not weight, "train.time_score_weight", weight, f"0 or null {why}")
         require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
         require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
@@ -92,6 +101,9 @@ class Train:
 class Sample:
     """Run a fleet of Langevin and Metropolis-Hastings chains against the energy."""
 
+    kernel: LadderKernel | None = None
+    """How chains move at a noise level, mala when not given; langevin has no Metropolis test, and its draws are marked
+    as not exact. Score-only models have the last three (line_integral_simpson when not given), none of them exact."""
     num_chains: int = 1024
     """Independent chains."""
     num_draws: int = 1
@@ -103,9 +115,15 @@ class Sample:
     num_levels: int = 24
     """Noise levels of the ladder."""
     steps_per_level: int = 5
-    """Metropolis-adjusted Langevin steps at each level."""
-    target_acceptance: float = 0.574
-    """Acceptance rate that the step size of each level is tuned to before the first kept draw."""
+    """Steps of the kernel at each level."""
+    exchange_rounds: int = 0
+    """Rounds of replica exchange after the way down: in each a chain takes one step at every one of a few levels, and
+    replicas at neighbouring levels swap; 0 for none. They go on between the draws of a chain, `thinning` before each.
+    """
+    target_acceptance: float | None = None
+    """Acceptance rate that the step size of each level is tuned to before the first kept draw; the kernel's own when
+    not given: .574 for mala, .75 for hmc, .44 for gibbs, .234 for lecture_mala and random_walk, and .95 for langevin,
+    of which it is the rate at which a Metropolis test would accept."""
     temperature: float = 1.0
     """Chains sample the density to the power 1/temperature; above 1 they spread wider, which mends an energy that is
     surer of the rows it learned from than of others."""
@@ -126,10 +144,28 @@ class Sample:
         ):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
-        require(0 < self.target_acceptance < 1, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
+        is_tried = self.exchange_rounds == 0 or self.exchange_rounds >= 2  # fewer do not try every pair
+        require(is_tried, "sample.exchange_rounds", self.exchange_rounds, "0, or at least 2")
+        is_rate = self.target_acceptance is None or 0 < self.target_acceptance < 1
+        require(is_rate, "sample.target_acceptance", self.target_acceptance, "in (0, 1)")
         require(0.5 <= self.temperature <= 2, "sample.temperature", self.temperature, "from 0.5 to 2")
         is_noise = self.lowest_noise is None or 0.018 <= self.lowest_noise <= 1
         require(is_noise, "sample.lowest_noise", self.lowest_noise, "from 0.018 to 1")
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """Find log Z of the learned density, which makes likelihoods of its energies."""
+
+    num_populations: int = 16
+    """Populations of particles that walk down the noise levels, each with its own estimate of log Z; their spread is
+    its error."""
+    num_particles: int = 512
+    """Particles of a population; four times as many halve the spread."""
+
+    def __post_init__(self) -> None:
+        for key, least in (("num_populations", 4), ("num_particles", 2)):
+            require(getattr(self, key) >= least, f"normalise.{key}", getattr(self, key), f"at least {least}")
 
 
 @dataclass(frozen=True)
@@ -196,6 +232,7 @@ class Run:
     prepare: Prepare = field(default_factory=Prepare)
     train: Train = field(default_factory=Train)
     sample: Sample = field(default_factory=Sample)
+    normalise: Normalise = field(default_factory=Normalise)
     evaluate: Evaluate = field(default_factory=Evaluate)
     register: Register = field(default_factory=Register)
     report: Report = field(default_factory=Report)
@@ -223,6 +260,8 @@ class Chains:
     """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
     kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
     """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
+    metric: Literal["auto", "dense", "diagonal"] = "auto"
+    """The preconditioning that the warm-up learns; auto is dense up to 500 coordinates and diagonal beyond."""
     num_chains: int = 256
     """Independent chains."""
     num_draws: int = 1000
@@ -233,14 +272,19 @@ class Chains:
     """Steps between two kept draws of a chain."""
     block_size: int = 64
     """Chains that advance together; part of the run's identity, since it fixes the random streams."""
+    num_levels: int = 1
+    """Levels of a tempering ladder from a wide Gaussian to the density, whose replicas change places, so that chains
+    cross between separate modes; 1 is no ladder, and each level costs as much as the chains without one."""
+    log_z: bool = False
+    """Estimate log Z, the log of the integral of exp(log density) over the support, with a confidence interval."""
 
     def __post_init__(self) -> None:
-        module, _, function = self.target.partition(":")
-        is_name = all(part.isidentifier() for part in module.split(".")) and function.isidentifier()
-        require(is_name, "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
+        is_ladder = self.num_levels == 1 or self.num_levels >= 3
+        require(is_ladder, "num_levels", self.num_levels, "1, which is no ladder, or at least 3")
 
 
 @dataclass(frozen=True)
@@ -261,10 +305,22 @@ class SampleTarget(Chains):
 
 @dataclass(frozen=True)
 class Generate:
-    """Samples from a registered model."""
+    """Samples from a registered model, or from a composition of models, a classifier and fixed coordinates."""
 
     model: str = ""
     """Registered model: models:/NAME@ALIAS or models:/NAME/VERSION."""
+    times: tuple[str, ...] = ()
+    """Registered models whose densities multiply that of `model`: [models:/NAME@ALIAS, ...], with the same columns."""
+    weights: tuple[float, ...] = ()
+    """Exponents of the densities of `model` and of each of `times`, in that order; all 1 when not given."""
+    classifier: str | None = None
+    """MODULE:FUNCTION of log probabilities: points [row, dim] in the data's units and float64 -> [row, class],
+    differentiable; draws are then of the class `label`."""
+    label: int | None = None
+    """The class that the draws are of, a column of what `classifier` returns, from 0."""
+    fixed: dict[str, float | str] = field(default_factory=dict)
+    """Column: number, as in --fixed.mass 3.2, holds a column there in all draws; of an array column the path of a .npy
+    file of its shape, in which NaN is free."""
     num_samples: int = 1024
     """Rows to draw."""
     root: str = "./runs"
@@ -283,5 +339,13 @@ class Generate:
             self.model,
             "models:/NAME@ALIAS or models:/NAME/VERSION",
         )
+        is_count = len(self.weights) in (0, 1 + len(self.times)) and (bool(self.times) or not self.weights)
+        require(is_count, "weights", list(self.weights), f"{1 + len(self.times)} numbers for a product of models")
+        is_weight = all(0 < weight < math.inf for weight in self.weights)
+        require(is_weight, "weights", list(self.weights), "positive")
+        require((self.classifier is None) == (self.label is None), "label", self.label, "given with classifier, only")
+        is_named = self.classifier is None or is_function(self.classifier)
+        require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
+        require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

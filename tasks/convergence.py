@@ -1,8 +1,6 @@
 """Measures the chains of a finished sample step: what the verdict rests on, and what stands beside it."""
 
 import json
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +11,10 @@ from scipy import stats
 
 from tasks.artifacts import Samples
 from tasks.mcmc import diagnostics
+from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.twosample import energy_test
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, vectors, whole_chains
-from tasks.travel_verdict import Travel
 from tasks.verdict import NUM_TESTS, Measurements
 
 MAX_CHAINS = 2000
@@ -47,50 +45,24 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     ladder = read_ladder(samples)
     measurements = _measurements(store, ladder, test.p_value, min(len(draws), len(control)))
     metrics = {
+        "chains/is_exact": float(store.description()["is_exact"]),
+        "chains/gradients_per_chain": ladder["gradients_per_chain"],
         "chains/temperature": ladder["temperature"],
         "chains/control_p_value": test.p_value,
         "chains/control_energy_distance": test.distance,
-        "chains/control_log_density_p_value": _log_density_p_value(draws, control),
         "chains/acceptance_min": min(measurements.acceptance),
         "chains/acceptance_max": max(measurements.acceptance),
         "chains/num_stuck_max": max(measurements.num_stuck),
         "chains/num_nonfinite": measurements.num_nonfinite,
     }
-    metrics |= _weights(draws["log_weight"].to_numpy()) | _mixing(store)
-    return Chains(measurements, metrics, draws, pa.Table.from_pylist(ladder["levels"]))
+    if "log_density" in draws.column_names:
+        metrics["chains/control_log_density_p_value"] = _log_density_p_value(draws, control)
+        metrics |= _weights(draws["log_weight"].to_numpy())
+    metrics |= _mixing(store) | _exchange(ladder["exchange"])
+    return Chains(measurements, metrics, draws, pa.Table.from_pylist(_rows_of_levels(ladder)))
 
 
-def measure_travel(samples: Samples) -> tuple[Travel, dict[str, float]]:
-    """Read the draws of chains that travel, and what their segments recorded."""
-    store = SampleStore(samples.uri, writable=False)
-    facts = [entry.facts for entry in store.entries()]
-    mixing = _mixing(store)
-    accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
-    travel = Travel(
-        rhat=_worst(max, mixing, "rhat_max", "rhat_log_density"),
-        nested_rhat=mixing.get("chains/nested_rhat_max"),
-        bulk_ess=_worst(min, mixing, "bulk_ess_min", "bulk_ess_log_density"),
-        tail_ess=_worst(min, mixing, "tail_ess_min", "tail_ess_log_density"),
-        acceptance=accepted / proposed,
-        min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
-        num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
-    )
-    metrics = mixing | {
-        "chains/is_exact": float(store.description()["is_exact"]),
-        "chains/acceptance": travel.acceptance,
-        "chains/min_chain_acceptance": travel.min_chain_acceptance,
-        "chains/num_nonfinite": travel.num_nonfinite,
-    }
-    return travel, metrics
-
-
-def _worst(choose: Callable[..., float], metrics: dict[str, float], *names: str) -> float:
-    """The worst of some metrics; not a number where one is missing or is none."""
-    values = [metrics.get(f"chains/{name}", math.nan) for name in names]
-    return math.nan if any(math.isnan(value) for value in values) else choose(values)
-
-
-def _of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
+def of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
     """Which chains belong to a superchain that has as many as any: nested R-hat needs superchains of one size."""
     _, index, sizes = np.unique(superchain, return_inverse=True, return_counts=True)
     return (sizes == sizes.max())[index]
@@ -118,7 +90,38 @@ def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, nu
         acceptance=tuple(level["acceptance"] for level in levels),
         num_stuck=tuple(level["num_stuck"] for level in levels),
         num_nonfinite=on_the_way + sum(entry.facts["num_nonfinite"] for entry in store.entries()),
+        flaw=KERNELS[description["kernel"]].flaw,
+        swap_rates=tuple(ladder["exchange"]["swap_rate"]) if ladder["exchange"] else (),
     )
+
+
+def _exchange(made: dict[str, Any] | None) -> dict[str, float]:
+    """How well replicas travelled; nothing where none did. The barrier is the sum of the rejection rates."""
+    if made is None:
+        return {}
+    return {
+        "chains/round_trips_per_chain": made["round_trips_per_chain"],
+        "chains/swap_rate_min": min(made["swap_rate"]),
+        "chains/swap_rate_max": max(made["swap_rate"]),
+        "chains/exchange_barrier": sum(1 - rate for rate in made["swap_rate"]),
+        "chains/exchange_levels": len(made["levels"]),
+        "chains/exchange_rounds": made["rounds"],
+    }
+
+
+def _rows_of_levels(ladder: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row a noise level; where replicas were exchanged also their acceptance, and the swaps with the next lower
+    level that had replicas.
+    """
+    levels, made = ladder["levels"], ladder["exchange"]
+    if made is None:
+        return levels
+    acceptance = dict(zip(made["levels"], made["acceptance"], strict=True))
+    swap_rate = dict(zip(made["levels"], made["swap_rate"], strict=False))
+    return [
+        level | {"exchange_acceptance": acceptance.get(k), "swap_rate": swap_rate.get(k)}
+        for k, level in enumerate(levels)
+    ]
 
 
 def _weights(log_weight: np.ndarray) -> dict[str, float]:
@@ -134,8 +137,8 @@ def _weights(log_weight: np.ndarray) -> dict[str, float]:
 
 
 def _mixing(store: SampleStore) -> dict[str, float]:
-    """R-hat and effective sample sizes of the log density, and their worst over coordinates, where chains are
-    long enough.
+    """R-hat and effective sample sizes of the log density, if there is one, and their worst over coordinates, where
+    chains are long enough.
     """
     description = store.description()
     num_draws = description["program"]["num_draws"]
@@ -143,21 +146,30 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         return {}
     num_chains = min(description["num_chains"], max(4, MAX_VALUES // num_draws))
     table = whole_chains(store, num_chains)
-    log_density = table["log_density"].to_numpy().reshape(num_chains, num_draws)
     superchain = table["superchain"].to_numpy().reshape(num_chains, num_draws)[:, 0]
     position = vectors(table["position"]).reshape(num_chains, num_draws, -1)
     shown = np.linspace(0, position.shape[2] - 1, min(position.shape[2], MAX_COORDINATES)).astype(int)
-    coordinates = [position[:, :, k] for k in shown]
+    coordinates = [position[:, :, k] for k in shown if np.ptp(position[:, :, k]) > 0]  # a fixed one does not mix
     metrics = {
-        "chains/rhat_log_density": diagnostics.split_rhat(log_density),
-        "chains/bulk_ess_log_density": diagnostics.bulk_ess(log_density),
-        "chains/tail_ess_log_density": diagnostics.tail_ess(log_density),
         "chains/rhat_max": max(diagnostics.split_rhat(x) for x in coordinates),
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),
         "chains/tail_ess_min": min(diagnostics.tail_ess(x) for x in coordinates),
     }
-    is_even = _of_largest_superchains(superchain)
-    if len(np.unique(superchain[is_even])) not in (1, is_even.sum()):
-        nested = [diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in (log_density, *coordinates)]
-        metrics |= {"chains/nested_rhat_log_density": nested[0], "chains/nested_rhat_max": max(nested)}
+    is_even = of_largest_superchains(superchain)
+    is_nested = len(np.unique(superchain[is_even])) not in (1, is_even.sum())
+    if is_nested:
+        nested = max(diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in coordinates)
+        metrics["chains/nested_rhat_max"] = nested
+    if "log_density" not in table.column_names:
+        return metrics
+    log_density = table["log_density"].to_numpy().reshape(num_chains, num_draws)
+    metrics |= {
+        "chains/rhat_log_density": diagnostics.split_rhat(log_density),
+        "chains/bulk_ess_log_density": diagnostics.bulk_ess(log_density),
+        "chains/tail_ess_log_density": diagnostics.tail_ess(log_density),
+    }
+    if is_nested:
+        nested = diagnostics.nested_rhat(log_density[is_even], superchain[is_even])
+        metrics["chains/nested_rhat_log_density"] = nested
+        metrics["chains/nested_rhat_max"] = max(nested, metrics["chains/nested_rhat_max"])
     return metrics

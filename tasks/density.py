@@ -4,7 +4,6 @@ The function takes points `[chain, dim]` in float64 and returns their log densit
 constant, differentiable, each row by itself.
 """
 
-import hashlib
 import importlib
 import inspect
 import sys
@@ -20,6 +19,7 @@ from tasks.errors import DataError, UsageError
 from tasks.mcmc import constraints
 from tasks.mcmc.constraints import Support
 from tasks.mcmc.targets import LogDensity, from_log_density
+from tasks.sources import digest
 
 NUM_PROBES = 16
 
@@ -34,7 +34,7 @@ def load(name: str) -> LogDensity:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"target {name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
+            f"{name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
@@ -45,9 +45,14 @@ def load(name: str) -> LogDensity:
 
 
 def digest_of(chains: config.Chains) -> str:
-    """The sha256 of the source file of the density: what a step's key holds of it."""
-    function = load(chains.target)
-    return hashlib.sha256(Path(inspect.getfile(inspect.unwrap(function))).read_bytes()).hexdigest()
+    """`source_digest` of the density: what a step's key holds of it."""
+    return source_digest(chains.target)
+
+
+def source_digest(name: str) -> str:
+    """The sha256 of the source of MODULE:FUNCTION and of every module of the user's own that it imports."""
+    function, named = inspect.unwrap(load(name)), name.partition(":")[0]
+    return digest({named, getattr(function, "__module__", named)})
 
 
 def support_of(chains: config.Chains) -> Support:

@@ -1,5 +1,6 @@
 """Turns chain states into rows of a sample store."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from tasks.ebm.model import Model
+from tasks.composition import Composition
+from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.program import Program, Segment
@@ -15,36 +17,38 @@ from tasks.store.schema import DataSchema
 
 
 def to_table(
-    segment: Segment, program: Program, block: int, num_chains: int, model: Model, schema: DataSchema
+    segment: Segment, program: Program, block: int, num_chains: int, model: Trained | Composition, schema: DataSchema
 ) -> pa.Table:
     """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
 
     The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
-    draw itself.
+    draw itself. Without a density there is neither `log_density` nor `log_weight`.
     """
     first_chain = block * program.block_size
     kept = min(program.block_size, num_chains - first_chain)
-    position = segment.draws.position[:, :kept].cpu()
-    draws, dim = len(position), program.dim
-    flat = position.reshape(-1, dim)
+    position = segment.draws.position
+    draws, dim = len(position), schema.dim
+    flat = at_lowest(model.whole, position, program)[:, :kept].reshape(-1, dim)
     chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
     draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
-    denoised = denoise(model, segment.draws.position, program)[:, :kept].reshape(-1, dim)
+    denoised = at_lowest(model.denoise, position, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():
         raise DataError(
-            f"the model has no finite density where the chains of block {block} went: train it again, with a lower "
+            f"the model has no finite score where the chains of block {block} went: train it again, with a lower "
             "train.learning_rate or more rows"
         )
-    columns = schema.decode(denoised.numpy())
+    densities = {
+        "log_density": _flat(segment.draws.log_density, kept),
+        "log_weight": np.tile(segment.chains.log_weight[:kept].cpu().numpy(), draws),
+    }
     return pa.table(
-        columns
+        schema.decode(denoised.numpy())
         | {
             "chain": chain,
             "superchain": chain,  # every chain has a start of its own
             "draw": draw,
             "position": vectors(flat),
-            "log_density": _flat(segment.draws.log_density, kept),
-            "log_weight": np.tile(segment.log_weight[:kept].cpu().numpy(), draws),
+            **({} if isinstance(model, ScoreModel) else densities),
             "accepted": _flat(segment.draws.accepted, kept),
         }
     )
@@ -54,10 +58,10 @@ def _flat(values: Tensor, kept: int) -> np.ndarray:
     return values[:, :kept].reshape(-1).cpu().numpy()
 
 
-def denoise(model: Model, position: Tensor, program: Program) -> Tensor:
-    """Tweedie's `E[x|x']` of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
+def at_lowest(rows_of: Callable[[Tensor, Tensor], Tensor], position: Tensor, program: Program) -> Tensor:
+    """What a model makes of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
     level = torch.full((program.block_size,), program.ladder.levels[-1], device=position.device)
-    return torch.stack([model.denoise(x, level) for x in position]).cpu()
+    return torch.stack([rows_of(x, level) for x in position]).cpu()
 
 
 def vectors(rows: Tensor) -> pa.FixedSizeListArray:
@@ -67,12 +71,11 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
-    """What a block's Metropolis steps did at each level: for the manifest, so without anything that differs by
-    machine.
-    """
+    """What a block's steps did at each level: for the manifest, so without anything that differs by machine."""
     return [
         {
             "accepted": int(level.accepted.sum()),
+            "probability": level.probability,
             "proposed": num_steps * len(level.accepted),
             "min_accepted": int(level.accepted.min()),
             "num_stuck": int((level.accepted == 0).sum()),
@@ -80,6 +83,23 @@ def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float
         }
         for level in stats
     ]
+
+
+def exchange_facts(segment: Segment) -> dict[str, Any]:
+    """What the rounds of a segment did: steps at each exchanged level, swaps of each pair, round trips so far."""
+    probability = np.array([[level.probability for level in info.stats] for info in segment.rounds])
+    rejection = np.array([info.rejection for info in segment.rounds])
+    round_trips = segment.chains.replicas.round_trips
+    return {
+        "exchange": {
+            "num_rounds": len(segment.rounds),
+            "probability": probability.sum(0).tolist(),
+            "tried": np.isfinite(rejection).sum(0).tolist(),
+            "swapped": np.nansum(1 - rejection, axis=0).tolist(),
+            "round_trips": int(round_trips.sum()),
+            "num_chains": len(round_trips),
+        }
+    }
 
 
 def path_table(walk: Annealed) -> pa.Table:
@@ -109,20 +129,40 @@ def trace_table(stay: Segment) -> pa.Table:
     )
 
 
+def summarise_exchange(program: Program, segments: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """All blocks' facts about exchange, of their segments in order: `acceptance` of the steps at the exchanged levels,
+    `swap_rate` of each with the next lower one, and round trips, which the last segment has counted from the start.
+    """
+    every = [fact for block in segments for fact in block]
+    proposed = sum(fact["num_rounds"] * fact["num_chains"] for fact in every)
+    probability, tried, swapped = (
+        np.sum([fact[key] for fact in every], axis=0) for key in ("probability", "tried", "swapped")
+    )
+    num_chains = sum(block[-1]["num_chains"] for block in segments)
+    return {
+        "levels": list(program.ladder.exchanged),
+        "rounds": program.exchange_rounds + (program.num_draws - 1) * program.thinning,
+        "acceptance": (probability / proposed).tolist(),
+        "swap_rate": (swapped / tried).tolist(),
+        "round_trips_per_chain": sum(block[-1]["round_trips"] for block in segments) / num_chains,
+    }
+
+
 def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
     """All blocks' facts about each level, from the highest noise to the lowest."""
     ladder = program.ladder
     levels = []
     for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
         total = {
-            key: sum(block[key] for block in blocks) for key in ("accepted", "proposed", "num_stuck", "num_nonfinite")
+            key: sum(block[key] for block in blocks)
+            for key in ("probability", "proposed", "num_stuck", "num_nonfinite")
         }
         levels.append(
             {
                 "logit_beta": logit_beta,
                 "beta": 1 / (1 + float(np.exp(-logit_beta))),
                 "step_size": step_size,
-                "acceptance": total["accepted"] / total["proposed"],
+                "acceptance": total["probability"] / total["proposed"],
                 "min_chain_acceptance": min(block["min_accepted"] for block in blocks) / program.steps_per_level,
                 "num_nonfinite": total["num_nonfinite"],
                 "num_stuck": total["num_stuck"],

@@ -1,7 +1,7 @@
-"""Step 4: judge the chains, then the draws against rows that training never saw.
+"""Step 5: judge the chains, then the draws against rows that training never saw.
 
-Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `log_densities`, `nearest`, and
-`classes` where the data have a label.
+Leaves `evaluation.json` and its tables as CSV: `checks`, `levels`, `columns`, `nearest`; `log_densities` and
+`likelihoods` where the model has a density; and `classes` where the data have a label.
 """
 
 import dataclasses
@@ -14,28 +14,42 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import torch
+from torch import Tensor
 
 from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
-from tasks.convergence import MAX_CHAINS, Chains, measure, measure_travel, read_ladder
+from tasks.convergence import MAX_CHAINS, Chains, measure, read_ladder
 from tasks.ebm import model as models
 from tasks.ebm import noise
+from tasks.ebm.conservative import antisymmetric_share
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
+from tasks.ebm.score_matching import rademacher
+from tasks.likelihoods import held_out as held_out_likelihoods
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
+from tasks.store.manifest import SampleStore
 from tasks.store.schema import DataSchema
 from tasks.subsets import some_rows
+from tasks.travel_measures import measure_travel
 from tasks.travel_verdict import judge_travel
 from tasks.verdict import Verdict, judge
 
+NUM_PROBES = 4
 HELD_OUT = ("validation", "test")
 
 
-def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model: Model, samples: Samples) -> Evaluation:
-    """The verdict on the chains, and what the draws are worth beside held-out rows."""
+def evaluate(
+    config: config.Evaluate,
+    context: Context,
+    dataset: Dataset,
+    model: Model,
+    samples: Samples,
+    normaliser: Normaliser | None = None,
+) -> Evaluation:
+    """The verdict on the chains, what the draws are worth beside held-out rows, and how likely those are."""
     chains = measure(samples, config.false_alarm_rate, context.seed)
     data = {name: read_split(Path(dataset.uri), name) for name in ("train", *HELD_OUT)}
     schema = read_schema(Path(dataset.uri))
@@ -43,7 +57,14 @@ def evaluate(config: config.Evaluate, context: Context, dataset: Dataset, model:
     rows = Rows(*(schema.encode(some_rows(table, context.seed)) for table in (train, held_out, chains.draws)))
     grid = grid_of(torch.from_numpy(rows.train), *(torch.from_numpy(part) for part in schema.grid()))
     parts = [compare(rows, schema, config.false_alarm_rate, context.seed)]
-    parts.append(_log_densities(rows, grid, model, samples, chains, context.seed))
+    noised = _noised(rows, grid, read_ladder(samples)["levels"][-1]["logit_beta"], context.seed)
+    trained = models.load(Path(model.uri))
+    if isinstance(trained, models.ScoreModel):
+        parts.append(_asymmetry(noised, trained, context.seed))
+    else:
+        assert normaliser is not None
+        parts.append(_log_densities(noised, trained, samples, chains))
+        parts.append(held_out_likelihoods(rows, schema, grid, model, normaliser, context.seed))
     if schema.label:
         parts.append(
             class_balance(rows, Labels(*(_labels(table, schema, context.seed) for table in (train, held_out))))
@@ -63,8 +84,8 @@ def judge_chains(config: config.Evaluate, context: Context, samples: Samples) ->
 
 def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict on chains that travel over a user's own density."""
-    travel, metrics = measure_travel(samples)
-    return _publish(config, context, judge_travel(travel), metrics, {})
+    measured = measure_travel(SampleStore(samples.uri, writable=False))
+    return _publish(config, context, judge_travel(measured.travel), measured.metrics, measured.tables)
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
@@ -72,28 +93,33 @@ def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
     return some_rows(table, seed)[schema.label.name].to_numpy()
 
 
-def _log_densities(rows: Rows, grid: Grid, model: Model, samples: Samples, chains: Chains, seed: int) -> Quality:
-    """`f(x') - ln Z` of held-out rows noised to the lowest level, in nats, and `f` of them and of draws, row
-    by row, `f` being that of the density the chains sampled.
-    """
-    ladder = read_ladder(samples)
-    level = ladder["levels"][-1]["logit_beta"]
+def _noised(rows: Rows, grid: Grid, level: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Held-out rows noised to a level, and the level of each."""
     stream = Stream(seed, 0, "held out")
     x = dequantise(torch.from_numpy(rows.held_out[:MAX_CHAINS]), grid, stream.at(0, 0))
     logit_beta = torch.full((len(x),), level)
-    noised = noise.add_noise(x, stream.at(0, 1).normal(*x.shape), logit_beta)
+    return noise.add_noise(x, stream.at(0, 1).normal(*x.shape), logit_beta), logit_beta
+
+
+def _asymmetry(noised: tuple[Tensor, Tensor], model: models.ScoreModel, seed: int) -> Quality:
+    """How far the score is from being the gradient of a density, at held-out rows noised to the lowest level."""
+    (x, logit_beta), random = noised, Stream(seed, 0, "held out").at(0, 2)
+    probes = torch.stack([rademacher(part) for part in random.uniform(NUM_PROBES, *x.shape).to(x)])
+    share = antisymmetric_share(lambda at: model.score(at, logit_beta), x, probes)
+    return Quality({"quality/antisymmetric_share": share}, {})
+
+
+def _log_densities(noised: tuple[Tensor, Tensor], model: models.Model, samples: Samples, chains: Chains) -> Quality:
+    """`f` of held-out rows noised to the lowest level and of draws, row by row, in nats, `f` being that of the density
+    the chains sampled: a table for the page, where the two are beside each other as the chains see them.
+    """
     with torch.no_grad():
-        value = models.load(Path(model.uri)).log_density(noised, logit_beta) / ladder["temperature"]
+        value = model.log_density(*noised) / read_ladder(samples)["temperature"]
     held_out = value.numpy().astype(np.float64)
     draws = chains.draws["log_density"].to_numpy().astype(np.float64)
-    error = held_out.std(ddof=1) / math.sqrt(len(held_out))
-    metrics = {
-        "quality/held_out_log_density": float(held_out.mean()) - chains.metrics["chains/log_z"],
-        "quality/held_out_log_density_standard_error": math.hypot(error, chains.metrics["chains/log_z_standard_error"]),
-    }
     sets = ["draws"] * len(draws) + ["held_out"] * len(held_out)
     table = pa.table({"set": sets, "log_density": np.concatenate([draws, held_out])})
-    return Quality(metrics, {"log_densities": table})
+    return Quality({}, {"log_densities": table})
 
 
 def _publish(

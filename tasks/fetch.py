@@ -1,4 +1,4 @@
-"""Fetches a registered model into a folder, by `models:/name@alias` or `models:/name/version`."""
+"""Fetches registered models into a folder, by `models:/name@alias` or `models:/name/version`."""
 
 import re
 import tempfile
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config, mlflow_model
+from tasks import composing, config, mlflow_model
 from tasks.artifacts import Model
 from tasks.context import Context
 from tasks.ebm import model as models
@@ -21,17 +21,25 @@ MODEL_URI = re.compile(r"models:/(?P<name>[\w .-]+)(?:@(?P<alias>[\w-]+)|/(?P<ve
 
 
 def fetch(config: config.Generate, context: Context) -> Model:
-    """The step: the version that the model's name, with its alias, stands for now."""
-    folder = fetch_model(config.model, tracking_uri(config.register, context.root), context.folder)
-    return Model(str(folder), models.digest(folder))
+    """The step: the versions that the models' names, with their aliases, stand for now."""
+    uri = tracking_uri(config.register, context.root)
+    if not composing.is_composed(config):
+        folder = fetch_model(config.model, uri, context.folder)
+        return Model(str(folder), models.digest(folder))
+    for part, model_uri in composing.parts_of(config, context.folder).items():
+        fetch_model(model_uri, uri, part)
+    return composing.publish(config, context.folder)
 
 
-def version_of(config: config.Generate) -> str:
-    """What an alias stands for now, so that a new champion is fetched and an old one is not fetched again."""
+def versions_of(config: config.Generate) -> str:
+    """What each alias stands for now, so that a new champion is fetched and an old one is not fetched again, and the
+    digest of what else is composed with them.
+    """
     uri = tracking_uri(config.register, folder_of(config.root))
-    match = _parse(config.model)
+    matches = [_parse(model_uri) for model_uri in (config.model, *config.times)]
     with service(uri):
-        return _resolve(connect(uri), **match.groupdict())
+        versions = [_resolve(connect(uri), **match.groupdict()) for match in matches]
+    return " ".join([*versions, composing.digest_of(config)])
 
 
 def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:

@@ -5,6 +5,7 @@ segment) and its commit is put-if-absent, so a store does not depend on how many
 what ran twice.
 """
 
+import dataclasses
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,18 +17,16 @@ import pyarrow as pa
 import ray
 import torch
 
-from tasks import cluster
-from tasks.draws import level_facts, path_table, to_table, trace_table
+from tasks import cluster, composition
+from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
-from tasks.hardware import hardware
-from tasks.mcmc import annealing
+from tasks.hardware import made_on
+from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
-from tasks.mcmc.metropolis import State, Target
-from tasks.mcmc.program import Program, Segment
+from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
-from tasks.store.schema import DataSchema
 
 
 @dataclass(frozen=True)
@@ -69,29 +68,39 @@ class ChainMaker:
     def __init__(self, folder: str, device: str):
         self.device = torch.device(device)
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
-        self.model = models.load(Path(folder), self.device)
-        self.schema = DataSchema.from_json((Path(folder) / "schema.json").read_text())
+        self.model = composition.load(Path(folder), self.device)
+        self.schema = composition.schema_of(Path(folder))
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
-        """Find the step size of every level."""
-        return annealing.tune(stream, self.target_at(tuning.temperature), levels, self.model.dim, tuning)
+        """Find the step size of every level, and the levels to exchange between."""
+        target_at, dim = self.target_at(tuning.temperature), self.model.dim
+        ladder = annealing.tune(stream, target_at, levels, dim, tuning)
+        if not tuning.is_exchanged:
+            return ladder
+        others = dataclasses.replace(stream, purpose=f"{stream.purpose}/exchange")
+        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
         target_at = self.target_at(program.ladder.temperature)
-        arrived = programs.descend_ladder(program, 0, target_at, self.device)
-        stay = programs.next_segment(program, 0, 1, arrived.state, arrived.log_weight, target_at)
-        return path_table(arrived), trace_table(stay)
+        walk = programs.descend_ladder(program, 0, target_at, self.device)
+        stay = programs.next_segment(program, 0, 1, programs.arrived(program, walk), target_at)
+        tables = path_table(walk), trace_table(stay)
+        if isinstance(self.model, models.ScoreModel):
+            return tuple(table.drop_columns("log_density") for table in tables)
+        return tables
 
     def make(
         self, program: Program, num_chains: int, block: int, segment: int, before: dict[str, np.ndarray] | None
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
         made = self._advanced(program, block, segment, before)
-        state = {**made.state._asdict(), "log_weight": made.log_weight}
+        state = made.chains.to_tensors()
         facts = {
             "levels": level_facts(made.stats, program.steps_per_level),
+            **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
+            "num_gradients": made.num_gradients,
         }
         table = to_table(made, program, block, num_chains, self.model, self.schema)
         return Made(table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
@@ -101,16 +110,11 @@ class ChainMaker:
         if before is None:
             return programs.first_segment(program, block, target_at, self.device)
         loaded = {key: torch.from_numpy(value).to(self.device) for key, value in before.items()}
-        log_weight = loaded.pop("log_weight")
-        return programs.next_segment(program, block, segment, State(**loaded), log_weight, target_at)
+        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
 
     def target_at(self, temperature: float) -> TargetAt:
-        """The model's density at each noise level, to the power `1/temperature`."""
-
-        def at(logit_beta: float) -> Target:
-            return lambda x: self.model.value_and_score(x, torch.full((len(x),), logit_beta, device=x.device))
-
-        return annealing.heat(at, temperature)
+        """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
+        return annealing.heat(self.model.target, temperature)
 
 
 @ray.remote(max_restarts=-1, max_task_retries=-1)
@@ -130,7 +134,7 @@ class ChainActor(ChainMaker):
         if entry is not None:
             return entry
         made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
-        return store.commit(block, segment, made.table, made.state, made.facts | {"hardware": hardware(self.device)})
+        return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
 @dataclass(frozen=True)

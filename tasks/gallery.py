@@ -22,14 +22,16 @@ NUM_PAIRS = 12
 
 @dataclass(frozen=True)
 class Shown:
-    """What there is to show: standardised rows [row, dim], tables by name, and the chains that people look at."""
+    """What there is to show: standardised rows [row, dim], tables by name, and the chains that people look at; log
+    densities only of a model that has them.
+    """
 
     schema: DataSchema
     train: np.ndarray
     held_out: np.ndarray
     draws: np.ndarray
-    draws_log_density: np.ndarray
-    control_log_density: np.ndarray
+    draws_log_density: np.ndarray | None
+    control_log_density: np.ndarray | None
     ladder: Mapping[str, Any]
     path: pa.Table
     trace: pa.Table
@@ -65,8 +67,7 @@ def _rows(shown: Shown) -> list[Picture]:
 
 def in_users_units(schema: DataSchema, z: np.ndarray) -> np.ndarray:
     """Standardised [row, dim] in the user's units, neither rounded nor clipped."""
-    scale = np.concatenate([np.full(column.size, column.scale) for column in schema.columns])
-    return z * scale + np.concatenate([column.location for column in schema.columns])
+    return z * schema.scale + schema.location
 
 
 def _images(shown: Shown) -> list[Picture]:
@@ -121,22 +122,36 @@ def _chains(shown: Shown) -> list[Picture]:
     acceptance, step_size = (np.array([level[key] for level in levels]) for key in ("acceptance", "step_size"))
     sigma, target = np.array(shown.sigmas), shown.ladder["target_acceptance"]
     band = (target - ACCEPTANCE_MARGIN, target + ACCEPTANCE_MARGIN)
+    moves = chains.levels(sigma, acceptance, step_size, band)
+    if shown.draws_log_density is None or shown.control_log_density is None:
+        return [moves]
     path = shown.path["log_density"].to_numpy().reshape(len(levels), -1)
     trace = shown.trace["log_density"].to_numpy()
     num_chains = len(np.unique(shown.trace["chain"].to_numpy()))
+    by_chain = trace.reshape(-1, num_chains).T
     return [
-        chains.levels(sigma, acceptance, step_size, band),
+        *_swaps(shown.ladder["exchange"], sigma),
+        moves,
         chains.descent(sigma, path),
         chains.control_ranks(shown.draws_log_density, shown.control_log_density),
-        chains.traces(trace.reshape(-1, num_chains).T),
+        chains.traces(by_chain, by_chain, "traces", "log density f, nats", "chain"),
     ]
 
 
+def _swaps(made: Mapping[str, Any] | None, sigma: np.ndarray) -> list[Picture]:
+    if made is None:
+        return []
+    acceptance, swap_rate = (np.array(made[key]) for key in ("acceptance", "swap_rate"))
+    return [chains.swaps(sigma[made["levels"]], acceptance, swap_rate)]
+
+
 def _comparisons(shown: Shown) -> list[Picture]:
-    densities = shown.tables["log_densities"]
-    is_draw = densities["set"].to_numpy() == "draws"
-    values = densities["log_density"].to_numpy()
-    made = [comparisons.energies(values[~is_draw], values[is_draw])]
+    made = []
+    if "log_densities" in shown.tables:
+        densities = shown.tables["log_densities"]
+        is_draw = densities["set"].to_numpy() == "draws"
+        values = densities["log_density"].to_numpy()
+        made.append(comparisons.energies(values[~is_draw], values[is_draw]))
     if "nearest" in shown.tables:
         made.append(comparisons.distances(_nearest(shown, "held_out")[2], _nearest(shown, "draws")[2]))
     if "classes" in shown.tables:

@@ -1,9 +1,12 @@
-"""What kind of processor made something: the same rows on the same kind, rows of the same law on another."""
+"""What kind of processor and compiler made something: the same rows on the same, rows of the same law on others."""
 
 import platform
 from pathlib import Path
 
 import torch
+
+from tasks import native
+from tasks.mcmc import passes
 
 CPUINFO = Path("/proc/cpuinfo")
 
@@ -15,9 +18,16 @@ def hardware(device: torch.device | str) -> str:
     return f"cpu {platform.machine()} {torch.backends.cpu.get_cpu_capability()} {_cpu_name()}".strip()
 
 
-def device_like(made_on: str) -> str:
+def made_on(device: torch.device | str) -> dict[str, str]:
+    """What a segment's facts say of where it was made; steps that are compiled are rounded otherwise than those of
+    torch.
+    """
+    return {"hardware": hardware(device), "compiler": native.compiled_by(passes.SOURCE)}
+
+
+def device_like(kind: str) -> str:
     """The device of this machine that is of the kind that `hardware` named."""
-    return "cuda" if made_on.startswith("cuda ") and torch.cuda.is_available() else "cpu"
+    return "cuda" if kind.startswith("cuda ") and torch.cuda.is_available() else "cpu"
 
 
 def _cpu_name() -> str:

@@ -1,11 +1,13 @@
-"""A trained energy as an MLflow model of its own flavour: weights, description, schema; nothing pickled."""
+"""A trained energy, or score, as an MLflow model of its own flavour: weights, description, schema; nothing pickled."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Dataset, Model
+from tasks.ebm.model import is_score_only
 from tasks.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -22,20 +24,24 @@ def write(folder: Path, dataset: Dataset, model: Model, model_id: str, run_id: s
     sources = {name: Path(dataset.uri if name == "schema.json" else model.uri) / name for name in FILES}
     for name, source in sources.items():
         shutil.copyfile(source, folder / name)
-    description = MlflowModel(run_id=run_id, model_id=model_id, signature=_signature(dataset.dim))
+    description = MlflowModel(run_id=run_id, model_id=model_id, signature=_signature(folder))
     description.add_flavor(FLAVOR, files={name: _sha256(folder / name) for name in FILES})
     description.save(str(folder / "MLmodel"))
 
 
-def _signature(dim: int) -> "ModelSignature":
-    """`(x [row, dim], logit_beta [row]) -> log_density [row]`, float32, the log density in nats."""
+def _signature(folder: Path) -> "ModelSignature":
+    """`(x [row, dim], logit_beta [row]) -> log_density [row]`, float32, in nats; a score-only model gives `score
+    [row, dim]` and no log density.
+    """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    float32 = np.dtype("float32")
+    float32, description = np.dtype("float32"), json.loads((folder / "model.json").read_text())
+    dim = description["dim"]
     inputs = Schema([TensorSpec(float32, (-1, dim), "x"), TensorSpec(float32, (-1,), "logit_beta")])
-    return ModelSignature(inputs=inputs, outputs=Schema([TensorSpec(float32, (-1,), "log_density")]))
+    density, score = TensorSpec(float32, (-1,), "log_density"), TensorSpec(float32, (-1, dim), "score")
+    return ModelSignature(inputs=inputs, outputs=Schema([score if is_score_only(description) else density]))
 
 
 def require_flavor(description: Path, model_uri: str) -> dict[str, str]:

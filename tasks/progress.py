@@ -36,7 +36,7 @@ class Progress:
         rate = advanced / elapsed if advanced and elapsed > 0 else 0.0
         left = f"{clock((self.total - done) / rate)} left" if rate else "starting"
         pieces = [f"{done:,} of {self.total:,} {self.unit}", f"{rate:,.1f}/s", left, note]
-        return f"{self.label:<9}" + ", ".join(piece for piece in pieces if piece)
+        return f"{self.label:<8} " + ", ".join(piece for piece in pieces if piece)
 
 
 def clock(seconds: float) -> str:

@@ -58,9 +58,11 @@ def code_digest(module: str) -> str:
         source = PACKAGE.parent / (name.replace(".", "/") + ".py")
         if name in digests or not source.is_file():
             continue
-        beside = sorted(source.parent.glob(f"{source.stem}.*"))  # a page's template belongs to its module
-        digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in beside)).hexdigest()
-        pending += _imported_names(source.read_text())
+        text = source.read_text()
+        beside = {*source.parent.glob(f"{source.stem}.*")}  # a page's template belongs to its module
+        beside |= {path for path in source.parent.glob("*.cpp") if path.name in text}  # which it compiles
+        digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(beside))).hexdigest()
+        pending += _imported_names(text)
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 

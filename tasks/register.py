@@ -1,9 +1,10 @@
-"""Step 5: record the model in MLflow as a model version, which gets the alias if its chains converged.
+"""Step 6: record the model in MLflow as a model version, which gets the alias if its chains converged.
 
 The alias moves only to a model whose verdict is good. One that failed gets its version, marked so, and no
 alias, even where no version holds it yet: who asks for the champion must never receive a model that failed.
 """
 
+import json
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -51,6 +52,7 @@ def _facts(
     context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
 ) -> dict[str, str]:
     """What the version and its run carry as tags."""
+    made = json.loads((Path(samples.uri) / "dataset.json").read_text())
     facts = {
         KEY_TAG: context.key,
         "data_digest": dataset.digest,
@@ -58,6 +60,7 @@ def _facts(
         "samples_digest": samples.digest,
         "verdict": "converged" if evaluation.is_converged else "not converged",
         "verdict_reasons": " ".join(evaluation.reasons),
+        "is_exact": str(made["is_exact"]).lower(),
         "git_commit": git_commit() or "none",
     }
     return facts | {f"version.{name}": number for name, number in versions().items()}

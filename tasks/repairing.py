@@ -85,7 +85,9 @@ def _remake(folder: Path, source: Source, entry: Entry, broken: set[str], say: S
     made = source.remake(entry)
     digest = logical_digest(made.table)
     if digest != entry.digest:
-        change = "; ".join(changes_since(source.description, entry)) or "code, libraries and hardware are the same"
+        change = (
+            "; ".join(changes_since(source.description, entry)) or "code, libraries, compiler and hardware are the same"
+        )
         raise StorageError(
             f"{entry.name} came out with other rows, digest {digest[:12]} for {entry.digest[:12]}: {change}"
         )

@@ -1,25 +1,27 @@
 """Makes any segment of a published store again, by the code that made it, and compares.
 
-All it needs is the store, and the model's folder or the module of the user's density, whose digests must be those that
-the store records. The rows can only be the same where code, libraries and the kind of hardware are.
+All it needs is the store, and the model's folder or the module of the user's density or classifier, whose digests must
+be those that the store records. The rows can only be the same where code, libraries, compiler and the kind of hardware
+are.
 """
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from tasks import config, density
+from tasks import composition, config, density
 from tasks.differences import first_difference
 from tasks.ebm import model as models
 from tasks.errors import StorageError, UsageError
 from tasks.fleet import ChainMaker, Made
-from tasks.hardware import device_like, hardware
+from tasks.hardware import device_like, made_on
+from tasks.mcmc import ladder_travel, travel
 from tasks.mcmc import program as programs
-from tasks.mcmc import travel
 from tasks.provenance import code_digest, digest_of, versions
 from tasks.rebuild import rebuild
 from tasks.store import objects
@@ -34,6 +36,8 @@ from tasks.travellers import WARM, TargetMaker
 Make = Callable[[int, int, dict[str, np.ndarray] | None], Made]
 DECIDING = ("torch", "numpy", "pyarrow")
 """Libraries whose versions decide rows, or, the last, how they are written."""
+
+AS_IT_WAS = "run this where that file is as it was"
 
 
 @dataclass(frozen=True)
@@ -111,12 +115,14 @@ def changes_since(description: dict[str, Any], entry: Entry | None) -> tuple[str
     module = TargetMaker.__module__ if "target" in description else ChainMaker.__module__
     then: dict[str, Any] = description.get("versions", {}) | {"code": description.get("code_digest")}
     now: dict[str, Any] = versions() | {"code": code_digest(module)}
+    names = (*DECIDING, "code")
     if entry is not None:
-        made_on = entry.facts.get("hardware", "unknown")
-        then["hardware"], now["hardware"] = made_on, hardware(device_like(str(made_on)))
-    names = (*DECIDING, "code", "hardware") if entry is not None else (*DECIDING, "code")
+        here = made_on(device_like(str(entry.facts.get("hardware"))))
+        then |= {name: entry.facts.get(name, "unknown") for name in here}
+        now |= here
+        names += tuple(here)
     return tuple(
-        f"{name} is {str(now[name])[:40]} and was {str(then.get(name))[:40]}"
+        f"{name} is {str(now[name])[:60]} and was {str(then.get(name))[:60]}"
         for name in names
         if now[name] != then.get(name)
     )
@@ -134,18 +140,40 @@ def _where(source: Source, entry: Entry, table: pa.Table) -> str:
 
 def _model_make(description: dict[str, Any], entry: Entry, model: str | None) -> Make:
     folder = objects.folder_of(model or str(description.get("model")))
-    if not all((folder / name).is_file() for name in (*models.FILES, "schema.json")):
-        raise UsageError(f"there is no model in {folder}: say where it is with --model FOLDER")
-    found = {"model_digest": models.digest(folder), "schema_digest": digest_of(folder / "schema.json")}
-    _require_same(found, description, f"the model in {folder}", "give the right one with --model FOLDER")
+    _require_same_model(folder, description)
     program = rebuild(programs.Program, description.get("program"), f"program of {DATASET}")
     maker = ChainMaker(str(folder), device_like(str(entry.facts.get("hardware"))))
     return lambda block, segment, before: maker.make(program, description["num_chains"], block, segment, before)
 
 
+def _require_same_model(folder: Path, description: dict[str, Any]) -> None:
+    """A model; or a composition, whose own digest vouches for those of its parts and of its classifier's sources."""
+    remedy = "give the right one with --model FOLDER"
+    _require_files(folder, ("model.json", "schema.json"))
+    found = {"model_digest": composition.digest(folder), "schema_digest": digest_of(folder / "schema.json")}
+    _require_same(found, description, f"the model in {folder}", remedy)
+    described = composition.read_description(folder)
+    for part in described.get("parts", ()):
+        inner = folder / part["folder"]
+        _require_files(inner, (*models.FILES, "schema.json"))
+        found = {"digest": models.digest(inner), "schema_digest": digest_of(inner / "schema.json")}
+        _require_same(found, part, f"the model in {inner}", remedy)
+    named = described.get("classifier")
+    if named:
+        found = {"digest": density.source_digest(named["function"])}
+        _require_same(found, named, f"the file of {named['function']}", AS_IT_WAS)
+
+
+def _require_files(folder: Path, names: tuple[str, ...]) -> None:
+    if not all((folder / name).is_file() for name in names):
+        raise UsageError(f"there is no model in {folder}: say where it is with --model FOLDER")
+
+
 def _target_make(uri: str, description: dict[str, Any]) -> Make:
     maker = _target_maker(description)
-    program = rebuild(travel.Program, description.get("program"), f"program of {DATASET}")
+    described = description.get("program")
+    kind = ladder_travel.Program if isinstance(described, dict) and "ladder" in described else travel.Program
+    program = rebuild(kind, described, f"program of {DATASET}")
     data = objects.read(objects.open_store(uri, writable=False), WARM)
     if _sha256(data) != description["files"].get(WARM):
         raise StorageError(f"{WARM} is damaged: its sha256 is not the recorded one, repair the store")
@@ -161,7 +189,7 @@ def warm_up_again(description: dict[str, Any]) -> bytes:
 def _target_maker(description: dict[str, Any]) -> TargetMaker:
     chains = rebuild(config.Chains, description.get("config"), f"config of {DATASET}")
     found = {"target_digest": density.digest_of(chains)}
-    _require_same(found, description, f"the file of {chains.target}", "run this where that file is as it was")
+    _require_same(found, description, f"the file of {chains.target}", AS_IT_WAS)
     return TargetMaker(chains)
 
 

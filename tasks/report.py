@@ -1,35 +1,33 @@
-"""Step 6: one self-contained page that shows the draws beside the data, what the chains did, and what it means.
+"""Step 7: one self-contained page that shows the draws beside the data, what the chains did, and what it means.
 
 Leaves `report.html`, its figures under `figures/` and its tables as CSV under `tables/`.
 """
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-from jinja2 import Environment, StrictUndefined
 
-from tasks import config, wording
+from tasks import config, page, wording
 from tasks.artifacts import Dataset, Evaluation, Model, Report, Samples
 from tasks.context import Context
 from tasks.convergence import MAX_CHAINS, read_ladder
-from tasks.evaluate import HELD_OUT, to_csv
-from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
+from tasks.evaluate import HELD_OUT
+from tasks.figures.style import Picture
 from tasks.gallery import Shown, pictures_of, shown_levels
+from tasks.likelihood_wording import likelihood
 from tasks.mcmc.diagnostics import split_rhat
+from tasks.mcmc.kernels import KERNELS
 from tasks.prepare import read_schema, read_split
 from tasks.provenance import git_commit
-from tasks.store import objects
 from tasks.store.manifest import SampleStore
 from tasks.subsets import one_draw_per_chain, some_rows
 from tasks.tracking import tracking_uri
 
-PAGE = "report.html"
-TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities")
+TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities", "likelihoods")
 
 
 def report(
@@ -44,19 +42,9 @@ def report(
     shown = _shown(config, context, dataset, samples, evaluation)
     pictures = pictures_of(shown)
     provenance = _provenance(context, dataset, model, samples, evaluation)
-    tables = {**shown.tables, "provenance": _pairs(provenance)}
-    page = render(context, dataset, samples, evaluation, shown, pictures, provenance)
-    figures, csv_files = context.folder / "figures", context.folder / "tables"
-    for folder in (figures, csv_files):
-        folder.mkdir(exist_ok=True)
-    for picture in pictures.values():
-        objects.replace(figures, picture.file_name, picture.file)
-        context.journal.artifact(figures / picture.file_name, "report/figures")
-    for name, table in tables.items():
-        objects.replace(csv_files, f"{name}.csv", to_csv(table))
-        context.journal.artifact(csv_files / f"{name}.csv", "report/tables")
-    objects.replace(context.folder, PAGE, page.encode())
-    return Report(str(context.folder / PAGE))
+    tables = {**shown.tables, "provenance": page.pairs(provenance)}
+    text = render(context, dataset, samples, evaluation, shown, pictures, provenance)
+    return page.publish(context, text, pictures, tables)
 
 
 def _shown(
@@ -75,14 +63,19 @@ def _shown(
         train=schema.encode(some_rows(read_split(folder, "train"), context.seed)),
         held_out=schema.encode(some_rows(held_out, context.seed)),
         draws=schema.encode(draws),
-        draws_log_density=draws["log_density"].to_numpy(),
-        control_log_density=control["log_density"].to_numpy(),
+        draws_log_density=_log_density(draws),
+        control_log_density=_log_density(control),
         ladder=read_ladder(samples),
         path=_read_arrow(beside / "path.arrow"),
         trace=_read_arrow(beside / "trace.arrow"),
         tables={name: pyarrow.csv.read_csv(path) for name, path in tables.items() if path.exists()},
         num_images=config.num_images,
     )
+
+
+def _log_density(table: pa.Table) -> np.ndarray | None:
+    """A store's log densities, where its model has a density."""
+    return table["log_density"].to_numpy() if "log_density" in table.column_names else None
 
 
 def _read_arrow(path: Path) -> pa.Table:
@@ -101,36 +94,20 @@ def _provenance(
         "Data": f"{sum(dataset.num_rows.values()):,} rows of {dataset.dim} numbers, digest {dataset.digest[:16]}",
         "Split": ", ".join(f"{rows:,} {name}" for name, rows in dataset.num_rows.items()),
         "Model": f"digest {model.digest[:16]}",
-        "Model shape": _listing({key: trained[key] for key in ("energy", "width", "num_blocks")}),
-        "Training": _listing(trained["train"]),
+        "Model shape": page.listing({key: trained[key] for key in ("energy", "width", "num_blocks")}),
+        "Training": page.listing(trained["train"]),
         "Samples": f"{samples.num_rows:,} rows, digest {samples.digest[:16]}",
         "Chains": f"{description['num_chains']:,} chains down {len(program['ladder']['levels'])} noise levels, "
         f"{program['steps_per_level']} steps at each, {program['num_draws']} draws kept",
+        "Kernel": KERNELS[description["kernel"]].title,
+        "Exchange": f"{program['exchange_rounds']} rounds" if program.get("exchange_rounds") else "none",
         "Seed": str(context.seed),
         "Code": git_commit() or "an installed package",
-        "Versions": _listing(description["versions"]),
+        "Versions": page.listing(description["versions"]),
     }
     folders = {"prepare": dataset.uri, "train": model.uri, "evaluate": evaluation.uri}
     folders["sample"] = str(Path(samples.uri).parent)
-    return facts | _costs({name: Path(folders[name]) for name in ("prepare", "train", "sample", "evaluate")})
-
-
-def _listing(facts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items() if value is not None)
-
-
-def _costs(folders: Mapping[str, Path]) -> dict[str, str]:
-    """Seconds and memory of the steps that have published them."""
-    costs = {}
-    for name, folder in folders.items():
-        if (folder / "manifest.json").exists():
-            manifest = json.loads((folder / "manifest.json").read_text())
-            costs[f"Step {name}"] = f"{manifest['seconds']:.1f} s, {manifest['peak_bytes'] / 2**30:.2f} GiB at most"
-    return costs
-
-
-def _pairs(facts: Mapping[str, str]) -> pa.Table:
-    return pa.table({"what": list(facts), "value": list(facts.values())})
+    return facts | page.costs({name: Path(folders[name]) for name in ("prepare", "train", "sample", "evaluate")})
 
 
 def render(
@@ -144,30 +121,33 @@ def render(
 ) -> str:
     """The page as text, from its template."""
     document = json.loads((Path(evaluation.uri) / "evaluation.json").read_text())
+    kernel = SampleStore(samples.uri, writable=False).description()["kernel"]
     levels = shown_levels(len(shown.sigmas))
-    trace = shown.trace["log_density"].to_numpy()
+    trace = _log_density(shown.trace)
     num_walkers = len(set(shown.trace["chain"].to_pylist()))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(files("tasks").joinpath("report.html.jinja").read_text()).render(
+    return page.render(
+        "report.html.jinja",
         name=context.name,
         dataset=dataset,
         samples=samples,
         evaluation=evaluation,
         checks=document["checks"],
+        kernel=KERNELS[kernel].title,
         one_in=round(1 / document["false_alarm_rate"]),
         metrics=evaluation.metrics,
         pictures=pictures,
         provenance=provenance,
-        colours={"data": DATA, "draws": DRAWS, "control": CONTROL},
         num_images=min(shown.num_images, len(shown.held_out), len(shown.draws)),
         walk_labels=[f"{shown.sigmas[level]:.2g}" for level in levels],
         acceptance=[level["acceptance"] for level in shown.ladder["levels"]],
-        gradients_per_chain=shown.ladder["gradients_per_chain"],
+        gradients_per_chain=round(shown.ladder["gradients_per_chain"]),
+        has_density=trace is not None,
         num_walkers=num_walkers,
-        trace_rhat=split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
+        trace_rhat=None if trace is None else split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
         is_array=shown.schema.is_array,
         sections=[
             ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
+            ("Likelihood", "likelihood", likelihood(evaluation.metrics)),
             ("Quality", "quality", wording.quality(evaluation.metrics)),
             ("Chains, beside the verdict", "beside", wording.chains(evaluation.metrics)),
         ],

@@ -12,10 +12,13 @@ import ray
 from tasks import cluster, config
 from tasks.artifacts import Model, Samples
 from tasks.context import Context
-from tasks.draws import summarise_levels
+from tasks.draws import summarise_exchange, summarise_levels
 from tasks.ebm import noise
+from tasks.ebm.model import is_score_only
+from tasks.errors import UsageError
 from tasks.fleet import ChainActor, ChainMaker, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
@@ -42,8 +45,8 @@ class Run:
 
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
-    cluster.connect(context.cluster)
     config = _completed(config, Path(model.uri))
+    cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
@@ -52,6 +55,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     twice = dataclasses.replace(
         config,
         num_levels=2 * config.num_levels - 1,
+        exchange_rounds=2 * config.exchange_rounds,
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
@@ -61,11 +65,31 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
 
 
-def _completed(config: config.Sample, model: Path) -> config.Sample:
-    """The configuration with the lowest noise chosen from what the data are, where it was left out."""
+def lowest_noise(configured: float | None, model: Path) -> float:
+    """Noise of the lowest level, chosen from what the data are where the configuration left it out."""
     schema = DataSchema.from_json((model / "schema.json").read_text())
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
-    return dataclasses.replace(config, lowest_noise=config.lowest_noise or chosen)
+    return configured or chosen
+
+
+def _completed(config: config.Sample, model: Path) -> config.Sample:
+    """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
+    has_density = not is_score_only(json.loads((model / "model.json").read_text()))
+    kernel = config.kernel or ("mala" if has_density else "line_integral_simpson")
+    if not has_density and KERNELS[kernel].needs_value:
+        allowed = ", ".join(name for name, kernel in KERNELS.items() if not kernel.needs_value)
+        raise UsageError(f"sample.kernel must be one of {allowed} for a score-only model, but got {kernel!r}")
+    if not has_density and config.exchange_rounds:
+        raise UsageError(
+            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities, but got "
+            f"{config.exchange_rounds}"
+        )
+    return dataclasses.replace(
+        config,
+        kernel=kernel,
+        lowest_noise=lowest_noise(config.lowest_noise, model),
+        target_acceptance=config.target_acceptance or KERNELS[kernel].target_acceptance,
+    )
 
 
 def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
@@ -76,16 +100,26 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     job = Job(program, config.num_chains, store.uri)
     entries = run.fleet.run(job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
         "levels": levels,
+        "exchange": exchange,
         "num_chains": config.num_chains,
         "target_acceptance": config.target_acceptance,
         "temperature": config.temperature,
-        "gradients_per_chain": program.gradients_per_chain,
+        "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    store.publish(entries, run.made_from | description_of(config, program))
+    store.publish(entries, run.made_from | description_of(config, program, exchange))
     return store, program
+
+
+def _exchange_of(program: Program, entries: list[Entry]) -> dict[str, Any]:
+    """What all rounds of exchange did; entries are in the order of block and segment."""
+    blocks: dict[int, list[dict[str, Any]]] = {}
+    for entry in entries:
+        blocks.setdefault(entry.block, []).append(entry.facts["exchange"])
+    return summarise_exchange(program, list(blocks.values()))
 
 
 def _show(program: Program, run: Run) -> None:
@@ -93,6 +127,7 @@ def _show(program: Program, run: Run) -> None:
     few = dataclasses.replace(
         program,
         purpose="show",
+        exchange_rounds=0,  # what a chain does by itself
         block_size=NUM_WALKERS,
         num_draws=2 * NUM_WALKER_DRAWS,
         draws_per_segment=NUM_WALKER_DRAWS,
@@ -110,8 +145,17 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     if exists(beside, path):
         return _read_ladder(read(beside, path))
     assert config.lowest_noise is not None
+    assert config.target_acceptance is not None
+    assert config.kernel is not None
     levels = noise.ladder(config.num_levels, noise.logit_beta_of(config.lowest_noise))
-    tuning = Tuning(config.block_size, TUNING_STEPS, config.target_acceptance, config.temperature)
+    tuning = Tuning(
+        config.block_size,
+        TUNING_STEPS,
+        config.target_acceptance,
+        config.temperature,
+        config.kernel,
+        config.exchange_rounds > 0,
+    )
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
@@ -120,8 +164,8 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
 
 def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
-    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms")}
-    return Ladder(**lists, temperature=kept["temperature"])
+    lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms", "exchanged")}
+    return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
 
 
 def made_from(model: Model, seed: int) -> dict[str, Any]:
@@ -135,13 +179,17 @@ def made_from(model: Model, seed: int) -> dict[str, Any]:
     }
 
 
-def description_of(config: config.Sample, program: Program) -> dict[str, Any]:
+def description_of(config: config.Sample, program: Program, exchange: dict[str, Any] | None) -> dict[str, Any]:
     """What one store of a model says of itself: with `made_from`, all that makes its rows again."""
+    kernel = KERNELS[program.ladder.kernel]
     return {
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
         "config": dataclasses.asdict(config),
-        "kernel": "mala",
+        "kernel": program.ladder.kernel,
+        "is_exact": kernel.is_exact,
+        "flaw": kernel.flaw,
+        "exchange": exchange,
     }
 
 
@@ -157,6 +205,7 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
         num_draws=config.num_draws,
         thinning=config.thinning,
         draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
+        exchange_rounds=config.exchange_rounds,
     )
 
 
@@ -170,7 +219,7 @@ class _Watcher:
 
     def __call__(self, entry: Entry) -> None:
         self._num_rows += entry.rows
-        accepted = [level["accepted"] / level["proposed"] for level in entry.facts["levels"]]
+        accepted = [level["probability"] / level["proposed"] for level in entry.facts["levels"]]
         note = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}" if accepted else ""
         self._progress.update(self._num_rows, note)
 

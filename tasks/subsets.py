@@ -33,9 +33,12 @@ def some_rows(table: pa.Table, seed: int) -> pa.Table:
 
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
-    """All draws of the first chains, ordered by chain and draw, without the user's columns."""
-    columns = ["chain", "superchain", "draw", "position", "log_density", "accepted"]
-    table = store.dataset().to_table(columns=columns, filter=ds.field("chain") < num_chains)
+    """All draws of the first chains, ordered by chain and draw, without the user's columns; with log densities if the
+    store has them.
+    """
+    wanted, dataset = ("chain", "superchain", "draw", "position", "log_density", "accepted"), store.dataset()
+    columns = [name for name in wanted if name in dataset.schema.names]
+    table = dataset.to_table(columns=columns, filter=ds.field("chain") < num_chains)
     return table.sort_by([("chain", "ascending"), ("draw", "ascending")])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import ray.train
+import safetensors.torch
 import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
@@ -25,7 +26,7 @@ from tasks.ebm import checkpoint, model
 from tasks.ebm.augment import NUM_WARPS
 from tasks.ebm.defaults import choose
 from tasks.ebm.dequantise import Grid, dequantise, grid_of
-from tasks.ebm.energies import Energy
+from tasks.ebm.energies import Energy, ScoreOnly
 from tasks.ebm.losses import LOSSES
 from tasks.ebm.noise import add_noise
 from tasks.ebm.training import (
@@ -41,18 +42,21 @@ from tasks.ebm.training import (
     validation_loss,
 )
 from tasks.errors import UsageError
+from tasks.known_score import scores_of_rows
 from tasks.mcmc.streams import Stream
 from tasks.prepare import read_schema, read_split
 from tasks.store.objects import open_store, put_if_absent
 from tasks.watch import Mailbox, Watch
 
 REPORT_EVERY = 50
-CHECKPOINT = "checkpoint.safetensors"
+CHECKPOINT, KNOWN = "checkpoint.safetensors", "known.safetensors"
+UNWARPED = ("persistent", "explicit")  # particles have no conditions, and warped rows another law
 
 
 def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
     """Train until the last step and keep the moving average of the weights."""
     config = _completed(config, dataset)
+    known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
     architecture = {
@@ -65,6 +69,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "config": config,
         "architecture": architecture,
         "data": dataset.uri,
+        "known": known,
         "seed": context.seed,
         "mailbox": mailbox,
     }
@@ -90,15 +95,28 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
     shape = read_schema(Path(dataset.uri)).shape
-    if config.augmentation and config.objective == "persistent":
-        raise UsageError(f"train.augmentation must be 0 for train.objective persistent, but got {config.augmentation}")
+    if config.augmentation and config.objective in UNWARPED:
+        raise UsageError(
+            f"train.augmentation must be 0 for train.objective {config.objective}, but got {config.augmentation}"
+        )
     if config.augmentation and len(shape or ()) != 2:
         raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
     choice = choose(dataset.num_rows["train"], shape)
     left_out = {key: value for key, value in dataclasses.asdict(choice).items() if getattr(config, key) is None}
-    if config.objective == "persistent":
-        left_out["augmentation"] = 0.0  # particles have no conditions
+    if config.objective in UNWARPED:
+        left_out["augmentation"] = 0.0
+    if config.energy == "score_only":
+        left_out["time_score_weight"] = 0.0
     return dataclasses.replace(config, **left_out)
+
+
+def _known(config: config.Train, folder: Path, dataset: Dataset) -> str | None:
+    """The file of the known scores of the training rows: user code runs here, once, and not in the workers."""
+    if config.known_score is None:
+        return None
+    known = {"score": scores_of_rows(config.known_score, Path(dataset.uri))}
+    put_if_absent(open_store(str(folder)), KNOWN, safetensors.torch.save(known))
+    return str(folder / KNOWN)
 
 
 def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:
@@ -130,7 +148,7 @@ def _publish(folder: Path, last: Checkpoint, config: config.Train, description: 
 
 def _untrained(
     config: config.Train, architecture: dict[str, Any], device: torch.device | str
-) -> tuple[Energy, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
+) -> tuple[Energy | ScoreOnly, torch.optim.swa_utils.AveragedModel, torch.optim.AdamW]:
     kept = {key: architecture[key] for key in model.ARCHITECTURE}
     network = model.build(**kept, dropout=config.dropout or 0.0).to(device)
     optimizer = optimizer_of(network, config.learning_rate, config.weight_decay)
@@ -150,18 +168,19 @@ def train_worker(job: dict[str, Any]) -> None:
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
     loss_of = LOSSES[config.objective](network, config.time_score_weight)
-    begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size)
-    loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
+    known = safetensors.torch.load(Path(job["known"]).read_bytes())["score"].to(device) if job["known"] else None
+    begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size, known=known)
+    loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta, begin.known)
     first = _restore(network, average, optimizer, loss_of.particles)
     shape = read_schema(Path(job["data"])).shape
     warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
 
     for step in range(first, config.num_steps):
-        batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping), rank, world_size)
+        batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping, known), rank, world_size)
         torch.manual_seed(dropout_seed(stream, step, rank))
         random = part(stream, step, rank, world_size)
-        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)
+        matching, time_score = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random, batch.known)
         optimizer.zero_grad(set_to_none=True)
         (matching + time_score).backward()
         for group in optimizer.param_groups:
@@ -175,7 +194,7 @@ def train_worker(job: dict[str, Any]) -> None:
             ray.train.report({"diverged_at": done})
             return
         if rank == 0 and is_told:
-            losses = {config.objective: matching, "time_score": time_score}
+            losses = {config.objective: matching} | ({"time_score": time_score} if config.time_score_weight else {})
             metrics = {f"train/{name}_loss": loss.item() for name, loss in losses.items()}
             job["mailbox"].put.remote(done, metrics)
         if done % config.checkpoint_every == 0 or is_last:

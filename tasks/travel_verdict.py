@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from tasks.verdict import Check, Verdict, check_finite
 
 MAX_RHAT, MIN_ESS = 1.01, 400.0
+MIN_ROUND_TRIPS = 400
+"""Round trips of a ladder, all chains together: each brings an independent draw down to the density, and n of them know
+the weight w of a mode to about `sqrt(w (1-w)/n)`."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +30,13 @@ class Travel:
     acceptance: float
     min_chain_acceptance: float
     num_nonfinite: int
+    num_round_trips: int | None = None
+    """None where there is no ladder."""
 
 
 def judge_travel(measured: Travel) -> Verdict:
     """Converged when every check holds."""
+    ladder = () if measured.num_round_trips is None else (_round_trips(measured.num_round_trips),)
     return Verdict(
         (
             _rhat("R-hat between chains", measured.rhat)
@@ -39,6 +45,7 @@ def judge_travel(measured: Travel) -> Verdict:
             _ess("bulk", measured.bulk_ess),
             _ess("tails", measured.tail_ess),
             _moving(measured),
+            *ladder,
             check_finite(measured.num_nonfinite, "mend the density or declare its support"),
         )
     )
@@ -58,6 +65,15 @@ def _ess(where: str, ess: float) -> Check:
         f"{MIN_ESS:.0f} or more." if is_passed else f"where {MIN_ESS:.0f} are needed; raise num_draws or num_chains."
     )
     return Check(f"Effective draws in the {where}", f"{ess:,.0f}", f">= {MIN_ESS:.0f}", is_passed, sentence)
+
+
+def _round_trips(num_round_trips: int) -> Check:
+    """Chains that never climb to the top of the ladder know nothing of other modes."""
+    is_passed = num_round_trips >= MIN_ROUND_TRIPS
+    allowed = f"{MIN_ROUND_TRIPS} or more." if is_passed else f"where {MIN_ROUND_TRIPS} are needed; "
+    remedy = "" if is_passed else "raise num_levels or num_draws."
+    sentence = f"Replicas made {num_round_trips:,} round trips along the ladder, {allowed}{remedy}"
+    return Check("Round trips of the ladder", f"{num_round_trips:,}", f">= {MIN_ROUND_TRIPS}", is_passed, sentence)
 
 
 def _moving(measured: Travel) -> Check:

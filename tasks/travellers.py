@@ -7,6 +7,7 @@ warm-up tuned (metric and step size) is frozen before the first kept draw.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,18 +17,20 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density
+from tasks import cluster, config, density, evidence
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet, Made, state_before
-from tasks.hardware import hardware
-from tasks.mcmc import travel
+from tasks.hardware import made_on
+from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
+from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
-from tasks.mcmc.metropolis import State
-from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
+from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
+from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress
 from tasks.provenance import provenance
 from tasks.store.manifest import Entry, SampleStore
@@ -59,48 +62,60 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
-    cluster.connect(context.cluster)
+    cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     store = SampleStore(str(context.folder / "draws"))
     inside = open_store(store.uri)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
-    warm = safetensors.numpy.load(read(inside, WARM))
-    program = program_of(config, context.seed, *warm["tuned"].tolist())
+    warm = read_warm(store.uri)
+    program = program_of(config, context.seed, warm)
     job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(job, _Watcher(job))
+    volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
+    found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
-    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM)))
+    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
     published = store.description()
     return Samples(store.uri, published["digest"], published["num_rows"], None)
 
 
-def description_of(config: config.Chains, seed: int, program: travel.Program, warm: bytes) -> dict[str, Any]:
-    """What a store says of itself: all that makes its rows again."""
+def description_of(
+    config: config.Chains, seed: int, program: travel.Program, warm: bytes, found: dict[str, float] | None
+) -> dict[str, Any]:
+    """What a store says of itself: all that makes its rows again, and what was found of log Z."""
     return provenance(TargetMaker.__module__, seed) | {
         "config": dataclasses.asdict(config),
         "target": config.target,
         "target_digest": density.digest_of(config),
+        "support": config.support,
+        "dim": config.dim,
         "program": dataclasses.asdict(program),
         "num_chains": config.num_chains,
         "is_exact": KERNELS[config.kernel].is_exact,
+        "evidence": found,
         "files": {WARM: hashlib.sha256(warm).hexdigest()},
     }
 
 
-def program_of(config: config.Chains, seed: int, step_size: float, length: float) -> travel.Program:
-    """The program of every block of a store."""
-    return travel.Program(
-        seed=seed,
-        kernel=config.kernel,
-        step_size=step_size,
-        length=length,
-        block_size=config.block_size,
-        burn_in=config.burn_in,
-        num_draws=config.num_draws,
-        thinning=config.thinning,
-        draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
-    )
+def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> travel.Program:
+    """The program of every block of a store, from the settings and what the warm-up tuned."""
+    tuned = frozen.from_arrays(warm)
+    settings: dict[str, Any] = {
+        "seed": seed,
+        "kernel": config.kernel,
+        "step_size": tuned.step_size,
+        "length": tuned.length,
+        "block_size": config.block_size,
+        "burn_in": config.burn_in,
+        "num_draws": config.num_draws,
+        "thinning": config.thinning,
+        "draws_per_segment": max(1, ROWS_PER_SHARD // config.block_size),
+    }
+    if config.num_levels == 1:
+        return travel.Program(**settings)
+    levels = (tuple(warm[name].tolist()) for name in ("levels", "step_sizes", "lengths"))
+    return ladder_travel.Program(**settings, ladder=Ladder(*levels, scale=ladder_warmup.SCALE))
 
 
 class TargetMaker:
@@ -114,18 +129,19 @@ class TargetMaker:
         self.free_target = from_log_density(self.support.pull(self.log_density))
 
     def warm_up(self, seed: int) -> bytes:
-        """Where chains start, the metric and the step size, as safetensors."""
+        """Where chains start, and what was tuned, as safetensors."""
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
-        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
-        white, target = warm.whitening.pull_state(warm.state), warm.whitening.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, kernel, warm.length)
-        tensors = {
-            "start": white.x,
-            "mean": warm.whitening.mean,
-            "factor": warm.whitening.factor,
-            "tuned": torch.tensor([step_size, warm.length], dtype=torch.float64),
-        }
-        return safetensors.numpy.save({name: value.contiguous().numpy() for name, value in tensors.items()})
+        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free), self.config.metric)
+        coordinates, length = warm.tuned.coordinates, warm.tuned.length
+        white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
+        white, step_size = tune(stream, TUNING, white, target, kernel, length)
+        arrays = {"start": white.x.numpy()} | frozen.to_arrays(warm.tuned._replace(step_size=step_size))
+        if self.config.num_levels > 1:
+            stream = Stream(seed, 0, "ladder-warm-up")
+            made = ladder_warmup.tune(stream, white, target, self.config.num_levels, kernel, step_size, length)
+            arrays["start"] = torch.stack([state.x for state in made.replicas.states]).numpy()
+            arrays |= {name: np.array(getattr(made.ladder, name)) for name in ("levels", "step_sizes", "lengths")}
+        return safetensors.numpy.save(arrays)
 
     def make(
         self,
@@ -137,42 +153,46 @@ class TargetMaker:
         before: dict[str, np.ndarray] | None,
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
-        whitening = Whitening(torch.from_numpy(warm["mean"]), torch.from_numpy(warm["factor"]))
-        leg = self._advanced(program, whitening, torch.from_numpy(warm["start"]), block, segment, before)
+        tuned = frozen.from_arrays(warm)
+        leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * program.thinning,
             "min_accepted": int(leg.accepted.sum(0).min()),
             "proposed_per_chain": len(leg.accepted) * program.thinning,
-            "num_nonfinite": leg.num_nonfinite,
         }
-        state = {name: value.numpy() for name, value in leg.state._asdict().items()}
-        return Made(self._table(leg, program, num_chains, whitening, block), state, facts)
+        state = {name: value.numpy() for name, value in leg.state.items()}
+        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | leg.counts)
+
+    def white_target(self, warm: dict[str, np.ndarray]) -> Target:
+        """The density in the coordinates that the warm-up learned."""
+        return frozen.from_arrays(warm).coordinates.pull(self.free_target)
 
     def _advanced(
         self,
         program: travel.Program,
-        whitening: Whitening,
+        tuned: Tuned,
         start: Tensor,
         block: int,
         segment: int,
         before: dict[str, np.ndarray] | None,
     ) -> travel.Leg:
-        target = whitening.pull(self.free_target)
+        target = tuned.coordinates.pull(self.free_target)
+        is_ladder = isinstance(program, ladder_travel.Program)
+        moves: Any = ladder_travel if is_ladder else travel
+        jumps = {} if is_ladder else {"jumps": tuned.jumps}
         if before is None:
             chains = block * program.block_size + torch.arange(program.block_size)
-            return travel.first_leg(program, block, start[chains % len(start)], target)
+            return moves.first_leg(program, block, start[..., chains % NUM_WARM, :], target, **jumps)
         loaded = {key: torch.from_numpy(value) for key, value in before.items()}
-        return travel.next_leg(program, block, segment, State(**loaded), target)
+        return moves.next_leg(program, block, segment, loaded, target, **jumps)
 
-    def _table(
-        self, leg: travel.Leg, program: travel.Program, num_chains: int, whitening: Whitening, block: int
-    ) -> pa.Table:
+    def _table(self, leg: travel.Leg, program: travel.Program, num_chains: int, tuned: Tuned, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
         first_chain = block * program.block_size
         kept = min(program.block_size, num_chains - first_chain)
         num_draws = len(leg.position)
-        z = whitening.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
+        z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
         chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), num_draws)
         draw = np.repeat(np.arange(leg.first_draw, leg.first_draw + num_draws, dtype=np.int32), kept)
@@ -182,7 +202,7 @@ class TargetMaker:
                 "superchain": chain % NUM_WARM,
                 "draw": draw,
                 "position": pa.FixedSizeListArray.from_arrays(x.reshape(-1).numpy(), self.config.dim),
-                "log_density": (leg.value[:, :kept].reshape(-1) - log_det).numpy(),
+                "log_density": (leg.value[:, :kept].reshape(-1) - bent - log_det).numpy(),
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )
@@ -195,16 +215,27 @@ class TargetActor(TargetMaker):
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def advance(self, job: Job, block: int, segment: int) -> Entry:
+    def plan(self, seed: int, store: str) -> Schedule:
+        """How populations walk to log Z, in the coordinates of a store's warm-up."""
+        return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
+
+    def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        warm = safetensors.numpy.load(read(open_store(job.store), WARM))
-        before = state_before(store, block, segment)
-        made = self.make(job.program, job.num_chains, warm, block, segment, before)
-        return store.commit(block, segment, made.table, made.state, made.facts | {"hardware": hardware("cpu")})
+        if isinstance(job, evidence.Job):
+            made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
+        else:
+            before = state_before(store, block, segment)
+            made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
+        return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
+
+
+def read_warm(store: str) -> dict[str, np.ndarray]:
+    """What the warm-up found and tuned, which lies in the store of the draws."""
+    return safetensors.numpy.load(read(open_store(store, writable=False), WARM))
 
 
 class _Watcher:

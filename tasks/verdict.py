@@ -2,7 +2,7 @@
 
 It fits chains that walk down the noise ladder once. Each of them ends in one mode, so R-hat between them
 cannot come near 1; what tells whether the walk was slow enough is that a walk of twice the steps ends in the
-same law.
+same law. Chains that exchange replicas after it are held against twice the rounds as well.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,11 @@ ACCEPTANCE_MARGIN = 0.08
 the acceptance.
 
 Roberts & Rosenthal, JRSS B 60, 1998.
+"""
+
+MIN_SWAP_RATE = 0.1
+"""Swaps at this rate slow replicas down as eighteen more levels would: the time of a round trip is `2 + 2 sum r/(1-r)`
+rounds, r the rejection rate of a pair. Levels that are spaced as they should be swap at about one half.
 """
 
 NUM_TESTS = 3
@@ -34,6 +39,10 @@ class Measurements:
     acceptance: tuple[float, ...]
     num_stuck: tuple[int, ...]
     num_nonfinite: int
+    flaw: str
+    """Why the kernel's draws are not exact, of which no check knows; empty where they are."""
+    swap_rates: tuple[float, ...] = ()
+    """Of each exchanged level with the next; empty where nothing is exchanged."""
 
 
 @dataclass(frozen=True)
@@ -71,25 +80,35 @@ def judge(measured: Measurements, false_alarm_rate: float) -> Verdict:
             _acceptance(measured, level),
             _stuck(measured, level),
             check_finite(measured.num_nonfinite, "train longer or lower train.learning_rate"),
+            *([_swaps(measured.swap_rates)] if measured.swap_rates else []),
         )
     )
 
 
 def _control(measured: Measurements, level: float) -> Check:
     is_passed = measured.control_p_value > level
+    remedy = "raise sample.steps_per_level or sample.num_levels"
+    remedy += ", or sample.exchange_rounds" if measured.swap_rates else ""
     p, rows = f"p = {measured.control_p_value:.2g}", f"{measured.num_judged:,} chains"
     sentence = (
         f"The draws of {rows} agree with those of a ladder of twice the steps: {p}, "
-        f"where {level:.2g} or less would not do."
+        f"where {level:.2g} or less would not do{_caveat(measured)}."
         if is_passed
         else f"The draws of {rows} differ from those of a ladder of twice the steps: {p}, "
-        f"where more than {level:.2g} is needed; raise sample.steps_per_level or sample.num_levels."
+        f"where more than {level:.2g} is needed; {remedy}."
     )
     return Check("Agreement with a ladder of twice the steps", p, f"p > {level:.2g}", is_passed, sentence)
 
 
+def _caveat(measured: Measurements) -> str:
+    """What agreement of two ladders of one kernel cannot tell."""
+    return f"; but neither is exact, for the kernel {measured.flaw}" if measured.flaw else ""
+
+
 def _acceptance(measured: Measurements, level: float) -> Check:
-    """The band is `target +- margin`, or what chance alone does where proposals are few."""
+    """The band is `target +- margin`, or what chance alone does where proposals are few. The acceptance of a kernel
+    without a Metropolis test is what a test would have made of its steps.
+    """
     target, rates = measured.target_acceptance, measured.acceptance
     error = acceptance_error(target, measured.num_chains, measured.num_steps)
     margin = max(ACCEPTANCE_MARGIN, error * float(stats.norm.isf(level / (2 * len(rates)))))
@@ -123,11 +142,25 @@ def _stuck(measured: Measurements, level: float) -> Check:
     return Check("Stuck chains at a noise level", f"{stuck:,}", f"at most {bound:,}", stuck <= bound, sentence)
 
 
+def _swaps(rates: tuple[float, ...]) -> Check:
+    """A pair that hardly swaps cuts the ladder in two; over all chains and rounds a rate has no error to speak of."""
+    worst = min(range(len(rates)), key=lambda k: rates[k])
+    is_passed = rates[worst] >= MIN_SWAP_RATE
+    span, pair = f"{min(rates):.3f} to {max(rates):.3f}", f"exchanged levels {worst + 1} and {worst + 2}"
+    sentence = (
+        f"Neighbours among the {len(rates) + 1} exchanged levels swap at rates of {span}, {MIN_SWAP_RATE} or more."
+        if is_passed
+        else f"The {pair} swap at a rate of {rates[worst]:.3f}, where {MIN_SWAP_RATE} is needed; "
+        "raise sample.num_levels."
+    )
+    return Check("Swaps of neighbouring levels", span, f">= {MIN_SWAP_RATE}", is_passed, sentence)
+
+
 def check_finite(num_nonfinite: int, remedy: str) -> Check:
     """No energy on the way was other than a number."""
     is_passed = num_nonfinite == 0
     sentence = (
-        "Every energy was finite."
+        "Every energy and score was finite."
         if is_passed
         else f"{num_nonfinite:,} energies were not finite, where 0 are allowed; {remedy}."
     )

@@ -44,7 +44,7 @@ def two_sample(metrics: Metrics) -> list[Line]:
 
 
 def quality(metrics: Metrics) -> list[Line]:
-    """Copies, classes and likelihood."""
+    """Copies and classes."""
     lines = []
     if "quality/memorisation_p_value" in metrics:
         lines += _newness(metrics)
@@ -58,18 +58,6 @@ def quality(metrics: Metrics) -> list[Line]:
                 f"1 is the data's own share; classes are told by a classifier that is right on "
                 f"{metrics['quality/class_accuracy']:.1%} of held-out rows.",
                 "Lower train.learning_rate or train longer: weights of modes are learned last.",
-            )
-        )
-    if "quality/held_out_log_density" in metrics:
-        error = metrics["quality/held_out_log_density_standard_error"]
-        lines.append(
-            Line(
-                "Log density of held-out rows",
-                f"{metrics['quality/held_out_log_density']:.2f} ± {error:.2f} nats",
-                None,
-                "Mean over held-out rows, noised to the lowest level and normalised by the estimate of log Z; "
-                "higher is better between models of one data set.",
-                "",
             )
         )
     return lines
@@ -102,17 +90,32 @@ def _newness(metrics: Metrics) -> list[Line]:
 def chains(metrics: Metrics) -> list[Line]:
     """What is measured on chains beside the verdict."""
     ess = metrics.get("chains/weights_ess_fraction")
-    p = metrics["chains/control_log_density_p_value"]
-    lines = [
-        Line(
-            "Log density against the control ladder",
-            p_value(p),
-            p > 1e-3,
-            "Kolmogorov-Smirnov test of draws against draws of twice the steps, in the direction in which haste "
-            "shows first.",
-            "Raise sample.steps_per_level or sample.num_levels.",
+    p = metrics.get("chains/control_log_density_p_value")
+    lines: list[Line] = []
+    if p is not None:
+        lines.append(
+            Line(
+                "Log density against the control ladder",
+                p_value(p),
+                p > 1e-3,
+                "Kolmogorov-Smirnov test of draws against draws of twice the steps, in the direction in which haste "
+                "shows first.",
+                "Raise sample.steps_per_level or sample.num_levels.",
+            )
         )
-    ]
+    if "quality/antisymmetric_share" in metrics:
+        lines += _without_density(metrics["quality/antisymmetric_share"])
+    elif not metrics["chains/is_exact"]:
+        lines.append(
+            Line(
+                "Exactness",
+                "not exact",
+                False,
+                "The kernel's steps do not leave the learned density invariant: draws have a law near it, and no check "
+                "here says how near.",
+                "Choose a kernel that is exact, such as mala, by sample.kernel.",
+            )
+        )
     if metrics["chains/temperature"] != 1:
         lines.append(
             Line(
@@ -135,28 +138,68 @@ def chains(metrics: Metrics) -> list[Line]:
                 "",
             )
         )
-    if "chains/log_z" in metrics:
-        error = metrics.get("chains/log_z_standard_error", float("nan"))
-        lines.append(
-            Line(
-                "Log normaliser log Z",
-                f"{metrics['chains/log_z']:.2f} ± {error:.2f} nats",
-                None,
-                "Of exp f at the lowest noise, from the annealing weights; it turns f into a likelihood. With a small "
-                "effective share both it and its error come out too small.",
-                "",
-            )
-        )
-    return lines + _mixing(metrics)
+    return lines + _exchange(metrics) + _mixing(metrics)
+
+
+def _exchange(metrics: Metrics) -> list[Line]:
+    if "chains/round_trips_per_chain" not in metrics:
+        return []
+    rates = f"{metrics['chains/swap_rate_min']:.2f} to {metrics['chains/swap_rate_max']:.2f}"
+    return [
+        Line(
+            "Round trips of replicas",
+            f"{metrics['chains/round_trips_per_chain']:.2f} a chain in {metrics['chains/exchange_rounds']:.0f} rounds",
+            None,
+            "Ways from the highest noise to the lowest and back, all replicas of a chain together: each brings it "
+            "a place that owes nothing to its way down. With few, only modes that part at low noise are reweighed.",
+            "",
+        ),
+        Line(
+            "Swaps of neighbouring levels",
+            f"{rates} among {metrics['chains/exchange_levels']:.0f} levels",
+            None,
+            f"Share of swaps that are accepted; the rejections add up to {metrics['chains/exchange_barrier']:.1f}, and "
+            "about twice as many levels serve best.",
+            "",
+        ),
+    ]
+
+
+def _without_density(share: float) -> list[Line]:
+    """What a score-only model's chains are."""
+    return [
+        Line(
+            "Exactness",
+            "not exact",
+            False,
+            "The model is a score without a density. Where steps are tested, it is by the integral of the score along "
+            "the line between two points, which is a log ratio of densities only if the score is a gradient, and then "
+            "up to the error of the rule: the chains are like Metropolis-Hastings ones, but have no exact target.",
+            "For exact draws, log densities and weights train an energy: train.energy scalar_head or inner_product.",
+        ),
+        Line(
+            "Part of the score that is no gradient",
+            f"{share:.2%}",
+            None,
+            "Antisymmetric part of the score's Jacobian over the whole (Frobenius norms), at held-out rows noised to "
+            "the lowest level: 0 % is the score of a density, 100 % a mere rotation.",
+            "",
+        ),
+    ]
 
 
 def _mixing(metrics: Metrics) -> list[Line]:
     if "chains/rhat_max" not in metrics:
         return []
+    rhat, what, suffix = f"worst coordinate {metrics['chains/rhat_max']:.3f}", "the worst coordinate", "min"
+    if "chains/rhat_log_density" in metrics:
+        rhat = f"{metrics['chains/rhat_log_density']:.3f}; {rhat}"
+        what, suffix = "the log density", "log_density"
+    bulk, tail = (metrics[f"chains/{part}_ess_{suffix}"] for part in ("bulk", "tail"))
     lines = [
         Line(
             "Split R-hat",
-            f"{metrics['chains/rhat_log_density']:.3f}; worst coordinate {metrics['chains/rhat_max']:.3f}",
+            rhat,
             None,
             "1 when all chains have one law. Chains that come down the ladder once stay in the mode they reached, so "
             "it cannot come near 1 here and does not count.",
@@ -164,9 +207,9 @@ def _mixing(metrics: Metrics) -> list[Line]:
         ),
         Line(
             "Effective sample size, bulk and tail",
-            f"{metrics['chains/bulk_ess_log_density']:,.0f} and {metrics['chains/tail_ess_log_density']:,.0f} draws",
+            f"{bulk:,.0f} and {tail:,.0f} draws",
             None,
-            "Independent draws of the log density that the kept draws are worth.",
+            f"Independent draws of {what} that the kept draws are worth.",
             "",
         ),
     ]

@@ -12,7 +12,7 @@ import pyarrow as pa
 import torch
 
 from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from tasks.context import Context
 from tasks.draws import vectors
 from tasks.ebm import model as models
@@ -24,6 +24,13 @@ from tasks.store.manifest import SampleStore
 from tasks.tracking import Journal
 
 NUM_STEPS = 10
+EXCHANGE = {
+    "levels": [0, 8, 16, 23],
+    "rounds": 40,
+    "acceptance": [0.57, 0.58, 0.56, 0.57],
+    "swap_rate": [0.61, 0.44, 0.52],
+    "round_trips_per_chain": 1.25,
+}
 
 
 class FinishedRun(NamedTuple):
@@ -31,6 +38,7 @@ class FinishedRun(NamedTuple):
     dataset: Dataset
     model: Model
     samples: Samples
+    normaliser: Normaliser
 
     def context(self, step: str) -> Context:
         folder = self.root / step / "0123456789abcdef"
@@ -39,7 +47,7 @@ class FinishedRun(NamedTuple):
         return Context("0" * 64, folder, "digits", 0, self.root, config.Cluster(), journal)
 
     def evaluate(self) -> Evaluation:
-        return evaluate(config.Evaluate(), self.context("evaluate"), self.dataset, self.model, self.samples)
+        return evaluate(config.Evaluate(), self.context("evaluate"), *self[1:])
 
 
 def finish(
@@ -51,9 +59,10 @@ def finish(
     control_blur=None,
     num_levels=24,
     num_stuck=0,
+    exchange=None,
 ) -> FinishedRun:
     """A run whose draws are training rows with `blur` noise; those of the control ladder may have another."""
-    unfinished = FinishedRun(root, None, None, None)
+    unfinished = FinishedRun(root, None, None, None, None)
     dataset = prepare(config.Prepare(data), unfinished.context("prepare"))
     model = _model(unfinished.context("train").folder, dataset)
     folder = unfinished.context("sample").folder
@@ -69,6 +78,7 @@ def finish(
         ladder = {
             "levels": _levels(levels, num_stuck),
             "num_chains": num_chains,
+            "exchange": exchange if name == "draws" else None,
             "target_acceptance": 0.574,
             "temperature": 1.0,
         }
@@ -81,7 +91,9 @@ def finish(
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
     description = stores["draws"].description()
     samples = Samples(stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri)
-    return FinishedRun(root, dataset, model, samples)
+    logs = tuple((0.1 * np.random.default_rng(2).standard_normal(16)).tolist())
+    normaliser = Normaliser(str(root / "normalise"), levels[-1], 1.0, logs, logs)
+    return FinishedRun(root, dataset, model, samples, normaliser)
 
 
 def _model(folder: Path, dataset: Dataset) -> Model:
@@ -122,7 +134,9 @@ def _store(folder: Path, clean, schema, num_draws, levels, random) -> SampleStor
         "seed": 0,
         "versions": versions,
     }
-    store.publish([entry], provenance | {"program": program, "num_chains": num_chains})
+    store.publish(
+        [entry], provenance | {"program": program, "num_chains": num_chains, "kernel": "mala", "is_exact": True}
+    )
     return store
 
 

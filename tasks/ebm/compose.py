@@ -48,15 +48,15 @@ def tempered(log_density: LogDensity, inverse_temperature: float) -> LogDensity:
     return product([log_density], [inverse_temperature])
 
 
-def masked(target: Target, mask: Bool[Tensor, " dim"], values: Float[Tensor, " value"]) -> Target:
+def masked(target: Target, mask: Bool[Tensor, " dim"], values: Float[Tensor, "*chain value"]) -> Target:
     """The density of the free coordinates given the others: `mask` is true where a coordinate is held at `values`.
 
     The target takes and gives the free coordinates alone, in their order; `filled` puts rows together again.
     """
-    if mask.shape != values.shape or bool(mask.all()):
+    if len(mask) != values.shape[-1] or bool(mask.all()):
         raise UsageError(
             f"a mask must have one entry for each of the values and leave one free, but got {int(mask.sum())} fixed of "
-            f"{len(mask)} entries for {len(values)} values: free a coordinate, or give a mask as long as the values"
+            f"{len(mask)} entries for {values.shape[-1]} values: free a coordinate, or give as many values as entries"
         )
 
     def free(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -67,9 +67,9 @@ def masked(target: Target, mask: Bool[Tensor, " dim"], values: Float[Tensor, " v
 
 
 def filled(
-    x: Float[Tensor, "chain free"], mask: Bool[Tensor, " dim"], values: Float[Tensor, " dim"]
+    x: Float[Tensor, "chain free"], mask: Bool[Tensor, " dim"], values: Float[Tensor, "*chain dim"]
 ) -> Float[Tensor, "chain dim"]:
     """Whole rows: the free coordinates `x`, and `values` where `mask` is true."""
-    rows = values.to(x).repeat(len(x), 1)
+    rows = values.to(x).expand(len(x), len(mask)).clone()
     rows[:, ~mask] = x
     return rows

@@ -16,7 +16,7 @@ from tasks.ebm.networks import ResidualMLP
 
 LogDensity = Callable[[Tensor, Tensor], Tensor]
 EnergyName = Literal["scalar_head", "inner_product"]
-ScoreName = Literal["score_only"]
+NetworkName = Literal[EnergyName, "score_only"]
 
 
 def anchor(x: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
@@ -125,7 +125,10 @@ ENERGIES: dict[EnergyName, Callable[[int, int, int, float, int], Energy]] = {
     "scalar_head": ScalarHead,
     "inner_product": InnerProduct,
 }
-SCORES: dict[ScoreName, Callable[[int, int, int, float, int], ScoreOnly]] = {"score_only": ScoreOnly}
+NETWORKS: dict[NetworkName, Callable[[int, int, int, float, int], Energy | ScoreOnly]] = {
+    **ENERGIES,
+    "score_only": ScoreOnly,
+}
 
 
 def value_and_score(

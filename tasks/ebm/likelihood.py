@@ -10,16 +10,26 @@ What is scored is the density `q` of `x + sigma eps`, `sigma^2 = beta/(1-beta)`,
 
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tasks.ebm.dequantise import Grid, log_spread
 from tasks.ebm.energies import LogDensity, anchor
 from tasks.ebm.noise import LOGIT_BETA_MAX, signal_level
 from tasks.errors import UsageError
 
 MAX_EXACT_DIM = 64  # the exact divergence takes a backward pass a dimension
+
+
+class Units(NamedTuple):
+    """How standardised coordinates came about: `(x - location)/scale`, and which of them are whole numbers."""
+
+    scale: Float[Tensor, " dim"]
+    grid: Grid
+
 
 Flow = Callable[[Tensor, float], tuple[Tensor, Tensor]]
 """Points at a level `t` -> (velocity [row, dim], its divergence [row])."""
@@ -54,17 +64,20 @@ def by_probability_flow(
     return anchor(x) + gained + _log_jacobian(rows, logit_beta)
 
 
-def bits_per_dimension(
-    log_likelihood: Float[Tensor, " row"], scale: Float[Tensor, " dim"], quantum: float = 1.0
+def of_data(
+    log_q: Float[Tensor, " row"], rows: Float[Tensor, "row dim"], spread: Float[Tensor, "row dim"], units: Units
 ) -> Float[Tensor, " row"]:
-    """`-(ln q(x) - sum ln scale + d ln quantum) / (d ln 2)` of rows that were standardised by `scale`.
-
-    Their data come in steps of `quantum` (8-bit data: 1 where they count to 255, 1/255 where they end at 1), spread
-    evenly over a step: an upper bound of the bits that the discrete data need (Theis et al., arXiv 1511.01844).
+    """The log-likelihood of data in the user's units, from `log_q = ln q(spread)` of their `rows` in standardised
+    coordinates: `ln q - sum ln scale` over real numbers, whose density is one per unit of each; whole numbers count
+    with the probability that q rounds and clips to them, of which this is a lower bound in the mean.
     """
-    dim = len(scale)
-    nats = log_likelihood - scale.log().sum() + dim * math.log(quantum)
-    return -nats / (dim * math.log(2))
+    is_real = units.grid.step == 0
+    return log_q - log_spread(rows, spread, units.grid) - units.scale[is_real].log().sum()
+
+
+def bits_per_dimension(log_likelihood: Float[Tensor, " row"], dim: int) -> Float[Tensor, " row"]:
+    """`-ln P / (d ln 2)`: what a code for the whole numbers of a row costs (8 for uniform bytes)."""
+    return -log_likelihood / (dim * math.log(2))
 
 
 def flow_of(log_density: LogDensity) -> Flow:
@@ -78,10 +91,10 @@ def flow_of(log_density: LogDensity) -> Flow:
             x = x.detach().requires_grad_()
             value = log_density(x, torch.full((len(x),), t).to(x))
             (score,) = torch.autograd.grad(value.sum(), x, create_graph=True)
-            trace = torch.zeros_like(value)
-            for k in range(x.shape[1]):
-                (row,) = torch.autograd.grad(score[:, k].sum(), x, retain_graph=True)
-                trace = trace + row[:, k]
+            # Row k of the identity, for every point at once: the k-th row of the Hessian.
+            eye = torch.eye(x.shape[1]).to(x)[:, None].expand(-1, *x.shape)
+            (hessian,) = torch.autograd.grad(score, x, eye, is_grads_batched=True)
+            trace = hessian.diagonal(dim1=0, dim2=2).sum(1)
         return -half_beta * (x + score).detach(), -half_beta * (x.shape[1] + trace).detach()
 
     return flow

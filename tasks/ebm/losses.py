@@ -11,17 +11,51 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from tasks.ebm.contrastive import contrastive_divergence, negatives
-from tasks.ebm.energies import LogDensity, value_and_score
+from tasks.ebm.energies import LogDensity, ScoreOnly, value_and_score
 from tasks.ebm.networks import Norm
 from tasks.ebm.noise import add_noise, noise_level
-from tasks.ebm.objectives import EnergyLoss, Loss, denoising_score_matching, scores
+from tasks.ebm.objectives import EnergyLoss, Loss, scores
 from tasks.ebm.parts import Part
-from tasks.ebm.score_matching import Score, at_levels, implicit, rademacher, score_of, sliced
+from tasks.ebm.score_matching import Score, at_levels, implicit, noised_target, rademacher, score_of, sliced
 from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Random
 
 NUM_STEPS = 5  # Langevin steps between the data, or the particles, and the negatives
-ObjectiveName = Literal["denoising", "implicit", "sliced", "contrastive", "persistent"]
+ObjectiveName = Literal["denoising", "explicit", "implicit", "sliced", "contrastive", "persistent"]
+
+
+class ExplicitLoss(Loss):
+    """`E[ beta |S - s~|^2 ] / d`, `s~` the target made of the known score (11.2) and the noise: `noised_target`.
+
+    Its minimiser and its excess over the minimum are those of denoising at every level.
+    """
+
+    information = 1.0
+
+    def start(
+        self,
+        noisy: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        known: Float[Tensor, "row dim"] | None = None,
+    ) -> None:
+        """Take `J = E|s*|^2/d` of these rows; the minimiser does not depend on it."""
+        assert known is not None  # refused where the configuration is completed
+        self.information = float(known.square().mean())
+
+    def forward(
+        self,
+        x: Float[Tensor, "row dim"],
+        noise: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None,
+        random: Part,
+        known: Float[Tensor, "row dim"] | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        assert known is not None
+        score, time_score = self.scores(add_noise(x, noise, logit_beta), logit_beta, condition)
+        target = noised_target(known, noise, logit_beta, self.information)
+        value = torch.sigmoid(logit_beta) * (score - target).square().sum(1) / x.shape[1]
+        return value.mean(), self.time_term(time_score, noise)
 
 
 class ImplicitLoss(Loss):
@@ -40,11 +74,12 @@ class ImplicitLoss(Loss):
         logit_beta: Float[Tensor, " row"],
         condition: Float[Tensor, "row condition"] | None,
         random: Part,
+        known: Float[Tensor, "row dim"] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        noisy, log_density = add_noise(x, noise, logit_beta), self.given(condition)
-        matched = self.matching(score_of(at_levels(log_density, logit_beta)), noisy, random)
-        value = torch.sigmoid(logit_beta) * matched / x.shape[1]
-        return value.mean(), self.time_term(scores(log_density, noisy, logit_beta)[1], noise)
+        noisy, given = add_noise(x, noise, logit_beta), at_levels(self.given(condition), logit_beta)
+        score = given if isinstance(self.log_density, ScoreOnly) else score_of(given)
+        value = torch.sigmoid(logit_beta) * self.matching(score, noisy, random) / x.shape[1]
+        return value.mean(), self.time_term(self.scores(noisy, logit_beta, condition)[1], noise)
 
     def matching(self, score: Score, noisy: Float[Tensor, "row dim"], random: Part) -> Float[Tensor, " row"]:
         """`|S|^2 + 2 div S` of each row."""
@@ -69,6 +104,7 @@ class ContrastiveLoss(Loss):
         logit_beta: Float[Tensor, " row"],
         condition: Float[Tensor, "row condition"] | None,
         random: Part,
+        known: Float[Tensor, "row dim"] | None = None,
     ) -> tuple[Tensor, Tensor]:
         noisy, log_density = add_noise(x, noise, logit_beta), self.given(condition)
         ends = self.advance(random, log_density, noisy, logit_beta)
@@ -129,7 +165,12 @@ class PersistentLoss(ContrastiveLoss):
         super().__init__(log_density, time_score_weight)
         self.particles = Particles()
 
-    def start(self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> None:
+    def start(
+        self,
+        noisy: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        known: Float[Tensor, "row dim"] | None = None,
+    ) -> None:
         """Put the particles at noised rows."""
         self.particles.x, self.particles.logit_beta = noisy.clone(), logit_beta.clone()
 
@@ -140,27 +181,13 @@ class PersistentLoss(ContrastiveLoss):
         logit_beta: Float[Tensor, " row"],
         condition: Float[Tensor, "row condition"] | None,
         random: Part,
+        known: Float[Tensor, "row dim"] | None = None,
     ) -> tuple[Tensor, Tensor]:
         assert condition is None  # refused where the configuration is completed
         all_levels = self.particles.logit_beta
         self.particles.x.copy_(self.advance(random.whole(), self.log_density, self.particles.x, all_levels))
         ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
         return self.contrast(self.log_density, add_noise(x, noise, levels), noise, levels, ends.clone())
-
-
-class ScoreLoss(nn.Module):
-    """`E|x' + beta S - sqrt(1-beta) x|^2 / (beta d)` of a score-only network, and 0: time scores need a density."""
-
-    def __init__(self, score: nn.Module):
-        super().__init__()
-        self.score = score
-
-    def forward(
-        self, x: Float[Tensor, "row dim"], noise: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]
-    ) -> tuple[Tensor, Tensor]:
-        score = self.score(add_noise(x, noise, logit_beta), logit_beta)
-        denoising = denoising_score_matching(score, noise, logit_beta) / (torch.sigmoid(logit_beta) * x.shape[1])
-        return denoising.mean(), torch.zeros_like(denoising[0])
 
 
 def _scaled(log_density: LogDensity, logit_beta: Float[Tensor, " row"]) -> Target:
@@ -175,6 +202,7 @@ def _scaled(log_density: LogDensity, logit_beta: Float[Tensor, " row"]) -> Targe
 
 LOSSES: dict[ObjectiveName, Callable[[nn.Module, float], Loss]] = {
     "denoising": EnergyLoss,
+    "explicit": ExplicitLoss,
     "implicit": ImplicitLoss,
     "sliced": SlicedLoss,
     "contrastive": ContrastiveLoss,

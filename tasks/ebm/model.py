@@ -15,7 +15,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm import energies, noise
+from tasks.ebm import energies, fused, noise
+from tasks.errors import UsageError
+from tasks.mcmc.metropolis import Target
+
+ValueAndScore = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Points [row, dim] and levels [row] -> (f [row], grad f [row, dim])."""
+
+
+def at_level(value_and_score: ValueAndScore, logit_beta: float) -> Target:
+    """The target that all chains sample at one level."""
+
+    def target(x: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+        return value_and_score(x, torch.full((len(x),), logit_beta).to(x))
+
+    return target
 
 
 @dataclass(frozen=True)
@@ -43,9 +57,17 @@ class Model:
         """`(f, grad_x' f)` of each row."""
         return energies.value_and_score(self.network, x, logit_beta)
 
+    def target(self, logit_beta: float) -> Target:
+        """The density at one level, to walk on: `value_and_score` there, in one call where the processor allows."""
+        return fused.target(self.network, logit_beta) or at_level(self.value_and_score, logit_beta)
+
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.value_and_score(x, logit_beta)[1], logit_beta)
+
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
 
 
 @dataclass(frozen=True)
@@ -70,37 +92,34 @@ class ScoreModel:
         score = self.score(x, logit_beta)
         return torch.full_like(score[:, 0], torch.nan), score
 
+    def target(self, logit_beta: float) -> Target:
+        """The score at one level, to walk on."""
+        return at_level(self.value_and_score, logit_beta)
+
     def denoise(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
         """Tweedie's `E[x|x']` (11.13)."""
         return noise.denoise(x, self.score(x, logit_beta), logit_beta)
 
+    def whole(self, x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Float[Tensor, "row dim"]:
+        """`x`: chains move in all coordinates."""
+        return x
 
+
+Trained = Model | ScoreModel
 FILES = ("model.json", "weights.safetensors")
 ARCHITECTURE = ("dim", "energy", "width", "num_blocks", "num_conditions")
 
 
 def build(
     dim: int,
-    energy: energies.EnergyName,
+    energy: energies.NetworkName,
     width: int,
     num_blocks: int,
     num_conditions: int = 0,
     dropout: float = 0.0,
-) -> energies.Energy:
-    """An untrained energy; `f` is the anchor until it is trained."""
-    return energies.ENERGIES[energy](dim, width, num_blocks, dropout, num_conditions)
-
-
-def build_score(
-    dim: int,
-    energy: energies.ScoreName,
-    width: int,
-    num_blocks: int,
-    num_conditions: int = 0,
-    dropout: float = 0.0,
-) -> energies.ScoreOnly:
-    """An untrained score; that of N(0, I) until it is trained."""
-    return energies.SCORES[energy](dim, width, num_blocks, dropout, num_conditions)
+) -> energies.Energy | energies.ScoreOnly:
+    """An untrained energy, or score where `energy` names one: that of the anchor until it is trained."""
+    return energies.NETWORKS[energy](dim, width, num_blocks, dropout, num_conditions)
 
 
 def to_files(network: nn.Module, description: dict[str, Any]) -> dict[str, bytes]:
@@ -118,18 +137,25 @@ def digest(folder: Path) -> str:
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def load(folder: Path, device: torch.device | str = "cpu") -> Model:
-    """The model whose files `to_files` made, without gradients for its weights."""
-    return Model(*_read(folder, build, device))
-
-
-def load_score(folder: Path, device: torch.device | str = "cpu") -> ScoreModel:
-    """The score-only model whose files `to_files` made, without gradients for its weights."""
-    return ScoreModel(*_read(folder, build_score, device))
-
-
-def _read(folder: Path, make: Callable[..., nn.Module], device: torch.device | str) -> tuple[nn.Module, dict[str, Any]]:
+def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
+    """The model whose files `to_files` made, of the type that they say, without gradients for its weights."""
     description = json.loads((folder / "model.json").read_text())
-    network = make(**{key: description[key] for key in ARCHITECTURE})
+    network = build(**{key: description[key] for key in ARCHITECTURE})
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
-    return network.to(device).requires_grad_(False).eval(), description
+    kind = ScoreModel if is_score_only(description) else Model
+    return kind(network.to(device).requires_grad_(False).eval(), description)
+
+
+def is_score_only(description: dict[str, Any]) -> bool:
+    """Whether `model.json` describes a score that has no density; a composition is no network of its own."""
+    return "energy" in description and description["energy"] not in energies.ENERGIES
+
+
+def require_density(trained: Trained, purpose: str) -> Model:
+    """The model, which must have a density; UsageError names the `purpose` that needs it."""
+    if isinstance(trained, ScoreModel):
+        raise UsageError(
+            f"{purpose} needs a density, which a score-only model has not: train one with train.energy scalar_head "
+            "or inner_product"
+        )
+    return trained

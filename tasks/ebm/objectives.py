@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm.energies import LogDensity
+from tasks.ebm.energies import LogDensity, ScoreOnly
 from tasks.ebm.noise import add_noise
 from tasks.mcmc.streams import Random
 
@@ -36,8 +36,9 @@ def time_score_matching(time_score: Float[Tensor, " row"], noise: Float[Tensor, 
 class Loss(nn.Module):
     """A mean training loss, a module so that data-parallel training synchronises the gradients of what it wraps.
 
-    Called with rows, noise, levels, conditions and `random`, it returns `(matching, time_score)`, each the mean over
-    the rows of its weighted term; training minimises their sum.
+    Called with rows, noise, levels, conditions, `random` and the known scores of the rows (None where none are known),
+    it returns `(matching, time_score)`, each the mean over the rows of its weighted term; training minimises their sum.
+    The network is a log density or a score; a score has no time score, so its second term is 0.
     """
 
     def __init__(self, log_density: nn.Module, time_score_weight: float):
@@ -46,15 +47,33 @@ class Loss(nn.Module):
         self.time_score_weight = time_score_weight
         self.particles = nn.Module()
 
-    def start(self, noisy: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> None:
-        """Fill `particles`, the buffers that a loss carries from step to step; nothing where it carries none."""
+    def start(
+        self,
+        noisy: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        known: Float[Tensor, "row dim"] | None = None,
+    ) -> None:
+        """Take what a loss keeps of some rows: `particles`, buffers that change from step to step, or a constant."""
 
     def given(self, condition: Float[Tensor, "row condition"] | None) -> LogDensity:
-        """The log density of rows of which `condition` is known."""
+        """The log density, or score, of rows of which `condition` is known."""
         return self.log_density if condition is None else partial(self.log_density, condition=condition)
 
-    def time_term(self, time_score: Float[Tensor, " row"], noise: Float[Tensor, "row dim"]) -> Tensor:
-        """`lambda_t E[(dU/d ln sigma - (d - |eps|^2))^2] / (4 d^2)`."""
+    def scores(
+        self,
+        noisy: Float[Tensor, "row dim"],
+        logit_beta: Float[Tensor, " row"],
+        condition: Float[Tensor, "row condition"] | None,
+    ) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"] | None]:
+        """The score and the time score, None where there is no density."""
+        if isinstance(self.log_density, ScoreOnly):
+            return self.given(condition)(noisy, logit_beta), None
+        return scores(self.given(condition), noisy, logit_beta)
+
+    def time_term(self, time_score: Float[Tensor, " row"] | None, noise: Float[Tensor, "row dim"]) -> Tensor:
+        """`lambda_t E[(dU/d ln sigma - (d - |eps|^2))^2] / (4 d^2)`, 0 without a time score."""
+        if time_score is None:
+            return noise.new_zeros(())
         return (self.time_score_weight * time_score_matching(time_score, noise) / (4 * noise.shape[1] ** 2)).mean()
 
 
@@ -70,10 +89,11 @@ class EnergyLoss(Loss):
         logit_beta: Float[Tensor, " row"],
         condition: Float[Tensor, "row condition"] | None = None,
         random: Random | None = None,
+        known: Float[Tensor, "row dim"] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """`(denoising, time_score)`; the first needs no `random`, which other objectives draw from."""
+        """`(denoising, time_score)`; the first needs neither `random` nor `known`, which other objectives do."""
         dim = x.shape[1]
-        score, time_score = scores(self.given(condition), add_noise(x, noise, logit_beta), logit_beta)
+        score, time_score = self.scores(add_noise(x, noise, logit_beta), logit_beta, condition)
         beta = torch.sigmoid(logit_beta)
         denoising = denoising_score_matching(score, noise, logit_beta) / (beta * dim)
         return denoising.mean(), self.time_term(time_score, noise)

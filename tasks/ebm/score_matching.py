@@ -1,4 +1,4 @@
-"""Score matching without noise: against a known score (11.2), and implicitly, where no score is known.
+"""Score matching against a known score (11.2), and implicitly, where no score is known.
 
 With the model's score `s = grad f` and the data's `s*`, integration by parts gives `E|s - s*|^2 = E[|s|^2 + 2 div s] +
 E|s*|^2` over rows of the data (Hyvarinen, JMLR 6, 2005): the last term has no weights in it, so both have one
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from tasks.ebm.energies import LogDensity
+from tasks.ebm.noise import noise_level, signal_level
 
 Score = Callable[[Tensor], Tensor]
 """Points [row, dim] -> scores [row, dim], differentiable in the points and in the weights."""
@@ -35,6 +36,26 @@ def score_of(log_density: Callable[[Tensor], Tensor]) -> Score:
 def explicit(score: Score, rows: Float[Tensor, "row dim"], known: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
     """`|s - s*|^2` of each row (11.2), `known` the score `s*` of the data there."""
     return (score(rows.detach().requires_grad_()) - known).square().sum(1)
+
+
+def noised_target(
+    known: Float[Tensor, "row dim"],
+    noise: Float[Tensor, "row dim"],
+    logit_beta: Float[Tensor, " row"],
+    information: float,
+) -> Float[Tensor, "row dim"]:
+    """What the score of noised rows is matched to where the score `s*` of the rows themselves is known:
+
+        s~ = (sqrt(1-beta) s*(x) - sqrt(beta) J eps) / (1-beta + J beta),   E[s~|x'] = S*(x', beta)
+
+    The known score is not that of noised rows, but both `s*(x)/sqrt(1-beta)` (De Bortoli et al., arXiv 2402.08667) and
+    `-eps/sqrt(beta)` have the noised one for their mean given x', and so has every mean of the two; the first is good
+    at little noise, where this is (11.2), the second at much. `J > 0` sets their shares: with `J = E|s*|^2/d`, which
+    is 1/v for rows of N(0, v I), the target of such rows does not vary at all. The rows must be of the density whose
+    score is known, which must be smooth and without edges.
+    """
+    signal, sigma = signal_level(logit_beta)[:, None], noise_level(logit_beta)[:, None]
+    return (signal * known - information * sigma * noise) / (signal.square() + information * sigma.square())
 
 
 def implicit(score: Score, rows: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:

@@ -31,26 +31,37 @@ class Warping(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows, the noise added to them, the levels `logit beta` it is added at, and how the rows were warped."""
+    """Rows, the noise added to them, the levels `logit beta` it is added at, how the rows were warped, and their known
+    scores.
+    """
 
     x: Float[Tensor, "row dim"]
     noise: Float[Tensor, "row dim"]
     logit_beta: Float[Tensor, " row"]
     warps: Float[Tensor, "row warp"] | None
+    known: Float[Tensor, "row dim"] | None = None
 
 
 def draw_batch(
-    stream: Stream, step: int, rows: Float[Tensor, "row dim"], grid: Grid, size: int, warping: Warping | None = None
+    stream: Stream,
+    step: int,
+    rows: Float[Tensor, "row dim"],
+    grid: Grid,
+    size: int,
+    warping: Warping | None = None,
+    known: Float[Tensor, "row dim"] | None = None,
 ) -> Batch:
     """Rows with replacement, warped, made continuous, their levels and noise: a function of the step alone."""
     random = stream.at(NOISING, step)
-    chosen, warps = rows[random.integers(len(rows), size).to(rows.device)], None
+    indices = random.integers(len(rows), size).to(rows.device)
+    chosen, warps = rows[indices], None
     if warping is not None:
         warps = draw_warps(stream.at(WARPING, step), size, warping.share).to(rows)
         chosen = warp_images(chosen, warps, warping.shape, grid)
     x = dequantise(chosen, grid, stream.at(DEQUANTISING, step))
     uniforms = random.uniform(size, 2).to(rows)
-    return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms), warps)
+    its_known = None if known is None else known[indices]
+    return Batch(x, random.normal(*x.shape).to(rows), noise.training_levels(uniforms), warps, its_known)
 
 
 def dropout_seed(stream: Stream, step: int, rank: int) -> int:
@@ -61,7 +72,8 @@ def dropout_seed(stream: Stream, step: int, rank: int) -> int:
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """The part of a batch that worker `rank` of `world_size` learns from."""
     x, noise, logit_beta = (part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta))
-    return Batch(x, noise, logit_beta, None if batch.warps is None else batch.warps.chunk(world_size)[rank])
+    warps, known = (part if part is None else part.chunk(world_size)[rank] for part in (batch.warps, batch.known))
+    return Batch(x, noise, logit_beta, warps, known)
 
 
 def part(stream: Stream, step: int, rank: int, world_size: int) -> Part:

@@ -29,6 +29,20 @@ def levels(sigma: np.ndarray, acceptance: np.ndarray, step_size: np.ndarray, ban
     return to_svg(figure, "levels", alt)
 
 
+@styled
+def swaps(sigma: np.ndarray, acceptance: np.ndarray, swap_rate: np.ndarray) -> Picture:
+    """Where replicas were exchanged: how often steps are accepted at a level, and swaps with the next lower one."""
+    figure, ((axes,),) = panels(5.4, 2.9)
+    axes.plot(sigma, acceptance, "o-", color=DRAWS, ms=4, label="steps at a level")
+    between = np.sqrt(sigma[1:] * sigma[:-1])
+    axes.plot(between, swap_rate, "s--", color=CONTROL, ms=4, label="swaps of neighbours")
+    axes.set(ylim=(0, 1), ylabel="accepted")
+    _noise_axis(axes, sigma)
+    axes.legend(loc="lower left")
+    alt = f"Swaps of {len(sigma)} neighbouring levels are accepted at rates of {swap_rate.min():.2f} to "
+    return to_svg(figure, "swaps", f"{alt}{swap_rate.max():.2f}, steps at {acceptance.min():.2f} or more.")
+
+
 def _noise_axis(axes: Axes, sigma: np.ndarray) -> None:
     axes.set(xscale="log", xlabel="noise σ, in sd of the data")
     axes.set_xlim(sigma[0] * 1.15, sigma[-1] / 1.15)
@@ -74,16 +88,17 @@ def control_ranks(draws: np.ndarray, control: np.ndarray) -> Picture:
 
 
 @styled
-def traces(log_density: np.ndarray) -> Picture:
-    """`f` of chains [chain, draw] that stay at the lowest noise, and each chain's ranks among all their draws."""
+def traces(values: np.ndarray, groups: np.ndarray, name: str, label: str, group: str) -> Picture:
+    """A number of each draw [chain, draw] as lines, and the ranks among all of a few groups [group, draw] of them,
+    which are chains or what shares a start.
+    """
     figure, ((left, right),) = panels(10.6, 3.2, 1, 2)
-    left.plot(log_density[:NUM_TRACES].T, lw=0.8, alpha=0.85)
-    left.set(title="Traces", xlabel="draw", ylabel="log density f, nats")
-    shown = log_density[:NUM_RANKED]
-    ranks = stats.rankdata(log_density).reshape(log_density.shape)[:NUM_RANKED] / log_density.size
-    for k, chain in enumerate(ranks):
-        counts, edges = np.histogram(chain, bins=NUM_BINS, range=(0, 1))
+    left.plot(values[:NUM_TRACES].T, lw=0.8, alpha=0.85)
+    left.set(title="Traces", xlabel="draw", ylabel=label)
+    ranks = stats.rankdata(groups).reshape(groups.shape)[:NUM_RANKED] / groups.size
+    for k, ranked in enumerate(ranks):
+        counts, edges = np.histogram(ranked, bins=NUM_BINS, range=(0, 1))
         right.stairs(k + 0.8 * counts / counts.max(), edges, baseline=k, fill=True, color=DRAWS, alpha=0.85)
-    right.set(title="Ranks by chain", xlabel="rank among all chains", ylabel="chain", yticks=range(len(ranks)))
-    alt = f"Log density of {min(len(log_density), NUM_TRACES)} chains over {log_density.shape[1]} draws"
-    return to_svg(figure, "traces", f"{alt}, and rank histograms of {len(shown)} of them.")
+    right.set(title=f"Ranks by {group}", xlabel="rank among all draws", ylabel=group, yticks=range(len(ranks)))
+    alt = f"{label} of {min(len(values), NUM_TRACES)} chains over {values.shape[1]} draws"
+    return to_svg(figure, name, f"{alt}, and rank histograms of {len(ranks)} of {len(groups)}: {group} by {group}.")

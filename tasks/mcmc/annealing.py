@@ -1,4 +1,4 @@
-"""Annealed Langevin sampling: chains walk down the noise ladder from N(0, I), corrected at every level by MALA.
+"""Annealed sampling: chains walk down the noise ladder from N(0, I), corrected at every level by steps of a kernel.
 
 Between two levels a chain takes one *descent*, the reverse of the noising kernel with the learned score in it (Ho
 et al., arXiv 2006.11239), which is an unadjusted Langevin step whose size is the gap of the two levels. Because
@@ -16,21 +16,27 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import mala, metropolis
+from tasks.mcmc import metropolis
 from tasks.mcmc.adaptation import StepSize
+from tasks.mcmc.kernels import KERNELS, KernelName, Move
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Random, Stream
 
 TargetAt = Callable[[float], Target]
 """Noise level `logit beta` -> the density at that level."""
 
+LENGTH = 1.5
+"""Mean length of a Hamiltonian trajectory, in standard deviations of the narrow directions of a level."""
+
 
 def heat(target_at: TargetAt, temperature: float) -> TargetAt:
     """The density of every level to the power `1/temperature`: `f/T`, `grad f/T`."""
 
     def at(level: float) -> Target:
+        cold = target_at(level)
+
         def target(x: Tensor) -> tuple[Tensor, Tensor]:
-            value, score = target_at(level)(x)
+            value, score = cold(x)
             return value / temperature, score / temperature
 
         return target
@@ -39,10 +45,14 @@ def heat(target_at: TargetAt, temperature: float) -> TargetAt:
 
 
 class LevelStats(NamedTuple):
-    """What the Metropolis steps of one level did."""
+    """What the steps of one level did: steps taken, summed probabilities `min(1, r)` that a Metropolis test takes them,
+    and evaluations of energy and gradient.
+    """
 
     accepted: Int[Tensor, " chain"]
+    probability: float
     num_nonfinite: int
+    num_gradients: int
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,19 @@ class Ladder:
     """`E|S|^2/d` at each level, which sets the variance of the descent from it."""
     temperature: float = 1.0
     """Chains start at `N(0, T I)`, the law of heated densities under much noise."""
+    kernel: KernelName = "mala"
+    """What the step sizes are of."""
+    exchanged: tuple[int, ...] = ()
+    """The levels, the lowest last, between which replicas may swap once they have come down."""
+
+    def move(self, level: int) -> Move:
+        """How chains move at a level."""
+        return Move(self.kernel, self.step_sizes[level], trajectory_length(self.score_norms[level]))
+
+
+def trajectory_length(score_norm: float) -> float:
+    """`1.5/sqrt(E|S|^2/d)`: of a Gaussian, the score norm is the mean of `1/variance`, so narrow directions count."""
+    return LENGTH / math.sqrt(score_norm) if 0 < score_norm < math.inf else LENGTH  # NaN: the density is broken there
 
 
 def log_normal(x: Tensor, mean: Tensor, variance: float) -> Float[Tensor, " chain"]:
@@ -84,15 +107,18 @@ def descend(
 
 
 def adjust(
-    stream: Stream, phase: int, state: State, target: Target, step_size: float, num_steps: int
+    stream: Stream, phase: int, state: State, target: Target, move: Move, num_steps: int, first: int = 1
 ) -> tuple[State, LevelStats]:
-    """`num_steps` Metropolis-adjusted Langevin steps at one level, with a frozen step size."""
-    accepted, num_nonfinite = torch.zeros(len(state.x), dtype=torch.int32), 0
+    """`num_steps` steps of a kernel at one level, with a frozen step size; in the phase they start at index `first`."""
+    accepted, probability = torch.zeros(len(state.x), dtype=torch.int32), 0.0
+    num_nonfinite, num_gradients = 0, 0
     for k in range(num_steps):
-        state, info = mala.step(stream.at(phase, k + 1), state, target, step_size)
+        state, info, evaluations = move(stream, phase, first + k, state, target)
         accepted += info.is_accepted.cpu()
+        probability += float(metropolis.acceptance_probability(info).sum())
         num_nonfinite += int((~info.is_finite).sum())
-    return state, LevelStats(accepted, num_nonfinite)
+        num_gradients += evaluations
+    return state, LevelStats(accepted, probability, num_nonfinite, num_gradients)
 
 
 class Annealed(NamedTuple):
@@ -102,6 +128,11 @@ class Annealed(NamedTuple):
     log_weight: Float[Tensor, " chain"]
     stats: list[LevelStats]
     path: list[State]
+
+    @property
+    def num_gradients(self) -> int:
+        """Evaluations of energy and gradient a chain: one on arrival at each level, and those of the steps."""
+        return len(self.stats) + sum(level.num_gradients for level in self.stats)
 
 
 def anneal(
@@ -113,19 +144,19 @@ def anneal(
     dim: int,
     device: torch.device | str = "cpu",
 ) -> Annealed:
-    """Start `num_chains` at N(0, T I) and walk down the ladder, with `num_steps` adjusted steps at each level.
+    """Start `num_chains` at N(0, T I) and walk down the ladder, with `num_steps` steps of its kernel at each level.
 
-    Phase `l` of the stream belongs to level `l`: step 0 to the move into the level, the others to the adjusted steps.
+    Phase `l` of the stream belongs to level `l`: step 0 to the move into the level, the others to the kernel's steps.
     """
     levels = ladder.levels
     state, log_weight = start(stream, target_at(levels[0]), num_chains, dim, ladder.temperature, device)
     stats, path = [], []
-    for level, step_size in enumerate(ladder.step_sizes):
+    for level in range(len(levels)):
         if level:
             high, norm = levels[level - 1], ladder.score_norms[level - 1]
             state, increment = descend(stream.at(level, 0), state, target_at, high, levels[level], norm)
             log_weight = log_weight + increment
-        state, level_stats = adjust(stream, level, state, target_at(levels[level]), step_size, num_steps)
+        state, level_stats = adjust(stream, level, state, target_at(levels[level]), ladder.move(level), num_steps)
         stats.append(level_stats)
         path.append(state)
     return Annealed(state, log_weight, stats, path)
@@ -148,28 +179,33 @@ class Tuning:
     num_steps: int
     target_acceptance: float
     temperature: float = 1.0
+    kernel: KernelName = "mala"
+    is_exchanged: bool = False
+    """Whether levels for replica exchange are chosen as well."""
 
 
 def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: int, tuning: Tuning) -> Ladder:
-    """The ladder with one step size a level: each starts from the last level's, scaled by beta.
+    """The ladder with one step size a level: each starts from the last level's, scaled by the noise.
 
-    The first is `beta d^(-1/3)`, the scaling of MALA with dimension (Roberts & Rosenthal 1998).
+    The first is `beta d^(-1/3)` for MALA (Roberts & Rosenthal 1998), and what `Kernel.exponent` says for others.
     """
+    kernel = KERNELS[tuning.kernel]
     state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, tuning.temperature, "cpu")
     step_sizes: list[float] = []
     score_norms: list[float] = []
-    ratio = dim ** (-1 / 3)
+    ratio = dim**kernel.exponent
     for level, logit_beta in enumerate(levels):
-        beta = 1 / (1 + math.exp(-logit_beta))
+        unit = (1 + math.exp(-logit_beta)) ** (-kernel.power / 2)
         if level:
             high, norm = levels[level - 1], score_norms[-1]
             state, _ = descend(stream.at(level, 0), state, target_at, high, logit_beta, norm)
-        adaptive = StepSize(ratio * beta, tuning.target_acceptance)
+        adaptive = StepSize(ratio * unit, tuning.target_acceptance)
         target = target_at(logit_beta)
         for k in range(tuning.num_steps):
-            state, info = mala.step(stream.at(level, k + 1), state, target, adaptive.step_size)
+            length = trajectory_length(float(state.score.square().mean()))
+            state, info, _ = kernel.transition(stream, level, k + 1, state, target, adaptive.step_size, length)
             adaptive.update(float(metropolis.acceptance_probability(info).mean()))
         step_sizes.append(adaptive.step_size)
         score_norms.append(float(state.score.square().mean()))
-        ratio = adaptive.step_size / beta
-    return Ladder(levels, tuple(step_sizes), tuple(score_norms), tuning.temperature)
+        ratio = adaptive.step_size / unit
+    return Ladder(levels, tuple(step_sizes), tuple(score_norms), tuning.temperature, tuning.kernel)

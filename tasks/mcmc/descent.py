@@ -1,7 +1,8 @@
-"""From cold starts into the bulk: a dense quasi-Newton climb of every chain at once, which keeps the best Gaussian on
+"""From cold starts into the bulk: a quasi-Newton climb of every chain at once, which keeps the best Gaussian on
 its way (Pathfinder: Zhang, Carpenter, Gelman & Vehtari, JMLR 23, 2022).
 
-The climb is BFGS on `U = -f` with Armijo's rule (Nocedal & Wright, Numerical Optimization, 2006, chapter 6). After
+The climb is BFGS on `U = -f` with Armijo's rule (Nocedal & Wright, Numerical Optimization, 2006, chapter 6), beyond 100
+dimensions with limited memory. After
 each step the local Gaussian `N(x + H g, H)`, H the inverse Hessian's estimate, is drawn from once; the ELBO of that
 one draw z is `f(z) - ln N(z)`, and the draw of the largest is where the chain starts. A maximum is not where the
 mass is, and may be infinitely high, as a funnel's; the ELBO knows.
@@ -14,22 +15,24 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tasks.mcmc import metropolis
+from tasks.mcmc import dense, limited, metropolis
+from tasks.mcmc.dense import Dense
+from tasks.mcmc.limited import Limited
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Random, Stream
 
 ARMIJO, BACKTRACK, PATIENCE, FLAT = 1e-4, 0.25, 3, 1e-3
+MOST_DENSE = 100  # where 64 matrices of float64 take 5 MB, and one product with each is still cheap
 
 
 class Climb(NamedTuple):
-    """Where each chain's climb stands: the point, the inverse Hessian of U, the length of the next trial, whether a
-    first step was made, and for how many steps the climb was flat.
+    """Where each chain's climb stands: the point, the inverse Hessian of U, the length of the next trial, and for
+    how many steps the climb was flat.
     """
 
     state: State
-    inverse: Float[Tensor, "chain dim dim"]
+    inverse: Dense | Limited
     length: Float[Tensor, " chain"]
-    is_scaled: Bool[Tensor, " chain"]
     num_flat: Tensor
 
 
@@ -42,45 +45,25 @@ class Best(NamedTuple):
 
 def start(state: State) -> Climb:
     """`H = I/max(1, |g|)`."""
-    num_chains, dim = state.x.shape
-    eye = torch.eye(dim).to(state.x).expand(num_chains, dim, dim)
-    inverse = eye / state.score.norm(dim=1).clamp(min=1)[:, None, None]
-    none = torch.zeros(num_chains, dtype=torch.bool, device=state.x.device)
-    return Climb(state, inverse, torch.ones_like(state.value), none, none.long())
-
-
-def update_inverse(
-    inverse: Float[Tensor, "chain dim dim"], s: Float[Tensor, "chain dim"], y: Float[Tensor, "chain dim"]
-) -> Float[Tensor, "chain dim dim"]:
-    """BFGS: `(I - r s y') H (I - r y s') + r s s'` with `r = 1/s'y`, so that H y = s; kept where `s'y <= 0`."""
-    curvature = (s * y).sum(1)
-    is_convex = curvature > 1e-14 * s.norm(dim=1) * y.norm(dim=1)
-    rho = torch.where(is_convex, 1 / curvature, 0.0)[:, None, None]
-    left = torch.eye(s.shape[1]).to(s) - rho * s[:, :, None] * y[:, None, :]
-    new = left @ inverse @ left.mT + rho * s[:, :, None] * s[:, None, :]
-    return torch.where((is_convex & new.isfinite().all((1, 2)))[:, None, None], 0.5 * (new + new.mT), inverse)
+    held = dense if state.x.shape[1] <= MOST_DENSE else limited
+    none = torch.zeros(len(state.x), dtype=torch.int64, device=state.x.device)
+    return Climb(state, held.start(state.score), torch.ones_like(state.value), none)
 
 
 def advance(climb: Climb, target: Target) -> tuple[Climb, Bool[Tensor, " chain"]]:
     """One trial of every chain, with one evaluation: taken where U falls enough, shortened by 4 where not."""
     state, inverse = climb.state, climb.inverse
-    direction = (inverse @ state.score[:, :, None])[:, :, 0]
+    direction = inverse.direction(state.score)
     x = state.x + climb.length[:, None] * direction
     trial = State(x, *target(x))
     slope = (direction * state.score).sum(1)
     is_taken = trial.value >= state.value + ARMIJO * climb.length * slope
     is_taken &= trial.score.isfinite().all(1) & trial.value.isfinite()
-    s, y = trial.x - state.x, state.score - trial.score
-    scale = ((s * y).sum(1) / y.square().sum(1)).clamp(min=1e-12).nan_to_num(1.0)
-    eye = torch.eye(x.shape[1]).to(x)
-    rescaled = torch.where((~climb.is_scaled)[:, None, None], scale[:, None, None] * eye, inverse)
-    updated = update_inverse(rescaled, s, y)
     num_flat = torch.where(slope <= FLAT * x.shape[1], climb.num_flat + 1, 0)
     return Climb(
         choose(is_taken, trial, state),
-        torch.where(is_taken[:, None, None], updated, inverse),
+        inverse.updated(trial.x - state.x, state.score - trial.score, is_taken),
         torch.where(is_taken, 1.0, BACKTRACK * climb.length),
-        climb.is_scaled | is_taken,
         torch.where(is_taken, num_flat, climb.num_flat),
     ), is_taken
 
@@ -95,12 +78,11 @@ def local_draw(random: Random, climb: Climb, target: Target) -> Best:
     finite density.
     """
     noise = random.normal(*climb.state.x.shape).to(climb.state.x)
-    factor, failed = torch.linalg.cholesky_ex(climb.inverse)
-    step = climb.inverse @ climb.state.score[:, :, None] + factor @ noise[:, :, None]
-    state = metropolis.init(climb.state.x + step[:, :, 0], target)
-    log_q = -0.5 * noise.square().sum(1) - factor.diagonal(dim1=1, dim2=2).log().sum(1)
+    drawn, half_log_det, is_definite = climb.inverse.colour(noise)
+    state = metropolis.init(climb.state.x + climb.inverse.direction(climb.state.score) + drawn, target)
+    log_q = -0.5 * noise.square().sum(1) - half_log_det
     elbo = state.value - log_q + 0.5 * noise.shape[1] * math.log(2 * math.pi)
-    is_usable = (failed == 0) & elbo.isfinite() & state.score.isfinite().all(1)
+    is_usable = is_definite & elbo.isfinite() & state.score.isfinite().all(1)
     return Best(state, torch.where(is_usable, elbo, -torch.inf))
 
 

@@ -40,6 +40,21 @@ def tail_ess(draws: Float[np.ndarray, "chain draw"]) -> float:
     return _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
 
 
+def mean_error(draws: Float[np.ndarray, "chain draw"]) -> float:
+    """Monte Carlo standard error of the mean, in the units of the draws."""
+    return _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="mean"))
+
+
+def sd_error(draws: Float[np.ndarray, "chain draw"]) -> float:
+    """Monte Carlo standard error of the standard deviation, in the units of the draws."""
+    return _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="sd"))
+
+
+def quantile_error(draws: Float[np.ndarray, "chain draw"], probability: float) -> float:
+    """Monte Carlo standard error of a quantile, in the units of the draws."""
+    return _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="quantile", prob=probability))
+
+
 def _number(value: Any) -> float:
     return float(value)
 
@@ -83,6 +98,8 @@ def unmoved_probability(acceptance: float, num_steps: int) -> float:
     """Probability that a chain that moves freely accepts none of `num_steps` proposals: a beta-binomial law
     at 0.
     """
+    if acceptance == 0:
+        return 1.0
     strength = 1 / ACCEPTANCE_CORRELATION - 1
     accepted, rejected = acceptance * strength, (1 - acceptance) * strength
     return float(np.exp(special.betaln(accepted, rejected + num_steps) - special.betaln(accepted, rejected)))

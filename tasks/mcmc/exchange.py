@@ -6,7 +6,7 @@ rejections that are all equal are best (Syed et al., JRSSB 84, 2022, arXiv 1905.
 cancels, so levels need not be normalised; states swap as they are.
 
 Levels go from the easiest (much noise; inverse temperature 0) to the one that is wanted. A stream given to this module
-belongs to it alone: phase `r` is round `r`, step 0 its swaps and the others its Langevin steps.
+belongs to it alone: phase `r` is round `r`, step 0 its swaps and the others its steps of a kernel.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from tasks.errors import UsageError
-from tasks.mcmc import mala, metropolis
+from tasks.mcmc import metropolis
 from tasks.mcmc.adaptation import StepSize
-from tasks.mcmc.annealing import TargetAt
+from tasks.mcmc.annealing import LevelStats, TargetAt, adjust
+from tasks.mcmc.kernels import Move
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Stream
 
@@ -40,13 +41,13 @@ class Replicas(NamedTuple):
 
 
 class Round(NamedTuple):
-    """What one round did: chains' mean acceptance of Langevin steps at each level, `1 - E min(1, r)` of the swap of
-    levels `i` and `i+1` (NaN where it was not this round's turn), and proposals that were no numbers.
+    """What one round did: its steps at each level, `1 - E min(1, r)` of the swap of levels `i` and `i+1` (NaN where it
+    was not this round's turn), and the evaluations of energy and gradient it took a chain.
     """
 
-    acceptance: Float[np.ndarray, " level"]
+    stats: tuple[LevelStats, ...]
     rejection: Float[np.ndarray, " pair"]
-    num_nonfinite: int
+    num_gradients: int
 
 
 def start(states: Sequence[State]) -> Replicas:
@@ -77,9 +78,16 @@ def swap(
     new_upper, new_lower = metropolis.init(lower.x, upper_target), metropolis.init(upper.x, lower_target)
     log_ratio = swap_log_ratio(upper, lower, new_upper, new_lower)
     is_finite = log_ratio.isfinite() & new_upper.score.isfinite().all(1) & new_lower.score.isfinite().all(1)
+    is_swapped, probability = decide(uniform, log_ratio, is_finite)
+    return choose(is_swapped, new_upper, upper), choose(is_swapped, new_lower, lower), is_swapped, probability
+
+
+def decide(
+    uniform: Float[Tensor, " chain"], log_ratio: Float[Tensor, " chain"], is_finite: Bool[Tensor, " chain"]
+) -> tuple[Bool[Tensor, " chain"], Float[Tensor, " chain"]]:
+    """Whether each chain swaps, and the probability `min(1, r)` of it, which is 0 where anything was not a number."""
     probability = torch.where(is_finite, log_ratio.clamp(max=0).exp(), 0.0)
-    is_swapped = is_finite & (uniform.log() < log_ratio)
-    return _where(is_swapped, new_upper, upper), _where(is_swapped, new_lower, lower), is_swapped, probability
+    return is_finite & (uniform.log() < log_ratio), probability
 
 
 def exchange_round(
@@ -88,26 +96,22 @@ def exchange_round(
     replicas: Replicas,
     target_at: TargetAt,
     levels: Sequence[float],
-    step_sizes: Sequence[float],
+    moves: Sequence[Move],
     num_steps: int,
 ) -> tuple[Replicas, Round]:
-    """`num_steps` Langevin steps at every level, then swaps of the pairs whose first level is even in even rounds and
-    odd in odd ones. Evaluations a chain: `num_steps` a level, and two a pair.
+    """`num_steps` steps of a kernel at every level, then swaps of the pairs whose first level is even in even rounds
+    and odd in odd ones. Evaluations a chain: those of the steps, and two a pair.
     """
     targets = [target_at(level) for level in levels]
-    states, acceptance, num_nonfinite = list(replicas.states), np.full(len(levels), np.nan), 0
-    for level, (target, step_size) in enumerate(zip(targets, step_sizes, strict=True)):
-        accepted = []
-        for k in range(num_steps):
-            random = stream.at(phase, 1 + level * num_steps + k)
-            states[level], info = mala.step(random, states[level], target, step_size)
-            accepted.append(float(metropolis.acceptance_probability(info).mean()))
-            num_nonfinite += int((~info.is_finite).sum())
-        if accepted:
-            acceptance[level] = np.mean(accepted)
+    states, stats = list(replicas.states), []
+    for level, (target, move) in enumerate(zip(targets, moves, strict=True)):
+        first = 1 + level * num_steps
+        states[level], level_stats = adjust(stream, phase, states[level], target, move, num_steps, first)
+        stats.append(level_stats)
     moved = replicas._replace(states=tuple(states))
     swapped, rejection = exchange(stream.at(phase, 0).uniform(len(states[0].x), len(levels)), phase, moved, targets)
-    return swapped, Round(acceptance, rejection, num_nonfinite)
+    num_gradients = sum(level_stats.num_gradients for level_stats in stats) + 2 * int(np.isfinite(rejection).sum())
+    return swapped, Round(tuple(stats), rejection, num_gradients)
 
 
 def exchange(
@@ -119,14 +123,23 @@ def exchange(
     for i in range(phase % 2, len(states) - 1, 2):
         j, u = i + 1, uniform[:, i].to(states[i].x.device)
         states[i], states[j], is_swapped, probability = swap(u, states[i], states[j], targets[i], targets[j])
-        crossed = is_swapped.cpu()[:, None]
-        for labels in (occupant, leg):
-            labels[:, [i, j]] = torch.where(crossed, labels[:, [j, i]], labels[:, [i, j]])
+        cross(is_swapped, i, occupant, leg)
         rejection[i] = 1 - float(probability.mean())
+    return Replicas(tuple(states), occupant, leg, replicas.round_trips + turn(leg)), rejection
+
+
+def cross(is_swapped: Bool[Tensor, " chain"], i: int, *labels: Int[Tensor, "chain level"]) -> None:
+    """Exchange the labels of levels `i` and `i+1`, in place, for the chains that swapped."""
+    for label in labels:
+        label[:, [i, i + 1]] = torch.where(is_swapped.cpu()[:, None], label[:, [i + 1, i]], label[:, [i, i + 1]])
+
+
+def turn(leg: Int[Tensor, "chain level"]) -> Bool[Tensor, " chain"]:
+    """Turn the replicas that have come to an end of the ladder, in place; whether a round trip of a chain ended."""
     is_home = leg[:, 0] == ON_THE_WAY_UP
     leg[:, 0] = ON_THE_WAY_DOWN
     leg[:, -1] = torch.where(leg[:, -1] == ON_THE_WAY_DOWN, ON_THE_WAY_UP, leg[:, -1])
-    return Replicas(tuple(states), occupant, leg, replicas.round_trips + is_home), rejection
+    return is_home
 
 
 def rejection_rates(rounds: Sequence[Round]) -> Float[np.ndarray, " pair"]:
@@ -171,15 +184,15 @@ def tune(
     adaptive = [StepSize(step_size, target_acceptance) for step_size in step_sizes]
     rounds: list[Round] = []
     for r in range(num_rounds):
-        sizes = [size.step_size for size in adaptive]
-        replicas, info = exchange_round(stream, r, replicas, target_at, levels, sizes, 1)
-        for size, acceptance in zip(adaptive, info.acceptance, strict=True):
-            size.update(float(acceptance))
+        moves = [Move("mala", size.step_size) for size in adaptive]
+        replicas, info = exchange_round(stream, r, replicas, target_at, levels, moves, 1)
+        for size, level_stats in zip(adaptive, info.stats, strict=True):
+            size.update(level_stats.probability / len(level_stats.accepted))
         rounds.append(info)
     return Tuned(tuple(size.step_size for size in adaptive), replicas, rejection_rates(rounds[num_rounds // 2 :]))
 
 
-def _where(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
+def choose(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
     """`new` where `is_new`, else `old`."""
     return State(
         torch.where(is_new[:, None], new.x, old.x),

@@ -2,8 +2,8 @@
 
 The length of a trajectory is multiplied by `U(.5, 1.5)`, so that no period of the target is ever matched. The step
 of each chain is multiplied by c, which is 1 with probability .8 and else log-uniform on (.05, 1): a chain in a narrow
-place, a funnel's neck, still gets steps that it accepts. Both are drawn without a look at the state, so every
-transition, and their mixture, keeps the target.
+place, a funnel's neck, still gets steps that it accepts. Some transitions are jumps from a frozen mixture (`jump`)
+instead. All of this is drawn without a look at the state, so every transition, and their mixture, keeps the target.
 """
 
 import math
@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import hmc
+from tasks.mcmc import hmc, jump
+from tasks.mcmc.coordinates import Coordinates
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import Info, State, Target
-from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Random, Stream
 
 FULL_STEPS, SHORTEST, MAX_LEAPFROGS = 0.8, 0.05, 64
@@ -46,13 +47,27 @@ def num_leapfrogs(random: Random, step_size: float, length: float) -> int:
     return min(max(round(jittered / step_size), 1), MAX_LEAPFROGS)
 
 
+def is_jump(stream: Stream, phase: int, index: int, jumps: Jumps | None) -> bool:
+    """Whether transition `index` of a phase is a jump, the same of all chains."""
+    return jumps is not None and float(stream.at(phase, 4 * index + 3).uniform(1)[0]) < jumps.share
+
+
 def transition(
-    stream: Stream, phase: int, index: int, state: State, target: Target, step_size: float, length: float
+    stream: Stream,
+    phase: int,
+    index: int,
+    state: State,
+    target: Target,
+    step_size: float,
+    length: float,
+    jumps: Jumps | None = None,
 ) -> tuple[State, Info, int]:
-    """Transition `index` of a phase, which uses three steps of the stream; and its evaluations of the target."""
-    steps = num_leapfrogs(stream.at(phase, 3 * index), step_size, length)
-    factor = jitter(stream.at(phase, 3 * index + 1), len(state.x)).to(state.x)
-    state, info = hmc.step(stream.at(phase, 3 * index + 2), state, target, step_size * factor, steps)
+    """Transition `index` of a phase, which uses four steps of the stream; and its evaluations of the target."""
+    if jumps is not None and is_jump(stream, phase, index, jumps):
+        return *jump.step(stream.at(phase, 4 * index), state, target, jumps.mixture), 1
+    steps = num_leapfrogs(stream.at(phase, 4 * index), step_size, length)
+    factor = jitter(stream.at(phase, 4 * index + 1), len(state.x)).to(state.x)
+    state, info = hmc.step(stream.at(phase, 4 * index + 2), state, target, step_size * factor, steps)
     return state, info, steps
 
 
@@ -61,20 +76,20 @@ def keep(
     phase: int,
     state: State,
     target: Target,
-    whitening: Whitening,
+    coordinates: Coordinates,
     step_size: float,
     length: float,
+    jumps: Jumps | None,
     num_draws: int,
 ) -> Kept:
     """`num_draws` transitions of every chain, a pure function of (stream, phase, state). `state` is in the coordinates
-    of the target; `step_size` and `length`, the mean
-    length of a trajectory, are in white units.
+    of the target; `step_size`, `length`, the mean length of a trajectory, and `jumps` are in white ones.
     """
-    white, pulled = whitening.pull_state(state), whitening.pull(target)
+    white, pulled = coordinates.pull_state(state), coordinates.pull(target)
     states, accepted, num_nonfinite, num_gradients = [], torch.zeros_like(state.value), 0, 0
     for k in range(num_draws):
-        white, info, steps = transition(stream, phase, k, white, pulled, step_size, length)
-        states.append(whitening.push_state(white))
+        white, info, steps = transition(stream, phase, k, white, pulled, step_size, length, jumps)
+        states.append(coordinates.push_state(white))
         accepted += info.is_accepted
         num_nonfinite += int((~info.is_finite).sum())
         num_gradients += steps

@@ -5,9 +5,11 @@ ln q(x|y) - f(x) - ln q(y|x)` is `[f(y) - f(x) - <delta, g(x)+g(y)>/2] + (eta/8)
 which the large Gaussian terms have already cancelled.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tasks.mcmc import passes
 from tasks.mcmc.metropolis import Info, State, Target, metropolis
 from tasks.mcmc.streams import Random
 
@@ -19,15 +21,19 @@ def propose(noise: Float[Tensor, "chain dim"], state: State, step_size: float | 
 
 def log_acceptance_ratio(state: State, proposal: State, step_size: float | Tensor) -> Float[Tensor, " chain"]:
     """`f(y) + ln q(x|y) - f(x) - ln q(y|x)` of each chain, in nats."""
-    delta = proposal.x - state.x
-    trapezoid = 0.5 * (delta * (state.score + proposal.score)).sum(1)
-    kinetic = (state.score.square() - proposal.score.square()).sum(1, keepdim=True) * (step_size / 8)
+    delta, both = proposal.x - state.x, state.score + proposal.score
+    trapezoid = 0.5 * torch.linalg.vecdot(delta, both)
+    kinetic = torch.linalg.vecdot(state.score - proposal.score, both)[:, None] * (step_size / 8)
     return proposal.value - state.value - trapezoid + kinetic[:, 0]
 
 
 def step(random: Random, state: State, target: Target, step_size: float | Tensor) -> tuple[State, Info]:
     """One step of every chain, with one evaluation of the target."""
-    y = propose(random.normal(*state.x.shape).to(state.x), state, step_size)
+    is_fast = passes.are_possible(state)
+    noise = random.normal(*state.x.shape).to(state.x)
+    y = passes.propose(noise, state, step_size) if is_fast else propose(noise, state, step_size)
     proposal = State(y, *target(y))
     uniform = random.uniform(len(y)).to(y.device)
+    if is_fast:
+        return passes.decide(uniform, state, proposal, step_size)
     return metropolis(uniform, state, proposal, log_acceptance_ratio(state, proposal, step_size))

@@ -5,8 +5,10 @@ On a Gaussian both are the covariance; elsewhere the draws say how wide the targ
 mean minimises the Fisher divergence between the target and a Gaussian (Seyboldt, Carlson & Carpenter, "Preconditioning
 Hamiltonian Monte Carlo by minimizing Fisher divergence"). Both are shrunk towards a multiple of I by Ledoit & Wolf
 (Journal of Multivariate Analysis 88, 2004) in the coordinates of the metric so far, so that a few draws improve it and
-never lose it.
+never lose it. A diagonal metric is the same of each coordinate by itself: `G_i = sqrt(var x_i / var s_i)`.
 """
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -15,6 +17,7 @@ from torch import Tensor
 from tasks.mcmc.preconditioning import Whitening
 
 NUM_PASSES = 5
+Name = Literal["auto", "dense", "diagonal"]
 
 
 def shrunk_covariance(rows: Float[Tensor, "row dim"]) -> Float[Tensor, "dim dim"]:
@@ -45,14 +48,18 @@ def geometric_mean(
 
 
 def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> Whitening:
-    """`L <- L G^1/2` with G of the draws and scores in the coordinates of L, repeated on the same rows. Rows that are
-    not finite are left out; the metric stays as it is when fewer than 2 are left.
+    """`L <- L G^1/2` with G of the draws and scores in the coordinates of L, repeated on the same rows; diagonal where
+    L is. Rows that are not finite are left out; the metric stays as it is when fewer than 2 are left.
     """
     is_finite = x.isfinite().all(1) & score.isfinite().all(1)
     x, score = x[is_finite], score[is_finite]
     if len(x) < 2:
         return whitening
     whitening = Whitening(x.mean(0), whitening.factor)
+    if whitening.is_diagonal:
+        factor = (x.var(0) / score.var(0)) ** 0.25
+        is_usable = factor.isfinite() & (factor > 0)
+        return Whitening(whitening.mean, torch.where(is_usable, factor, whitening.factor))
     for _ in range(NUM_PASSES):
         covariance = shrunk_covariance(whitening.to_white(x))
         score_covariance = shrunk_covariance(score @ whitening.factor)

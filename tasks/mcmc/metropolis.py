@@ -40,7 +40,7 @@ def metropolis(
     and not counted.)
     """
     is_outside = proposal.value == -torch.inf
-    is_finite = log_ratio.isfinite() & proposal.score.isfinite().all(1)
+    is_finite = 0 * log_ratio + (0 * proposal.score).sum(1) == 0  # 10 times as fast as isfinite().all(1)
     is_accepted = is_finite & (uniform.log() < log_ratio)
     chosen = State(
         torch.where(is_accepted[:, None], proposal.x, state.x),

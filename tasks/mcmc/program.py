@@ -1,8 +1,10 @@
-"""What one block of chains does: walk down the ladder, then keep draws at the lowest level, a segment at a time.
+"""What one block of chains does: walk down the ladder, exchange replicas where that is wanted, then keep draws at the
+lowest level, a segment at a time.
 
 A pure function of (program, block, segment, state): whoever runs it, wherever, it returns the same draws.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc.annealing import Annealed, Ladder, LevelStats, TargetAt, adjust, anneal
+from tasks.mcmc import ladder_exchange
+from tasks.mcmc.annealing import Annealed, Ladder, LevelStats, TargetAt, anneal
+from tasks.mcmc.exchange import Replicas, Round
 from tasks.mcmc.metropolis import State
 from tasks.mcmc.streams import Stream
 
@@ -30,6 +34,8 @@ class Program:
     num_draws: int
     thinning: int
     draws_per_segment: int
+    exchange_rounds: int = 0
+    """Rounds of replica exchange before the first draw; without any, chains stay at the lowest level."""
 
     @property
     def num_segments(self) -> int:
@@ -37,13 +43,15 @@ class Program:
         return -(-self.num_draws // self.draws_per_segment)
 
     @property
-    def gradients_per_chain(self) -> int:
-        """Evaluations of energy and gradient that one chain needs for all its draws."""
-        return len(self.ladder.levels) * (self.steps_per_level + 1) + (self.num_draws - 1) * self.thinning
+    def replicated(self) -> Ladder:
+        """The ladder, with the levels at which a chain has replicas: the lowest alone where nothing is exchanged."""
+        if self.exchange_rounds:
+            return self.ladder
+        return dataclasses.replace(self.ladder, exchanged=(len(self.ladder.levels) - 1,))
 
 
 class Draws(NamedTuple):
-    """Kept draws, in the order they were drawn; `accepted` counts proposals since the chain's previous draw."""
+    """Kept draws, in the order they were drawn; `accepted` counts steps since the chain's previous draw."""
 
     position: Float[Tensor, "draw chain dim"]
     log_density: Float[Tensor, "draw chain"]
@@ -51,28 +59,55 @@ class Draws(NamedTuple):
     num_nonfinite: int
 
 
+class Chains(NamedTuple):
+    """All that a block goes on from: the replicas of its chains, and the log weights of their way down."""
+
+    replicas: Replicas
+    log_weight: Float[Tensor, " chain"]
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """By name, for a file; what every replica has, with the level first."""
+        x, value, score = (torch.stack(parts) for parts in zip(*self.replicas.states, strict=True))
+        labels = {name: getattr(self.replicas, name) for name in ("occupant", "leg", "round_trips")}
+        return {"x": x, "value": value, "score": score, "log_weight": self.log_weight} | labels
+
+    @classmethod
+    def of_tensors(cls, tensors: dict[str, Tensor]) -> "Chains":
+        """What `to_tensors` made them of."""
+        parts = (tensors[name].unbind() for name in ("x", "value", "score"))
+        states = tuple(State(*level) for level in zip(*parts, strict=True))
+        labels = (tensors[name].cpu() for name in ("occupant", "leg", "round_trips"))
+        return cls(Replicas(states, *labels), tensors["log_weight"])
+
+
 class Segment(NamedTuple):
-    """What a segment leaves: its draws, the chains' state and weights to go on from, and statistics by level."""
+    """What a segment leaves: its draws, the chains to go on from, statistics of the levels of the way down and of the
+    rounds after it, and the evaluations of energy and gradient that it took a chain.
+    """
 
     first_draw: int
     draws: Draws
-    state: State
-    log_weight: Float[Tensor, " chain"]
+    chains: Chains
     stats: list[LevelStats]
+    rounds: list[Round]
+    num_gradients: int
 
 
 def first_segment(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Segment:
-    """From N(0, I) down the ladder; the state at its foot is the first draw."""
-    arrived = descend_ladder(program, block, target_at, device)
-    draws = [(arrived.state, arrived.stats[-1])]
-    return _keep(program, block, 0, draws, arrived.state, arrived.log_weight, arrived.stats, target_at)
+    """From N(0, I) down the ladder and through the rounds of exchange, after which a chain has its first draw."""
+    walk = descend_ladder(program, block, target_at, device)
+    chains, rounds = _travel(program, block, 0, program.exchange_rounds, arrived(program, walk), target_at)
+    foot = walk.stats[-1]
+    first = chains.replicas.states[-1], _accepted(rounds) if rounds else foot.accepted
+    made = _keep(program, block, 0, [first], chains, target_at)
+    num_gradients = walk.num_gradients + sum(info.num_gradients for info in rounds) + made.num_gradients
+    draws = made.draws._replace(num_nonfinite=made.draws.num_nonfinite + foot.num_nonfinite + _count_nonfinite(rounds))
+    return made._replace(draws=draws, stats=walk.stats, rounds=rounds + made.rounds, num_gradients=num_gradients)
 
 
-def next_segment(
-    program: Program, block: int, segment: int, state: State, log_weight: Tensor, target_at: TargetAt
-) -> Segment:
-    """Go on from the state that the segment before it left."""
-    return _keep(program, block, segment, [], state, log_weight, [], target_at)
+def next_segment(program: Program, block: int, segment: int, chains: Chains, target_at: TargetAt) -> Segment:
+    """Go on from the chains that the segment before it left."""
+    return _keep(program, block, segment, [], chains, target_at)
 
 
 def descend_ladder(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Annealed:
@@ -82,29 +117,53 @@ def descend_ladder(program: Program, block: int, target_at: TargetAt, device: to
     return anneal(stream, target_at, program.ladder, steps, size, program.dim, device)
 
 
+def arrived(program: Program, walk: Annealed) -> Chains:
+    """The chains at the foot of the ladder, with their replicas."""
+    return Chains(ladder_exchange.begin(program.replicated, walk), walk.log_weight)
+
+
+def _accepted(rounds: list[Round]) -> Int[Tensor, " chain"]:
+    """Steps that each chain took at the lowest level."""
+    return torch.stack([info.stats[-1].accepted for info in rounds]).sum(0, dtype=torch.int32)
+
+
+def _count_nonfinite(rounds: list[Round]) -> int:
+    """Proposals that were no numbers."""
+    return sum(level.num_nonfinite for info in rounds for level in info.stats)
+
+
+def _travel(
+    program: Program, block: int, first: int, num_rounds: int, chains: Chains, target_at: TargetAt
+) -> tuple[Chains, list[Round]]:
+    """Rounds of one step at every level that has replicas, and swaps between them."""
+    stream = Stream(program.seed, block, f"{program.purpose}/foot")
+    ladder = program.replicated
+    replicas, rounds = ladder_exchange.travel(stream, first, num_rounds, chains.replicas, target_at, ladder)
+    return chains._replace(replicas=replicas), rounds
+
+
 def _keep(
     program: Program,
     block: int,
     segment: int,
-    kept: list[tuple[State, LevelStats]],
-    state: State,
-    log_weight: Tensor,
-    stats: list[LevelStats],
+    kept: list[tuple[State, Tensor]],
+    chains: Chains,
     target_at: TargetAt,
 ) -> Segment:
-    """Draws of `segment`: `thinning` adjusted steps before each, at the lowest level, with its frozen step size."""
+    """Draws of `segment`, `thinning` rounds before each but the chain's first, which is in `kept`."""
     first = segment * program.draws_per_segment
     end = min(first + program.draws_per_segment, program.num_draws)
-    stream = Stream(program.seed, block, program.purpose)
-    target, step_size = target_at(program.ladder.levels[-1]), program.ladder.step_sizes[-1]
+    rounds: list[Round] = []
     for draw in range(first + len(kept), end):
-        phase = len(program.ladder.levels) + draw
-        state, level_stats = adjust(stream, phase, state, target, step_size, program.thinning)
-        kept.append((state, level_stats))
+        start = program.exchange_rounds + (draw - 1) * program.thinning
+        chains, since = _travel(program, block, start, program.thinning, chains, target_at)
+        kept.append((chains.replicas.states[-1], _accepted(since)))
+        rounds += since
     draws = Draws(
         torch.stack([state.x for state, _ in kept]),
         torch.stack([state.value for state, _ in kept]),
-        torch.stack([level_stats.accepted for _, level_stats in kept]),
-        sum(level_stats.num_nonfinite for _, level_stats in kept),
+        torch.stack([accepted for _, accepted in kept]),
+        _count_nonfinite(rounds),
     )
-    return Segment(first, draws, state, log_weight, stats)
+    num_gradients = sum(info.num_gradients for info in rounds)
+    return Segment(first, draws, chains, [], rounds, num_gradients)

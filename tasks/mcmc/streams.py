@@ -6,12 +6,25 @@ and the use, and leaves 2^64 numbers to each. So a block that is drawn again, el
 same block.
 """
 
+import ctypes
+import functools
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from tasks import native
+
+SOURCE = Path(__file__).with_name("normals.cpp")
+
+
+@functools.cache
+def _function(name: str) -> Callable[..., None] | None:
+    return native.function(SOURCE, name, native.ADDRESS, native.ADDRESS, native.COUNT)
 
 
 @dataclass(frozen=True)
@@ -26,13 +39,28 @@ class Random:
         counter = np.array([0, use, self.step, self.phase], dtype=np.uint64)
         return np.random.Generator(np.random.Philox(key=np.array(self.key, dtype=np.uint64), counter=counter))
 
+    def _fill(self, function: str, use: int, numbers: Tensor) -> bool:
+        """Fill with the bytes that numpy would give, in less than half the time; False where nothing is compiled."""
+        fill = _function(function)
+        if fill is None:
+            return False
+        place = (ctypes.c_uint64 * 6)(*self.key, 0, use, self.step, self.phase)
+        fill(ctypes.addressof(place), numbers.data_ptr(), numbers.numel())
+        return True
+
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32 numbers."""
-        return torch.from_numpy(self._generator(0).standard_normal(shape, dtype=np.float32))
+        numbers = native.empty(shape)
+        if not self._fill("fill_normal", 0, numbers):
+            self._generator(0).standard_normal(out=numbers.numpy(), dtype=np.float32)
+        return numbers
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform float64 numbers in [0, 1), from counters that `normal` never uses."""
-        return torch.from_numpy(self._generator(1).random(shape))
+        numbers = native.empty(shape, "float64")
+        if not self._fill("fill_uniform", 1, numbers):
+            self._generator(1).random(out=numbers.numpy())
+        return numbers
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Uniform integers in [0, high)."""

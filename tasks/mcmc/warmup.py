@@ -1,49 +1,45 @@
-"""Warm-up from a cold start, all chains together: climb, rescue, learn the metric and the step size, freeze.
+"""Warm-up from a cold start, all chains together: climb, look for modes, learn coordinates and jumps, freeze.
 
 1. *Climb* (`descent`): every chain starts at a draw of the best Gaussian on its way to a maximum.
 2. *Rescue*: chains that stuck far from the mass of the others start at another's draw.
-3. *Metric* (`metric`): windows of 16, 32, 64 and 128 gradients, the first quarter of each dropped; after each the
-   metric of the draws and scores of all chains, and the length of trajectories; stuck chains start at another's place.
-4. *Step size*: Robbins-Monro on the mean acceptance during every window, and for 64 gradients more with the last
-   metric.
+3. *Windows* of 16, 32, 64, 96, 128 and 128 gradients, the first quarter of each dropped. The step size follows the mean
+   acceptance of trajectories; chains that are stuck after a window start at another's place.
+4. *Disperse*: after the first window the chains heat up and climb again, which finds modes far from the first.
+5. *Learn* after each window but the last: the metric of draws and scores of all chains (`metric`) and the length of
+   trajectories. From the second on, with a dense metric and in at most 50 dimensions, also a bend, where the draws ask
+   for one (`bend`), and a mixture of Gaussians from which the next window's chains jump (`mixture`, `jump`). Metric and
+   mixture are fitted to two windows; the bend to all but the first, for the early ones, which are not yet where the
+   mass is, show how scales and means go on in narrow places. All fits are in float64, whatever the chains are in.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import descent, metric, metropolis, rescue
-from tasks.mcmc.adaptation import StepSize
-from tasks.mcmc.keep import transition
-from tasks.mcmc.metropolis import State, Target, acceptance_probability
-from tasks.mcmc.preconditioning import Whitening, identity
+from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue
+from tasks.mcmc.coordinates import Coordinates
+from tasks.mcmc.disperse import disperse
+from tasks.mcmc.jump import Jumps
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
+from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
-WINDOWS, STEP_WINDOW, TARGET_ACCEPTANCE, MAX_CLIMB = (16, 32, 64, 128), 64, 0.75, 100
-START_WIDTH, SMALLEST_STEP, LENGTH = 2.0, 0.03, 1.5
-STARTS, CLIMB, RESCUE, FIRST_WINDOW = range(4)
+WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
+MOST_DENSE = 500  # a window leaves some 2,000 rows, too few to tell more correlations
+MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
+STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
+AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
 
 
 class Warm(NamedTuple):
     """Chains that are warm, in the coordinates of the target; what was learned and is now frozen; and what it cost."""
 
     state: State
-    whitening: Whitening
-    step_size: float
-    length: float
-    num_gradients: int
-
-
-class Window(NamedTuple):
-    """The chains after a window, its draws and scores without the first quarter, mean acceptance, and the step size."""
-
-    state: State
-    x: Float[Tensor, "row dim"]
-    score: Float[Tensor, "row dim"]
-    acceptance: Float[Tensor, " chain"]
-    step_size: float
+    tuned: Tuned
     num_gradients: int
 
 
@@ -52,53 +48,93 @@ def cold_start(stream: Stream, num_chains: int, dim: int) -> Float[Tensor, "chai
     return START_WIDTH * (2 * stream.at(STARTS, 0).uniform(num_chains, dim) - 1)
 
 
-def run_window(
-    stream: Stream,
-    phase: int,
-    state: State,
-    target: Target,
-    whitening: Whitening,
-    step_size: float,
-    length: float,
-    num_gradients: int,
-) -> Window:
-    """Transitions until `num_gradients` are used, with a step size that follows the acceptance."""
-    white, pulled = whitening.pull_state(state), whitening.pull(target)
-    tuned, states, used = StepSize(step_size, TARGET_ACCEPTANCE), [], 0
-    acceptance = torch.zeros_like(state.value)
-    while used < num_gradients:
-        white, info, steps = transition(stream, phase, len(states), white, pulled, tuned.step_size, length)
-        accepted = acceptance_probability(info)
-        acceptance += accepted
-        tuned.update(float(accepted.mean()))
-        tuned.step_size = max(tuned.step_size, SMALLEST_STEP)
-        states.append(whitening.push_state(white))
-        used += steps
-    later = states[len(states) // 4 :]
-    x, score = torch.cat([s.x for s in later]), torch.cat([s.score for s in later])
-    return Window(states[-1], x, score, acceptance / len(states), tuned.step_size, used)
-
-
-def widest(whitening: Whitening, x: Float[Tensor, "row dim"]) -> float:
+def widest(w: Float[Tensor, "draw chain dim"]) -> float:
     """The largest standard deviation of draws in white units: 1 on a Gaussian, more where scores made the metric
-    narrower than the draws.
+    narrower than the draws. Each half of the chains says how wide the widest direction of the other half is, for the
+    widest of many equal directions is wide by chance.
     """
-    covariance = metric.shrunk_covariance(whitening.to_white(x))
-    return max(1.0, float(torch.linalg.eigvalsh(covariance)[-1]) ** 0.5)
+    halves = [(half - half.mean(0)) for half in (w[:, ::2].flatten(0, 1), w[:, 1::2].flatten(0, 1))]
+    variance = 0.0
+    for one, other in (halves, halves[::-1]):
+        axis = one[0]
+        for _ in range(20):
+            axis = one.T @ (one @ axis)
+            axis = axis / axis.norm().clamp(min=1e-300)
+        variance += 0.5 * float((other @ axis).square().mean())
+    return max(1.0, variance**0.5)
 
 
-def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"]) -> Warm:
-    """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x)."""
-    start = metropolis.init(x, target)
+def share_of_jumps(acceptance: float, cost: float) -> float:
+    """The share of transitions that are jumps, when a trajectory costs as much as `cost` of them: as many as make half
+    of the evaluations, and none where hardly any are accepted. Trajectories get the other half even where nearly all
+    jumps are accepted: they free a chain from a place that jumps seldom reach and so seldom leave.
+    """
+    return cost / (cost + 1) if acceptance >= WORTH_A_JUMP else 0.0
+
+
+def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[Tensor, "draw chain dim"]) -> Tuned:
+    """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to. In float64."""
+    dim, x, score = window.x.shape[2], window.x.flatten(0, 1), window.score.flatten(0, 1)
+    is_small = index > 0 and dim <= MOST_JUMPED and not tuned.coordinates.whitening.is_diagonal
+    bent = bend.fit(seen) if is_small else None
+    whitening = tuned.coordinates.whitening
+    if bent or tuned.coordinates.bend:
+        whitening = identity(dim, x.dtype)
+    if bent:
+        x, _, score = bent.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
+    whitening = metric.learn(whitening, x, score)
+    w = whitening.to_white(x).view(window.x.shape)
+    learned = Tuned(Coordinates(whitening, bent), window.step_size, LENGTH * widest(w))
+    was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
+    if not is_small or was_in_vain:
+        return learned
+    fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), TAILS, TAIL_WIDTH)
+    return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
+
+
+def with_share(tuned: Tuned, jump_acceptance: float) -> Tuned:
+    """With jumps as often as their acceptance deserves; half of the gradients when it is not known yet."""
+    acceptance = 0.5 if math.isnan(jump_acceptance) else jump_acceptance
+    share = share_of_jumps(acceptance, tuned.length / tuned.step_size)
+    return tuned._replace(jumps=tuned.jumps._replace(share=share) if tuned.jumps and share > 0 else None)
+
+
+def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"], metric_name: metric.Name = "auto") -> Warm:
+    """Chains that start cold at `x` (see `cold_start`), warmed up together: a pure function of (stream, x). The metric
+    is dense up to 500 dimensions and diagonal beyond, or as named.
+    """
+    dim, start = x.shape[1], metropolis.init(x, target)
     best, used = descent.descend(stream, CLIMB, start, target, MAX_CLIMB)
-    state = rescue.restart(stream.at(RESCUE, 0), best.state, rescue.is_far(best.elbo, x.shape[1]))
-    whitening = metric.learn(identity(x.shape[1], x.dtype), state.x, state.score)
-    step_size, length, used = x.shape[1] ** -0.25, LENGTH, used + 1
+    state = rescue.restart(stream.at(RESCUE, AFTER_CLIMB), best.state, rescue.is_far(best.elbo, dim))
+    is_diagonal = dim > MOST_DENSE if metric_name == "auto" else metric_name == "diagonal"
+    whitening = metric.learn(identity(dim, torch.float64, is_diagonal), state.x.double(), state.score.double())
+    tuned, used, windows = Tuned(Coordinates(whitening), dim**-0.25, LENGTH), used + 1, []
+    tuned = in_precision(tuned, x.dtype)
     for i, size in enumerate(WINDOWS):
-        window = run_window(stream, FIRST_WINDOW + i, state, target, whitening, step_size, length, size)
-        state = rescue.restart(stream.at(RESCUE, i + 1), window.state, rescue.is_stuck(window.acceptance))
-        whitening = metric.learn(whitening, window.x, window.score)
-        step_size, used = window.step_size, used + window.num_gradients
-        length = LENGTH * widest(whitening, window.x)
-    last = run_window(stream, FIRST_WINDOW + len(WINDOWS), state, target, whitening, step_size, length, STEP_WINDOW)
-    return Warm(last.state, whitening, last.step_size, length, used + last.num_gradients)
+        windows.append(window := run_window(stream, FIRST_WINDOW + i, state, target, tuned, size))
+        is_stuck = rescue.is_stuck(window.acceptance)
+        state = rescue.restart(stream.at(RESCUE, AFTER_WINDOW + i), window.state, is_stuck)
+        used += window.num_gradients
+        if i + 1 < len(WINDOWS):
+            rows, seen = last_two(windows), torch.cat([w.x for w in windows[i > 0 :]])
+            rows = rows._replace(x=rows.x.double(), score=rows.score.double())
+            learned = learn(stream, i, in_precision(tuned, torch.float64), rows, seen.double())
+            tuned = in_precision(learned, x.dtype)
+        if i == 0:
+            state, cost = look_around(stream, state, target, tuned.coordinates)
+            used += cost
+    last = windows[-1]
+    return Warm(state, with_share(tuned._replace(step_size=last.step_size), last.jump_acceptance), used)
+
+
+def last_two(windows: list[Window]) -> Window:
+    """The last window with the draws of the one before it, once that one's chains were near the mass."""
+    rows = windows[-2:] if len(windows) > 4 else windows[-1:]
+    return rows[-1]._replace(x=torch.cat([w.x for w in rows]), score=torch.cat([w.score for w in rows]))
+
+
+def look_around(stream: Stream, state: State, target: Target, coordinates: Coordinates) -> tuple[State, int]:
+    """The chains in the modes that they find when they are heated."""
+    found, used = disperse(stream, DISPERSE, coordinates.pull_state(state), coordinates.pull(target))
+    is_far = rescue.is_far(found.elbo, state.x.shape[1])
+    return coordinates.push_state(rescue.restart(stream.at(RESCUE, AFTER_DISPERSE), found.state, is_far)), used

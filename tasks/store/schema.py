@@ -22,7 +22,8 @@ class Column:
     """A modelled column: its numpy type, the shape of a row (`()` for a number), and how it is standardised.
 
     `minimum` and `maximum` are those of all rows of the data. Where all values are whole numbers, of an integer type or
-    not, draws are rounded, and clipped to that range.
+    not, draws are rounded, and clipped to that range; `share_minimum` and `share_maximum` are the shares of the rows to
+    learn from that lie at its ends, element by element.
     """
 
     name: str
@@ -33,6 +34,8 @@ class Column:
     minimum: float
     maximum: float
     is_whole: bool
+    share_minimum: tuple[float, ...] = ()
+    share_maximum: tuple[float, ...] = ()
 
     @property
     def size(self) -> int:
@@ -92,6 +95,16 @@ class DataSchema:
         """Whether a row is one array rather than a table's columns."""
         return self.shape is not None
 
+    @property
+    def location(self) -> np.ndarray:
+        """The user's value at 0 of every standardised coordinate, [dim]."""
+        return np.concatenate([column.location for column in self.columns])
+
+    @property
+    def scale(self) -> np.ndarray:
+        """What 1 in each standardised coordinate is in the user's units, [dim]."""
+        return np.repeat([column.scale for column in self.columns], [column.size for column in self.columns])
+
     def encode(self, table: pa.Table) -> np.ndarray:
         """Standardised coordinates of a table's rows, float32 [row, dim]."""
         return np.concatenate([column.encode(table[column.name]) for column in self.columns], axis=1)
@@ -118,9 +131,8 @@ class DataSchema:
     def from_json(cls, text: str) -> "DataSchema":
         """The schema of `to_json`."""
         document = json.loads(text)
-        columns = (
-            column | {key: tuple(column[key]) for key in ("shape", "location")} for column in document["columns"]
-        )
+        lists = ("shape", "location", "share_minimum", "share_maximum")
+        columns = (column | {key: tuple(column.get(key, ())) for key in lists} for column in document["columns"])
         label = document["label"]
         return cls(tuple(Column(**column) for column in columns), LabelColumn(**label) if label else None)
 

@@ -30,15 +30,19 @@ def fit(name: str, shape: tuple[int, ...], rows: np.ndarray, training: np.ndarra
         raise DataError(
             f"column {name!r} is constant ({x.flat[0]:g}) in the {len(x):,} rows to learn from: leave it out"
         )
+    minimum, maximum = rows.min(), rows.max()
+    is_whole = bool((rows == np.rint(rows)).all())
     return Column(
         name=name,
         dtype=rows.dtype.name,
         shape=shape,
         location=tuple(location.tolist()),
         scale=scale,
-        minimum=float(rows.min()),
-        maximum=float(rows.max()),
-        is_whole=bool((rows == np.rint(rows)).all()),
+        minimum=float(minimum),
+        maximum=float(maximum),
+        is_whole=is_whole,
+        share_minimum=tuple((rows[training] == minimum).mean(axis=0).tolist()) if is_whole else (),
+        share_maximum=tuple((rows[training] == maximum).mean(axis=0).tolist()) if is_whole else (),
     )
 
 

@@ -10,6 +10,7 @@ from tasks.ebm.losses import LOSSES
 from tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+KNOWN = -ROWS / 0.2**2
 GRID, STREAM, BATCH_SIZE = Grid(*torch.zeros(5, 3)), Stream(0, 0, "train"), 32
 
 
@@ -17,14 +18,14 @@ def _trained(name, rank, world_size):
     torch.manual_seed(0)
     network = model.build(3, "scalar_head", 8, 1)
     optimizer, loss = torch.optim.SGD(network.parameters(), 1e-2), LOSSES[name](network, 0.1)
-    begin = training.draw_batch(Stream(0, 0, "particles"), 0, ROWS, GRID, BATCH_SIZE)
-    loss.start(noise.add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta)
+    begin = training.draw_batch(Stream(0, 0, "particles"), 0, ROWS, GRID, BATCH_SIZE, known=KNOWN)
+    loss.start(noise.add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta, begin.known)
     parallel = DistributedDataParallel(loss) if world_size > 1 else loss
     for step in range(5):
-        batch = training.share(training.draw_batch(STREAM, step, ROWS, GRID, BATCH_SIZE), rank, world_size)
+        batch = training.share(training.draw_batch(STREAM, step, ROWS, GRID, BATCH_SIZE, known=KNOWN), rank, world_size)
         random = training.part(STREAM, step, rank, world_size)
         optimizer.zero_grad()
-        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random)).backward()
+        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random, batch.known)).backward()
         optimizer.step()
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 

@@ -1,5 +1,6 @@
 """The whole pipeline as a user runs it."""
 
+import json
 import time
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_the_end_says_where_everything_is(finished):
     assert [line.split()[0] for line in done.stdout.splitlines()] == ["samples", "report", "mlflow"]
     assert summary["samples"] in done.stdout
     assert summary["exit_code"] == done.returncode
-    assert set(summary["steps"]) == {"prepare", "train", "sample", "evaluate", "register", "report"}
+    assert set(summary["steps"]) == {"prepare", "train", "sample", "normalise", "evaluate", "register", "report"}
     assert all(step["seconds"] >= 0 and step["peak_bytes"] > 0 for step in summary["steps"].values())
     assert "Traceback" not in done.stderr
 
@@ -68,7 +69,7 @@ def test_the_same_command_again_does_nothing_in_seconds_and_without_ray(finished
     again = tiny.finish([*tiny.command("run", root), "--summary", str(root / "again.json")])
     assert time.monotonic() - start < 60  # a loaded machine imports slowly; what counts is the next line
     assert all(step["was_done"] for step in tiny.summary_of(root / "again.json")["steps"].values())
-    assert again.stderr.count("done already") == 6
+    assert again.stderr.count("done already") == 7
     assert tiny.shards(root) == before
 
 
@@ -85,8 +86,22 @@ def test_the_number_of_actors_changes_no_byte(finished, num_actors):
 
 def test_a_registered_model_draws_without_training(finished):
     root, _, _ = finished
-    words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1")
+    kernel = {"sample__exchange_rounds": "0", "sample__kernel": "langevin"}
+    words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1", **kernel)
     done = tiny.finish([*words, "--summary", str(root / "generated.json")])
     assert done.returncode in (0, 6), done.stderr
     summary = tiny.summary_of(root / "generated.json")
     assert summary["num_rows"] == 50
+    assert summary["metrics"]["chains/is_exact"] == 0
+    assert json.loads(Path(summary["samples"], "dataset.json").read_text())["kernel"] == "langevin"
+
+
+def test_exchange_is_told_wherever_the_chains_are(finished):
+    _, _, summary = finished
+    metrics = summary["metrics"]
+    assert metrics["chains/exchange_rounds"] == 4 + 10
+    assert metrics["chains/round_trips_per_chain"] >= 0
+    assert 0 < metrics["chains/swap_rate_min"] <= metrics["chains/swap_rate_max"] <= 1
+    told = json.loads(Path(summary["samples"], "dataset.json").read_text())["exchange"]
+    assert min(told["swap_rate"]) == metrics["chains/swap_rate_min"]
+    assert "round trips a chain" in " ".join(Path(summary["report"]).read_text().split())

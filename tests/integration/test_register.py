@@ -35,10 +35,10 @@ def artifacts_of(root: Path, is_converged: bool = True) -> Artifacts:
     for name in ("prepare", "train", "sample", "evaluate"):
         (root / name).mkdir(exist_ok=True)
     (root / "prepare" / "schema.json").write_text('{"columns": []}')
-    (root / "train" / "model.json").write_text('{"dim": 64}')
+    (root / "train" / "model.json").write_text('{"dim": 64, "energy": "inner_product"}')
     weights = {"w": np.arange(6, dtype=np.float32)}
     (root / "train" / "weights.safetensors").write_bytes(safetensors.numpy.save(weights))
-    (root / "sample" / "dataset.json").write_text("{}")
+    (root / "sample" / "dataset.json").write_text('{"is_exact": true}')
     (root / "evaluate" / "evaluation.json").write_text("{}")
     return (
         Dataset(str(root / "prepare"), "d" * 64, {"train": 10}, 64),
@@ -61,6 +61,7 @@ def test_a_version_carries_its_facts_its_signature_and_nothing_pickled(root: Pat
     assert version.tags["scorefleet.key"] == context.key
     assert version.tags["data_digest"] == "d" * 64
     assert version.tags["verdict"] == "converged"
+    assert version.tags["is_exact"] == "true"
     assert version.tags["version.numpy"] == np.__version__
     assert "git_commit" in version.tags
     folder = Path(str(version.source).removeprefix("file://"))

@@ -12,7 +12,7 @@ from PIL import Image
 
 from tasks import config
 from tasks.report import report
-from tests.finished_run import finish
+from tests.finished_run import EXCHANGE, finish
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=5000"]
@@ -50,14 +50,19 @@ class Page(HTMLParser):
 
 def made(folder, **changes):
     run = finish(folder, **changes)
-    again = partial(report, config.Report(num_images=25), run.context("report"), *run[1:], run.evaluate())
+    again = partial(report, config.Report(num_images=25), run.context("report"), *run[1:4], run.evaluate())
     return again, again()
 
 
 @pytest.fixture(scope="module", params=["sklearn:digits", "sklearn:wine"])
 def page(request, tmp_path_factory):
-    _, artifact = made(tmp_path_factory.mktemp("run"), data=request.param)
+    exchange = EXCHANGE if request.param == "sklearn:wine" else None
+    _, artifact = made(tmp_path_factory.mktemp("run"), data=request.param, exchange=exchange)
     return Path(artifact.uri)
+
+
+def _figures(page):
+    return (page.parent / "figures").iterdir()
 
 
 def test_page_is_whole_and_says_the_verdict(page):
@@ -65,6 +70,7 @@ def test_page_is_whole_and_says_the_verdict(page):
     text = " ".join(" ".join(parsed.words).split())
     assert "The chains converged." in text
     assert "Leaning towards training rows" in text
+    assert ("made 1.25 round trips a chain" in text) == ("swaps.svg" in {path.name for path in _figures(page)})
     assert "None" not in text
     assert "nan" not in text.split()
 

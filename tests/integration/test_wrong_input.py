@@ -102,5 +102,5 @@ def test_a_dead_mlflow_server_is_a_service_that_fails(refused):
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", "--data", "sklearn:wine", "--root", str(tmp_path / "root"), "--dry-run"]) == 0
-    assert capsys.readouterr().out.count("would run") == 6
+    assert capsys.readouterr().out.count("would run") == 7
     assert not (tmp_path / "root").exists()

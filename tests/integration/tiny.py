@@ -20,6 +20,9 @@ SETTINGS = {
     "sample.block_size": "16",
     "sample.num_control_chains": "64",
     "sample.num_draws": "2",
+    "sample.exchange_rounds": "4",
+    "normalise.num_populations": "4",
+    "normalise.num_particles": "32",
 }
 
 
@@ -42,8 +45,9 @@ def clean_environment() -> dict[str, str]:
 
 
 def shards(root: Path) -> dict[str, str]:
-    """The sha256 of every shard below a root, by its place."""
-    paths = sorted(root.glob("sample/*/*/shards/*.parquet"))
+    """The sha256 of every shard and every population's log Z below a root, by its place."""
+    patterns = ("sample/*/*/shards/*.parquet", "normalise/*/population-*.json")
+    paths = sorted(path for pattern in patterns for path in root.glob(pattern))
     return {str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 

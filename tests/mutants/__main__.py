@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.mutants.mutants import MUTANTS, Mutant
@@ -26,10 +27,10 @@ def main() -> int:
     width = max(len(mutant.name) for mutant in chosen)
     print(f"{'mutant':{width}} | killed by")
     num_killed = 0
-    for mutant in chosen:
-        killer = killed_by(mutant)
-        print(f"{mutant.name:{width}} | {killer or 'SURVIVED'}", flush=True)
-        num_killed += killer is not None
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # the work is in other processes
+        for mutant, killer in zip(chosen, pool.map(killed_by, chosen), strict=True):
+            print(f"{mutant.name:{width}} | {killer or 'SURVIVED'}", flush=True)
+            num_killed += killer is not None
     print(f"{num_killed} of {len(chosen)} mutants killed")
     return int(num_killed < len(chosen))
 
@@ -52,7 +53,7 @@ def run_tests(tests: list[str], mutant: Mutant | None = None) -> subprocess.Comp
         if mutant:
             plant(mutant, Path(folder) / mutant.file)
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
-        environment = {**os.environ, "PYTHONPATH": folder}
+        environment = {**os.environ, "PYTHONPATH": folder, "OMP_NUM_THREADS": "1"}
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 

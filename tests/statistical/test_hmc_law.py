@@ -4,6 +4,7 @@ import torch
 from scipy import stats
 
 from tasks.mcmc import hmc, keep, metropolis
+from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 
@@ -46,7 +47,7 @@ def test_kept_draws_of_a_wrong_metric_keep_the_target():
     """20,000 exact draws, 5 transitions with a metric that is not the target's; the same bounds, 4e-6 together."""
     state = metropolis.init(exact(20_000, Stream(4, 0).at(0, 0)), target)
     whitening = Whitening(torch.ones(4).double(), SHAPE + 0.3)
-    kept = keep.keep(Stream(4, 1), 0, state, target, whitening, 0.4, 1.5, 5)
+    kept = keep.keep(Stream(4, 1), 0, state, target, Coordinates(whitening), 0.4, 1.5, None, 5)
     assert 0.3 < float(kept.acceptance.mean()) < 0.95
     for axis in to_normal(kept.state.x).T:
         assert stats.kstest(axis.numpy(), "norm").pvalue > 1e-6

@@ -11,6 +11,7 @@ import torch
 from scipy import stats
 
 from tasks.mcmc import exchange
+from tasks.mcmc.kernels import Move
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.tempering import gaussian, tempered, tempering_ladder
 
@@ -43,11 +44,10 @@ def tuned():
 def run(tuned):
     """All replicas of all chains start in the light mode; the tuning's replicas are thrown away."""
     _, levels, second = tuned
+    moves = [Move("mala", step_size) for step_size in second.step_sizes]
     replicas, rounds = exchange.init(torch.zeros(NUM_CHAINS, DIM) + MEANS[1], TARGET_AT, levels), []
     for r in range(60):
-        replicas, info = exchange.exchange_round(
-            Stream(1, 0), r, replicas, TARGET_AT, levels, second.step_sizes, num_steps=2
-        )
+        replicas, info = exchange.exchange_round(Stream(1, 0), r, replicas, TARGET_AT, levels, moves, num_steps=2)
         rounds.append(info)
     return replicas, rounds
 

@@ -1,6 +1,6 @@
 import torch
 
-from tasks.mcmc import descent, metropolis
+from tasks.mcmc import dense, descent, limited, metropolis
 from tasks.mcmc.streams import Stream
 
 PRECISION = torch.tensor([[4.0, 1.5, 0.0], [1.5, 1.0, 0.2], [0.0, 0.2, 100.0]], dtype=torch.float64)
@@ -33,7 +33,7 @@ def test_the_climb_finds_the_maximum_and_the_curvature_of_a_gaussian():
         climb, _ = descent.advance(climb, gaussian)
     torch.testing.assert_close(climb.state.x, MEAN.expand(32, 3), rtol=0, atol=1e-5)
     identity = torch.eye(3, dtype=torch.float64).expand(32, 3, 3)
-    assert float((climb.inverse @ PRECISION - identity).abs().median()) < 1e-2
+    assert float((climb.inverse.matrix @ PRECISION - identity).abs().median()) < 1e-2
 
 
 def test_a_step_is_taken_only_where_the_density_rises():
@@ -49,7 +49,7 @@ def test_the_updated_inverse_maps_the_change_of_gradient_to_the_step():
     random = Stream(0, 0).at(0, 1)
     s = random.normal(10, 3).double()
     y = s @ PRECISION
-    updated = descent.update_inverse(torch.eye(3, dtype=torch.float64).expand(10, 3, 3), s, y)
+    updated = dense.update_inverse(torch.eye(3, dtype=torch.float64).expand(10, 3, 3), s, y)
     torch.testing.assert_close((updated @ y[:, :, None])[:, :, 0], s)
     assert bool((torch.linalg.eigvalsh(updated) > 0).all())
 
@@ -57,11 +57,12 @@ def test_the_updated_inverse_maps_the_change_of_gradient_to_the_step():
 def test_a_step_of_negative_curvature_leaves_the_inverse_as_it_is():
     s = Stream(0, 0).at(0, 2).normal(10, 3).double()
     inverse = torch.eye(3, dtype=torch.float64).expand(10, 3, 3)
-    assert torch.equal(descent.update_inverse(inverse, s, -s), inverse)
+    assert torch.equal(dense.update_inverse(inverse, s, -s), inverse)
 
 
 def test_the_elbo_of_the_exact_gaussian_is_the_log_normaliser_whatever_the_draw():
-    climb = descent.start(cold())._replace(inverse=PRECISION.inverse().expand(32, 3, 3))
+    climb = descent.start(cold())
+    climb = climb._replace(inverse=climb.inverse._replace(matrix=PRECISION.inverse().expand(32, 3, 3)))
     drawn = descent.local_draw(Stream(0, 0).at(0, 3), climb, gaussian)
     log_z = 0.5 * (3 * torch.tensor(2 * torch.pi, dtype=torch.float64).log() - PRECISION.logdet())
     torch.testing.assert_close(drawn.elbo, log_z.expand(32))
@@ -84,3 +85,49 @@ def test_points_without_a_density_are_never_taken():
     best, _ = descent.descend(Stream(0, 0), 1, metropolis.init(x, half_plane), half_plane, 50)
     assert bool(best.state.x.isfinite().all())
     assert bool((best.state.x[:, 0] < 0.5).all())
+
+
+SCALES = torch.logspace(0, 3, 400, dtype=torch.float64)
+
+
+def wide(x):
+    """A Gaussian in 400 dimensions with variances from 1 to 1,000."""
+    return -0.5 * (x.square() / SCALES).sum(1), -x / SCALES
+
+
+def remembered(num_steps):
+    """What is left of `num_steps` of a climb in 400 dimensions, beside the same steps as matrices."""
+    climb = descent.start(metropolis.init(4 * Stream(0, 0).at(0, 4).uniform(3, 400) - 2, wide))
+    for _ in range(num_steps):
+        climb, _ = descent.advance(climb, wide)
+    return climb
+
+
+def test_limited_memory_is_bfgs_as_long_as_nothing_is_forgotten():
+    held = remembered(8).inverse
+    matrix = held.scale[:, None, None] * torch.eye(400, dtype=torch.float64).expand(3, 400, 400)
+    for k in range(limited.MEMORY):
+        matrix = dense.update_inverse(matrix, held.steps[:, k], held.changes[:, k])
+    v = Stream(0, 0).at(0, 5).normal(3, 400).double()
+    torch.testing.assert_close(held.direction(v), (matrix @ v[:, :, None])[:, :, 0])
+
+
+def test_a_draw_of_limited_memory_has_its_covariance_and_determinant():
+    """Noise along each axis in turn: the images are the columns of a factor of H."""
+    held = remembered(30).inverse
+    one = limited.Limited(*(part[:1].expand(400, *part.shape[1:]) for part in held))
+    columns, half_log_det, is_definite = one.colour(torch.eye(400, dtype=torch.float64))
+    matrix = one.apply(torch.eye(400, dtype=torch.float64)[:, :, None])[:, :, 0]
+    assert bool(is_definite.all())
+    torch.testing.assert_close(columns.T @ columns, matrix, atol=1e-8, rtol=1e-6)
+    torch.testing.assert_close(half_log_det[0], 0.5 * torch.linalg.slogdet(matrix)[1])
+
+
+def test_the_climb_in_400_dimensions_holds_no_matrix_a_chain_and_reaches_the_mass():
+    """The bulk has `x' P x` near 400; a start at 30 is far outside."""
+    start = metropolis.init(30 * torch.ones(8, 400).double(), wide)
+    climb = descent.start(start)
+    assert sum(part.numel() for part in climb.inverse) == 8 * (2 * limited.MEMORY * 400 + 1)
+    best, _ = descent.descend(Stream(0, 0), 1, start, wide, 100)
+    assert float(-2 * start.value.max()) > 20_000
+    assert float(-2 * best.state.value.max()) < 4000

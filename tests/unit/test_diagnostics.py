@@ -71,6 +71,10 @@ def test_log_mean_exp_and_its_error_match_log_normal_weights():
     assert estimates[:, 1].mean() == pytest.approx(error, rel=0.15)
 
 
+def test_no_chain_moves_where_nothing_is_accepted():
+    assert diagnostics.max_stuck(100, 5, 0.0, 1e-4) == 100
+
+
 def test_unmoved_probability_is_that_of_a_beta_mixture_of_binomials():
     rates = np.random.default_rng(7).beta(0.574 * 4, 0.426 * 4, size=400_000)
     assert diagnostics.unmoved_probability(0.574, 10) == pytest.approx(((1 - rates) ** 10).mean(), rel=0.02)

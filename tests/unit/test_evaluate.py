@@ -7,10 +7,10 @@ import pytest
 
 from tasks import config
 from tasks.evaluate import judge_chains
-from tests.finished_run import finish
+from tests.finished_run import EXCHANGE, finish
 
 CHAINS = {"chains/control_p_value", "chains/weights_ess_fraction", "chains/log_z"}
-QUALITY = {"quality/auc", "quality/class_ratio_min", "quality/held_out_log_density"}
+QUALITY = {"quality/auc", "quality/class_ratio_min", "likelihood/held_out", "likelihood/bits_per_dimension"}
 
 
 def rows_of(folder, name):
@@ -105,3 +105,13 @@ def test_a_table_with_a_label_is_evaluated(tmp_path):
     assert evaluation.metrics["quality/class_ratio_max"] < 2
     assert len(rows_of(evaluation.uri, "columns")) == 13
     assert np.isfinite(list(evaluation.metrics.values())).all()
+
+
+def test_exchange_is_measured_and_told_level_by_level(tmp_path):
+    evaluation = finish(tmp_path, data="sklearn:wine", exchange=EXCHANGE).evaluate()
+    assert evaluation.metrics["chains/round_trips_per_chain"] == 1.25
+    assert evaluation.metrics["chains/swap_rate_min"] == 0.44
+    assert evaluation.metrics["chains/exchange_barrier"] == pytest.approx(3 - 0.61 - 0.44 - 0.52)
+    assert any("4 exchanged levels" in reason for reason in evaluation.reasons)
+    told = {int(k): row for k, row in enumerate(rows_of(evaluation.uri, "levels")) if row["swap_rate"]}
+    assert {k: float(row["swap_rate"]) for k, row in told.items()} == {0: 0.61, 8: 0.44, 16: 0.52}

@@ -8,11 +8,13 @@ import torch
 
 from tasks.errors import UsageError
 from tasks.mcmc import exchange, metropolis
+from tasks.mcmc.kernels import Move
 from tasks.mcmc.streams import Stream
 
 # Unnormalised log densities of states 0, 1, 2 at three levels; their normalisers differ on purpose.
 TABLE = torch.tensor([[0.0, 0.2, 0.1], [3.0, 3.9, 2.7], [2.6, 4.2, 1.4]], dtype=torch.float64)
 LEVELS = (0.0, 1.0, 2.0)
+MOVES = tuple(Move("mala", step_size) for step_size in (2.0, 1.0, 0.5))
 ALL = torch.tensor(list(itertools.product(range(3), repeat=3)))
 JOINT = TABLE.log_softmax(1)[torch.arange(3), ALL].sum(1).exp()
 
@@ -113,7 +115,7 @@ def rounds(num_rounds, num_chains, first=None, phase=0):
     x = Stream(1, 1).at(0, 0).normal(num_chains, 2)
     replicas, done = first or exchange.init(x, gaussian_at, levels), []
     for r in range(phase, phase + num_rounds):
-        replicas, info = exchange.exchange_round(Stream(0, 0), r, replicas, gaussian_at, levels, (2.0, 1.0, 0.5), 2)
+        replicas, info = exchange.exchange_round(Stream(0, 0), r, replicas, gaussian_at, levels, MOVES, 2)
         done.append(info)
     return replicas, done
 
@@ -150,7 +152,7 @@ def test_every_pair_decides_on_a_number_of_its_own():
 def test_levels_move_on_numbers_of_their_own():
     flat = [lambda x: (x[:, 0] * 0, x * 0)] * 3
     replicas = exchange.start([metropolis.init(torch.zeros(4, 2), target) for target in flat])
-    moved, _ = exchange.exchange_round(Stream(0, 0), 0, replicas, lambda level: flat[0], LEVELS, (1.0, 1.0, 1.0), 1)
+    moved, _ = exchange.exchange_round(Stream(0, 0), 0, replicas, lambda level: flat[0], LEVELS, MOVES, 1)
     for i, j in itertools.combinations(range(3), 2):
         assert (moved.states[i].x != moved.states[j].x).all()
 

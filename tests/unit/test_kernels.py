@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from tasks.mcmc import annealing, gibbs, hmc, langevin, lecture_mala, mala, metropolis, random_walk
+from tasks.mcmc.kernels import Move
 from tasks.mcmc.streams import Random, Stream
 
 KERNELS = [mala, lecture_mala, random_walk, gibbs, langevin]
@@ -181,7 +182,7 @@ def test_scores_are_the_derivatives_by_finite_differences():
 
 def test_the_steps_of_a_level_all_have_the_frozen_step_size():
     stream, state = Stream(10, 0), start()
-    adjusted, stats = annealing.adjust(stream, 2, state, target, 0.4, 12)
+    adjusted, stats = annealing.adjust(stream, 2, state, target, Move("mala", 0.4), 12)
     accepted = torch.zeros(NUM_CHAINS, dtype=torch.int32)
     for k in range(12):
         state, info = mala.step(stream.at(2, k + 1), state, target, 0.4)

@@ -3,12 +3,12 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import line_integral, mala, metropolis
-from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, Rule
+from tasks.mcmc import langevin, line_integral, mala, metropolis
+from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID
 from tasks.mcmc.metropolis import State
 from tasks.mcmc.streams import Stream
 
-TRAPEZOID = Rule((), (), 0.5)
 ANGLES = 2 * math.pi * torch.arange(8, dtype=torch.float64) / 8
 MODES = 4 * torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)
 
@@ -51,12 +51,12 @@ def test_finer_rules_are_nearer_to_the_exact_acceptance_on_a_ring_of_eight_modes
     """Each of the two is at least five times nearer than the coarser one, and the trapezoid is of no use."""
     trapezoid, simpson, gauss = (_acceptance_error(rule) for rule in (TRAPEZOID, SIMPSON, GAUSS_LEGENDRE_3))
     assert gauss < simpson / 5 < trapezoid / 25
-    assert simpson < 0.01
-    assert gauss < 0.002
+    assert simpson < 0.003
+    assert gauss < 0.0006
     assert trapezoid > 0.03
 
 
-@pytest.mark.parametrize(("rule", "degree"), [(SIMPSON, 3), (GAUSS_LEGENDRE_3, 5)])
+@pytest.mark.parametrize(("rule", "degree"), [(TRAPEZOID, 1), (SIMPSON, 3), (GAUSS_LEGENDRE_3, 5)])
 def test_rules_are_exact_for_polynomials_up_to_their_degree_and_no_further(rule, degree):
     x, y = torch.tensor([[0.2]], dtype=torch.float64), torch.tensor([[1.7]], dtype=torch.float64)
 
@@ -109,3 +109,47 @@ def test_a_score_that_is_not_a_number_between_the_points_is_a_rejection():
     assert bool((~info.is_finite).any())
     assert not bool((info.is_accepted & (middle < 1) & ~info.is_finite).any())
     assert torch.equal(new.x[~info.is_finite], state.x[~info.is_finite])
+
+
+def test_an_unadjusted_step_by_scores_is_that_of_langevin_on_a_gaussian():
+    """There the trapezoid is exact, so that the ratio which step sizes are tuned on is the same too."""
+
+    def gaussian(x):
+        return -1.5 * x.square().sum(1), -3 * x
+
+    def score_only(x):
+        return torch.full_like(x[:, 0], torch.nan), -3 * x
+
+    x = torch.randn(500, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    random = Stream(0, 0).at(0, 0)
+    known, known_info = langevin.step(random, metropolis.init(x, gaussian), gaussian, 0.7)
+    state, info = line_integral.unadjusted(random, metropolis.init(x, score_only), score_only, 0.7)
+    torch.testing.assert_close((state.x, state.score), (known.x, known.score))
+    torch.testing.assert_close(info.log_ratio, known_info.log_ratio)
+    assert bool(info.is_accepted.all())
+    assert float(info.log_ratio.min()) < -0.1
+
+
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if not kernel.needs_value])
+def test_kernels_without_a_value_count_their_evaluations_and_are_never_called_exact(name):
+    count = 0
+
+    def counting(x):
+        nonlocal count
+        count += 1
+        return score_only_ring(x)
+
+    state = metropolis.init(MODES.clone(), score_only_ring)
+    new, info, evaluations = KERNELS[name].transition(Stream(0, 0), 0, 0, state, counting, 0.1, 1.0)
+    assert count == evaluations
+    assert bool(info.is_accepted.any())
+    assert not torch.equal(new.x, state.x)
+    assert not KERNELS[name].is_exact
+    assert KERNELS[name].flaw
+
+
+@pytest.mark.parametrize("name", [name for name, kernel in KERNELS.items() if kernel.needs_value])
+def test_kernels_that_need_a_value_refuse_every_step_without_one(name):
+    state = metropolis.init(MODES.clone(), score_only_ring)
+    new, _, _ = KERNELS[name].transition(Stream(0, 0), 0, 0, state, score_only_ring, 0.1, 1.0)
+    assert torch.equal(new.x, state.x)

@@ -51,3 +51,18 @@ def test_rows_that_are_not_finite_are_left_out():
 def test_scores_whose_squares_are_not_finite_leave_the_metric():
     learned = metric.learn(identity(3), rows(20, 3), 1e200 * rows(20, 3, 1))
     assert torch.equal(learned.factor, identity(3).factor)
+
+
+def test_a_diagonal_metric_scales_each_coordinate():
+    """4,000 rows: a standard deviation strays by 1/sqrt(8000) = .011, bound at 6 of it."""
+    scales = torch.logspace(0, 3, 6, dtype=torch.float64)
+    z = rows(4000, 6, 5)
+    learned = metric.learn(identity(6, is_diagonal=True), 7 + z * scales, -z / scales)
+    torch.testing.assert_close(learned.factor, scales, rtol=0.07, atol=0)
+    torch.testing.assert_close(learned.mean, (7 + z * scales).mean(0))
+
+
+def test_a_coordinate_whose_scores_vanish_keeps_its_scale():
+    x = rows(200, 3)
+    learned = metric.learn(identity(3, is_diagonal=True), x, -x * torch.tensor([1.0, 0.0, 1.0]))
+    assert float(learned.factor[1]) == 1

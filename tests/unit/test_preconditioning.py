@@ -15,6 +15,10 @@ def whitening():
     return Whitening(random.normal(3).double(), torch.eye(3).double() + 0.3 * random.normal(3, 3).double())
 
 
+def diagonal():
+    return Whitening(whitening().mean, torch.tensor([0.2, 3.0, 50.0], dtype=torch.float64))
+
+
 def points():
     return Stream(0, 0).at(0, 1).normal(20, 3).double()
 
@@ -47,3 +51,16 @@ def test_a_leapfrog_in_white_coordinates_is_one_with_the_inverse_covariance_as_m
     covariance = white.factor @ white.factor.T
     velocity = momentum @ white.factor.T + 0.15 * state.score @ covariance
     torch.testing.assert_close(white.from_white(end.x), state.x + 0.3 * velocity)
+
+
+def test_a_diagonal_map_is_the_matrix_with_that_diagonal():
+    short, state = diagonal(), metropolis.init(points(), gaussian)
+    full = Whitening(short.mean, torch.diag(short.factor))
+    for one, other in (
+        (short.pull_state(state), full.pull_state(state)),
+        (short.push_state(state), full.push_state(state)),
+    ):
+        for ours, expected in zip(one, other, strict=True):
+            torch.testing.assert_close(ours, expected)
+    for ours, expected in zip(short.pull(gaussian)(points()), full.pull(gaussian)(points()), strict=True):
+        torch.testing.assert_close(ours, expected)

@@ -1,3 +1,6 @@
+import dataclasses
+
+import pytest
 import torch
 
 from tasks.mcmc.annealing import Ladder
@@ -7,6 +10,11 @@ from tasks.mcmc.program import Program, first_segment, next_segment
 def normal_at(logit_beta):
     """N(0, I) at every level."""
     return lambda x: (-0.5 * x.square().sum(1), -x)
+
+
+def score_at(logit_beta):
+    """The score of N(0, I) at every level, without a value."""
+    return lambda x: (torch.full_like(x[:, 0], torch.nan), -x)
 
 
 def program(**changes):
@@ -27,7 +35,7 @@ def program(**changes):
 def _all_draws(settings, block):
     made = [first_segment(settings, block, normal_at, "cpu")]
     for segment in range(1, settings.num_segments):
-        made.append(next_segment(settings, block, segment, made[-1].state, made[-1].log_weight, normal_at))
+        made.append(next_segment(settings, block, segment, made[-1].chains, normal_at))
     return torch.cat([segment.draws.position for segment in made]), [segment.first_draw for segment in made]
 
 
@@ -49,6 +57,21 @@ def test_more_draws_extend_the_same_chains():
     torch.testing.assert_close(many[:4], few, rtol=0, atol=0)
 
 
+@pytest.mark.parametrize("kernel", ["line_integral_simpson", "line_integral_gauss_legendre"])
+def test_a_score_without_a_value_draws_what_its_density_would_where_the_rule_is_exact(kernel):
+    """A score that is linear in x: the same proposals and decisions, level by level."""
+    ladder = program().ladder
+    by_score = program(ladder=dataclasses.replace(ladder, kernel=kernel), draws_per_segment=7)
+    found = first_segment(by_score, 0, score_at, "cpu")
+    exact = first_segment(program(draws_per_segment=7), 0, normal_at, "cpu")
+    torch.testing.assert_close(found.draws.position, exact.draws.position)
+    assert torch.equal(found.draws.accepted, exact.draws.accepted)
+    assert found.draws.num_nonfinite == 0
+    assert bool(found.draws.log_density.isnan().all())
+    assert bool(found.chains.log_weight.isnan().all())
+    assert found.num_gradients > exact.num_gradients
+
+
 def test_blocks_and_purposes_have_streams_of_their_own():
     draws = [
         _all_draws(program(), 0)[0],
@@ -67,7 +90,8 @@ def test_accepted_counts_the_steps_since_the_last_draw():
     assert made.draws.num_nonfinite == 0
 
 
-def test_gradients_are_counted_as_they_are_spent():
+@pytest.mark.parametrize("kernel", ["mala", "hmc"])
+def test_gradients_are_counted_as_they_are_spent(kernel):
     count = 0
 
     def counting_at(logit_beta):
@@ -78,9 +102,11 @@ def test_gradients_are_counted_as_they_are_spent():
 
         return target
 
-    settings = program(draws_per_segment=7)
-    first_segment(settings, 0, counting_at, "cpu")
-    assert count == settings.gradients_per_chain
+    settings = program(ladder=dataclasses.replace(program().ladder, kernel=kernel))
+    first = first_segment(settings, 0, counting_at, "cpu")
+    assert count == first.num_gradients
+    second = next_segment(settings, 0, 1, first.chains, counting_at)
+    assert count == first.num_gradients + second.num_gradients
 
 
 def test_a_draw_differs_from_the_last_where_and_only_where_proposals_were_accepted():

@@ -35,5 +35,12 @@ def test_a_key_changes_with_the_code_of_an_imported_module(tmp_path, monkeypatch
     second = digest()
     assert second != first
     (package / "outer.html.jinja").write_text("a page")
-    assert digest() != second
+    third = digest()
+    assert third != second
+    (package / "fast.cpp").write_text("int x;")
+    assert digest() == third
+    (package / "inner.py").write_text("x = 2\nSOURCE = 'fast.cpp'\n")
+    fourth = digest()
+    (package / "fast.cpp").write_text("int y;")
+    assert digest() != fourth
     provenance.code_digest.cache_clear()

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 
 from pipelines.cli import main
-from tasks import replaying
+from tasks import config, native, replaying
 from tasks.auditing import audit
 from tasks.differences import first_difference
 from tasks.errors import StorageError, UsageError
 from tasks.replaying import open_source, replay
 from tasks.store import document
-from tests.tiny_stores import NUM_SEGMENTS, target_store
+from tests.tiny_stores import NUM_SEGMENTS, model_store, target_store
 
 
 def source_of(folders, kind):
@@ -27,6 +27,49 @@ def test_every_segment_comes_out_the_same_byte_for_byte(tiny_folders, kind):
     replays = [replay(source, *place) for place in source.entries]
     assert len(replays) == NUM_SEGMENTS
     assert all(one.reasons == () and one.has_equal_bytes and one.changes == () for one in replays)
+
+
+@pytest.mark.parametrize(
+    ("fill", "changes"), [(model_store, {"exchange_rounds": 4}), (target_store, {"num_levels": 3})]
+)
+def test_chains_with_replicas_come_out_the_same(tmp_path, fill, changes):
+    store = fill(tmp_path, **changes)
+    source = open_source(store.uri, None)
+    assert store.load_state(source.entries[0, 0])["x"].shape[0] > 1  # levels
+    replays = [replay(source, *place) for place in source.entries]
+    assert len(replays) == NUM_SEGMENTS
+    assert all(one.reasons == () and one.has_equal_bytes and one.changes == () for one in replays)
+
+
+def test_compositions_are_whole_or_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "def log_probabilities(x):\n    return x.log_softmax(1)\n"
+    (tmp_path / "classes_that_change.py").write_text(text)
+    words = {"classifier": "classes_that_change:log_probabilities", "label": 1, "fixed": {"c": 0.5}}
+    composed = config.Generate(model="models:/a/1", times=("models:/b/1",), **words)
+    store, folder = model_store(tmp_path, composed), tmp_path / "model"
+    source = open_source(store.uri, None)
+    assert [replay(source, *place).reasons for place in ((0, 0), (2, 2))] == [(), ()]
+    (tmp_path / "classes_that_change.py").write_text(text + "\n")
+    with pytest.raises(UsageError, match="the file of classes_that_change:log_probabilities has another digest"):
+        open_source(store.uri, None)
+    (folder / "part-1" / "weights.safetensors").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"the model in .*part-1 has another digest"):
+        open_source(store.uri, None)
+    (folder / "part-0" / "weights.safetensors").unlink()
+    with pytest.raises(UsageError, match=r"there is no model in .*part-0"):
+        open_source(store.uri, None)
+    (folder / "model.json").write_text("{")
+    with pytest.raises(UsageError, match="another model_digest"):
+        open_source(store.uri, None)
+
+
+def test_another_compiler_is_said(tiny_folders, monkeypatch):
+    """Without one, steps are rounded otherwise."""
+    monkeypatch.setattr(native, "compiled_by", lambda source: "g++ 1.2.3")
+    source = source_of(tiny_folders, "model")
+    (change,) = replay(source, 0, 0).changes
+    assert change.startswith("compiler is g++ 1.2.3 and was ")
 
 
 def test_rows_that_were_tampered_with_are_found_though_every_record_is_in_order(tiny_folders, monkeypatch):

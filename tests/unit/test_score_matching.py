@@ -8,7 +8,7 @@ import torch
 from tasks.ebm import model, noise, objectives
 from tasks.ebm.losses import ImplicitLoss
 from tasks.ebm.parts import Part
-from tasks.ebm.score_matching import at_levels, explicit, implicit, rademacher, score_of, sliced
+from tasks.ebm.score_matching import at_levels, explicit, implicit, noised_target, rademacher, score_of, sliced
 
 NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.hermite_e.hermegauss(80))
 PRIOR, MEANS = torch.tensor([0.7, 0.3], dtype=torch.float64), torch.tensor([-1.0, 1.5], dtype=torch.float64)
@@ -112,6 +112,51 @@ def test_equations_11_15_and_11_16_have_one_minimiser():
     assert max(gaps) - min(gaps) < 1e-8
     assert gaps[0] > 0.01
     assert gradients[0] < 1e-8 < 1e-2 < min(gradients[1:])
+
+
+def _wide(x, logit_beta, prior, means, variance=1.0):
+    """Log density of rows of `sum_k prior_k N(means_k, variance)`, noised: a variance in the place of atoms."""
+    signal, beta = noise.signal_level(logit_beta)[:, None], torch.sigmoid(logit_beta)[:, None]
+    spread = signal.square() * variance + beta
+    return (prior.log() - 0.5 * (x - signal * means).square() / spread - 0.5 * spread.log()).logsumexp(1)
+
+
+@pytest.mark.parametrize("information", [1.0, 4.0])
+@pytest.mark.parametrize("level", [-8.0, -2.0, 0.0, 3.0])
+def test_explicit_on_noised_rows_has_the_gradients_of_the_distance_to_the_noised_score(level, information):
+    """By quadrature over rows and noise, to 1e-5, whatever J: the gap has no parameters in it, and gradients vanish at
+    the truth. The known score of the rows, put in the place of the noised one as it is, has its minimiser elsewhere.
+    """
+    x = (MEANS[:, None] + NODES).reshape(-1)
+    p = (PRIOR[:, None] * WEIGHTS / WEIGHTS.sum()).reshape(-1)
+    x, eps = x.repeat_interleave(len(NODES))[:, None], NODES.repeat(len(x))[:, None]
+    p = p.repeat_interleave(len(NODES)) * (WEIGHTS / WEIGHTS.sum()).repeat(len(p))
+    t, clean = torch.full((len(x),), level, dtype=torch.float64), torch.full((len(x),), -40.0, dtype=torch.float64)
+    noisy = noise.add_noise(x, eps, t).requires_grad_()
+    known = score_of(lambda y: _wide(y, clean, PRIOR, MEANS))(x.requires_grad_()).detach()
+    noised = score_of(lambda y: _wide(y, t, PRIOR, MEANS))(noisy).detach()
+    target, truth, gaps = noised_target(known, eps, t, information), torch.cat([PRIOR.logit()[:1], MEANS]), []
+    for theta in (truth, *THETAS):
+        theta = theta.clone().requires_grad_()
+        prior = torch.stack([torch.sigmoid(theta[0]), torch.sigmoid(-theta[0])])
+        score = score_of(lambda y, prior=prior, theta=theta: _wide(y, t, prior, theta[1:]))
+        losses = [(p * explicit(score, noisy, to)).sum() for to in (noised, target, known)]
+        first, second, third = (torch.autograd.grad(loss, theta, retain_graph=True)[0] for loss in losses)
+        torch.testing.assert_close(first, second, rtol=1e-4, atol=1e-5)
+        gaps.append(float((losses[1] - losses[0]).detach()))
+        if theta.equal(truth):
+            assert float(second.norm()) < 1e-5
+            assert level < -4 or float(third.norm()) > 1e-2
+    assert max(gaps) - min(gaps) < 1e-5 * max(1.0, gaps[0])
+
+
+def test_the_explicit_target_of_gaussian_rows_is_their_noised_score_row_by_row():
+    """J = 1/v leaves the target without variance."""
+    x, eps = torch.randn(2, 50, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    t, variance = torch.linspace(-8, 8, 50, dtype=torch.float64), 0.04
+    target = noised_target(-0.2 * x / variance, eps, t, 1 / variance)
+    spread = noise.signal_level(t).square() * variance + torch.sigmoid(t)
+    torch.testing.assert_close(target, -noise.add_noise(0.2 * x, eps, t) / spread[:, None])
 
 
 def test_signs_of_probability_one_half_have_mean_zero():

@@ -60,3 +60,11 @@ def test_training_lowers_the_loss_on_rows_it_has_not_seen():
     before = training.validation_loss(average.module, unseen, GRID, 0.1, Stream(0, 0))
     _advance(network, average, optimizer, 0, 300)
     assert training.validation_loss(average.module, unseen, GRID, 0.1, Stream(0, 0)) < 0.8 * before
+
+
+def test_known_scores_stay_beside_their_rows_in_every_workers_share():
+    batch = training.draw_batch(Stream(0, 0, "train"), 3, ROWS, GRID, 32, known=-ROWS / 0.04)
+    for part in (batch, *(training.share(batch, rank, 4) for rank in range(4))):
+        assert part.known is not None
+        torch.testing.assert_close(part.known, -part.x / 0.04)
+    assert training.draw_batch(Stream(0, 0, "train"), 3, ROWS, GRID, 32).known is None

@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from tasks.mcmc.kernels import KERNELS
 from tasks.verdict import Measurements, judge
 
 GOOD = Measurements(
@@ -13,6 +14,7 @@ GOOD = Measurements(
     acceptance=(0.55, 0.58, 0.60),
     num_stuck=(0, 3, 1),
     num_nonfinite=0,
+    flaw="",
 )
 
 
@@ -32,6 +34,8 @@ def test_good_chains_converged_and_every_reason_says_so():
         ({"acceptance": (0.55, 0.40, 0.60)}, ["0.400", "noise level 2 of 3", "0.49 to 0.65"]),
         ({"num_stuck": (0, 0, 102)}, ["102 of 1,024", "noise level 3 of 3"]),
         ({"num_nonfinite": 7}, ["7 energies", "0 are allowed"]),
+        ({"swap_rates": (0.5, 0.04, 0.6)}, ["exchanged levels 2 and 3", "0.040", "sample.num_levels"]),
+        ({"control_p_value": 1e-4, "swap_rates": (0.5,)}, ["sample.exchange_rounds"]),
     ],
 )
 def test_one_fault_fails_the_verdict_and_is_the_first_reason(changes, words):
@@ -69,3 +73,13 @@ def test_few_proposals_widen_the_band_of_acceptance():
 
 def test_the_band_follows_the_target():
     assert judged(acceptance=(0.8, 0.81, 0.79), target_acceptance=0.8).is_converged
+
+
+def test_agreement_of_chains_that_are_not_exact_is_called_that():
+    assert "neither is exact" not in judged().reasons[0]
+    assert "neither is exact, for the kernel takes every step" in judged(flaw=KERNELS["langevin"].flaw).reasons[0]
+
+
+def test_swaps_are_judged_where_there_are_any():
+    assert len(judged(swap_rates=(0.5, 0.6)).reasons) == 5
+    assert judged(swap_rates=(0.5, 0.6)).is_converged

@@ -1,0 +1,101 @@
+"""log Z of a user's own density, in the fleet: a block is one population, a pure function of (seed, population).
+
+What is integrated is `exp(log density)` over the user's own coordinates: the Jacobians of the support's transforms are
+in the target, and the constant one of the whitening is added at the end. On a simplex the measure is Lebesgue's on its
+first n-1 coordinates, as in the density of the Dirichlet law.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import ray
+
+from tasks.context import Context
+from tasks.errors import DataError
+from tasks.fleet import Fleet
+from tasks.mcmc import evidence, smc
+from tasks.mcmc.evidence import Schedule
+from tasks.mcmc.ladder_warmup import SCALE
+from tasks.mcmc.metropolis import Target
+from tasks.mcmc.streams import Stream
+from tasks.progress import Progress
+from tasks.store.manifest import Entry, SampleStore
+from tasks.store.objects import exists, open_store, put_if_absent, read
+
+NUM_POPULATIONS, NUM_PARTICLES, CONFIDENCE = 32, 1024, 0.95
+SCHEDULE, STORE = "evidence.json", "evidence"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A population is done in one go."""
+
+    seed: int
+    schedule: Schedule
+    num_segments: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A store to fill with the estimates of all populations, and that of the draws, which holds the warm-up."""
+
+    program: Program
+    store: str
+    draws: str
+    num_blocks: int = NUM_POPULATIONS
+
+
+def planned(seed: int, target: Target, dim: int) -> Schedule:
+    """The frozen levels and step sizes, of a target in white coordinates."""
+    return evidence.plan(Stream(seed, 0, "evidence-plan"), target, dim, NUM_PARTICLES, SCALE)
+
+
+def walk(job: Job, block: int, target: Target) -> tuple[pa.Table, dict[str, np.ndarray], dict[str, Any]]:
+    """The row of one population, the state after it, which is none, and what was counted."""
+    found = evidence.population(Stream(job.program.seed, block, "evidence"), job.program.schedule, target)
+    row = {"population": pa.array([block], pa.int32()), "log_z": pa.array([found.log_z], pa.float64())}
+    return pa.table(row), {}, {"num_nonfinite": found.num_nonfinite}
+
+
+def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[str, float]:
+    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `draws` is the store that holds the
+    warm-up, `volume` `ln |det|` of its whitening.
+    """
+    beside = open_store(str(context.folder))
+    if not exists(beside, SCHEDULE):
+        schedule: Schedule = ray.get(fleet.first().plan.remote(context.seed, draws))
+        put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
+    kept = json.loads(read(beside, SCHEDULE))
+    schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})
+    job = Job(Program(context.seed, schedule), str(context.folder / STORE), draws)
+    progress = Progress("log Z", job.num_blocks, "populations")
+    progress.update(0)
+    done: list[Entry] = []
+
+    def on_commit(entry: Entry) -> None:
+        done.append(entry)
+        progress.update(len(done))
+
+    entries = fleet.run(job, on_commit)
+    store = SampleStore(job.store)
+    store.publish(entries, {"program": dataclasses.asdict(job.program)})
+    by_population = store.dataset().to_table()["log_z"].to_numpy()
+    found = smc.interval(by_population.tolist(), CONFIDENCE)
+    if not math.isfinite(found.high):
+        raise DataError("log Z has no estimate: too few populations met a finite density; declare the support")
+    return {
+        "log_z": found.estimate + volume,
+        "low": found.low + volume,
+        "high": found.high + volume,
+        "confidence": CONFIDENCE,
+        "num_populations": job.num_blocks,
+        "num_particles": schedule.num_particles,
+        "num_levels": len(schedule.levels),
+        "num_evaluations": job.num_blocks * schedule.num_particles * schedule.num_evaluations,
+        "num_nonfinite": sum(entry.facts["num_nonfinite"] for entry in entries),
+    }

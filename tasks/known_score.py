@@ -1,0 +1,89 @@
+"""The known score of the data, for explicit score matching (11.2): a torch function named MODULE:FUNCTION.
+
+It takes points `[row, dim]` in float64, in the units and the order of the data's columns, and returns their scores
+`[row, dim]`, or their log densities `[row]` in nats up to a constant, differentiable, each row by itself.
+"""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from tasks import config, density
+from tasks.errors import DataError, UsageError
+from tasks.prepare import read_schema, read_split
+from tasks.store.schema import DataSchema, rows_of
+
+MAX_ERRORS = 6
+"""Standard errors between a mean and what it must be (false alarm 2e-9 for a normal mean)."""
+
+
+def digest_of(settings: config.Train) -> str:
+    """`density.source_digest` of the known score, empty without one: what a step's key holds of it."""
+    if settings.known_score is None:
+        return ""
+    return density.source_digest(settings.known_score)
+
+
+def scores_of_rows(name: str, folder: Path) -> Float[Tensor, "row dim"]:
+    """The known score at every training row, in standardised coordinates: `scale` times that in the user's units."""
+    schema = read_schema(folder)
+    whole = [column.name for column in schema.columns if column.is_whole]
+    if whole:
+        raise UsageError(
+            f"train.objective explicit needs real numbers, but {whole[0]!r} holds whole numbers, which have no score: "
+            "use train.objective denoising"
+        )
+    table = read_split(folder, "train")
+    x = np.concatenate([rows_of(table[column.name], column.size) for column in schema.columns], axis=1)
+    score = _score(name, torch.from_numpy(x.astype(np.float64)))
+    z, scale = torch.from_numpy(schema.encode(table)).double(), torch.from_numpy(_scales(schema))
+    _check_law(name, z, scale * score)
+    return (scale * score).float()
+
+
+def _score(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+    score, alone = _evaluated(name, x), _evaluated(name, x[:1])
+    if not score.isfinite().all():
+        bad = int((~score.isfinite()).any(1).sum())
+        raise DataError(f"known score {name!r} is not finite at {bad:,} of {len(x):,} training rows")
+    if not torch.allclose(alone, score[:1], rtol=1e-6):
+        raise DataError(f"known score {name!r} gives a row another score beside other rows; sum over dim=1 only")
+    return score
+
+
+def _evaluated(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+    """What user code returns, a log density by its gradient; whatever it raises is one line that names it."""
+    function, x = density.load(name), x.clone().requires_grad_()
+    try:
+        value = function(x)
+        if isinstance(value, Tensor) and value.shape == (len(x),):
+            (value,) = torch.autograd.grad(value.sum(), x)
+    except Exception as error:
+        line = str(error).strip().partition("\n")[0]
+        raise DataError(f"known score {name!r} raised {type(error).__name__}: {line}") from error
+    if not isinstance(value, Tensor) or value.shape != x.shape:
+        got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise DataError(
+            f"known score {name!r} must return scores {tuple(x.shape)}, or log densities ({len(x)},), for points "
+            f"{tuple(x.shape)}, but returned {got}"
+        )
+    return value.detach()
+
+
+def _scales(schema: DataSchema) -> np.ndarray:
+    return np.repeat([column.scale for column in schema.columns], [column.size for column in schema.columns])
+
+
+def _check_law(name: str, z: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> None:
+    """Rows of the density have `E[z . s*(z)] = -d` (Stein): another law, unit, order or sign shows in it."""
+    product = (z * score).sum(1)
+    error = float(product.std()) / math.sqrt(len(z))
+    if abs(float(product.mean()) + z.shape[1]) > MAX_ERRORS * error:
+        raise DataError(
+            f"known score {name!r} is not that of the rows: the mean of x . score must be -{z.shape[1]}, but is "
+            f"{float(product.mean()):.4g} with a standard error of {error:.2g}; see to units, sign and column order"
+        )

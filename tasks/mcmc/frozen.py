@@ -1,0 +1,37 @@
+"""What a warm-up froze, as arrays of one flat mapping and back, so that it can be a file."""
+
+import numpy as np
+import torch
+
+from tasks.mcmc.bend import Bend
+from tasks.mcmc.coordinates import Coordinates
+from tasks.mcmc.jump import Jumps
+from tasks.mcmc.mixture import Mixture
+from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.windows import Tuned
+
+WHITENING, BEND, MIXTURE, NUMBERS = "whitening.", "bend.", "mixture.", "step_size, length, share"
+
+
+def to_arrays(tuned: Tuned) -> dict[str, np.ndarray]:
+    """Every tensor by its name; a share of 0 stands for no jumps."""
+    parts = {WHITENING: tuned.coordinates.whitening, BEND: tuned.coordinates.bend}
+    parts[MIXTURE] = tuned.jumps.mixture if tuned.jumps else None
+    share = tuned.jumps.share if tuned.jumps else 0.0
+    arrays = {NUMBERS: np.array([tuned.step_size, tuned.length, share])}
+    for prefix, part in parts.items():
+        for name, tensor in (part._asdict() if part else {}).items():
+            arrays[prefix + name] = tensor.contiguous().numpy()
+    return arrays
+
+
+def from_arrays(arrays: dict[str, np.ndarray]) -> Tuned:
+    """The same again."""
+
+    def part(prefix: str) -> dict[str, torch.Tensor]:
+        return {name.removeprefix(prefix): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(prefix)}
+
+    bent, mixture = part(BEND), part(MIXTURE)
+    step_size, length, share = arrays[NUMBERS].tolist()
+    coordinates = Coordinates(Whitening(**part(WHITENING)), Bend(**bent) if bent else None)
+    return Tuned(coordinates, step_size, length, Jumps(Mixture(**mixture), share) if mixture else None)

@@ -1,0 +1,110 @@
+"""What one block of chains with a tempering ladder does: `travel`, with a replica of every chain at every level.
+
+Draws are the points at inverse temperature 1, once `thinning` rounds. Round numbers go on from segment to segment, so
+that even and odd swaps alternate whatever was interrupted. A pure function of (program, block, segment, state); the
+state holds every replica, and where on its round trip it is.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from tasks.mcmc import exchange, metropolis, travel
+from tasks.mcmc.exchange import Replicas
+from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.streams import Stream
+from tasks.mcmc.tempered_exchange import Ladder, Round, exchange_round
+from tasks.mcmc.travel import Leg
+
+
+@dataclass(frozen=True)
+class Program(travel.Program):
+    """The settings of chains that travel, with a ladder, whose last level has the step size and length of its own."""
+
+    ladder: Ladder
+
+
+def first_leg(program: Program, block: int, start: Float[Tensor, "level chain free"], target: Target) -> Leg:
+    """From `start`, `burn_in` rounds that are not kept, then draws."""
+    replicas = exchange.start([metropolis.init(x, target) for x in start])
+    replicas, rounds = _advance(program, block, 0, replicas, target, program.burn_in)
+    return _keep(program, block, 0, replicas, target, rounds, len(start))
+
+
+def next_leg(program: Program, block: int, segment: int, state: dict[str, Tensor], target: Target) -> Leg:
+    """Go on from the state that the segment before it left."""
+    return _keep(program, block, segment, unpack(state), target, [], 0)
+
+
+def pack(replicas: Replicas) -> dict[str, Tensor]:
+    """All replicas as tensors, level by level."""
+    stacked = State(*(torch.stack(parts) for parts in zip(*replicas.states, strict=True)))
+    labels = {key: value for key, value in replicas._asdict().items() if key != "states"}
+    return stacked._asdict() | labels
+
+
+def unpack(state: dict[str, Tensor]) -> Replicas:
+    """The replicas of `pack`."""
+    parts = dict(state)
+    x, value, score = (parts.pop(key) for key in State._fields)
+    return Replicas(tuple(State(*level) for level in zip(x, value, score, strict=True)), **parts)
+
+
+def _keep(
+    program: Program,
+    block: int,
+    segment: int,
+    replicas: Replicas,
+    target: Target,
+    burnt: list[Round],
+    num_evaluations: int,
+) -> Leg:
+    first = segment * program.draws_per_segment
+    end = min(first + program.draws_per_segment, program.num_draws)
+    before, kept, rounds = replicas.round_trips, [], []
+    for draw in range(first, end):
+        number = program.burn_in + draw * program.thinning
+        replicas, done = _advance(program, block, number, replicas, target, program.thinning)
+        cold = replicas.states[-1]
+        kept.append((cold.x, cold.value, _accepted(done)[-1]))
+        rounds += done
+    position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
+    nonfinite = np.sum([done.num_nonfinite for done in burnt + rounds], axis=0)
+    counts = _counts(rounds) | {
+        "round_trips": (replicas.round_trips - before).tolist(),
+        "num_nonfinite": int(nonfinite[-1]),
+        "num_nonfinite_hot": int(nonfinite[:-1].sum()),
+        "num_evaluations": num_evaluations + sum(done.num_evaluations for done in burnt + rounds),
+    }
+    return Leg(first, position, value, accepted, pack(replicas), counts)
+
+
+def _counts(rounds: list[Round]) -> dict[str, Any]:
+    """Of all chains: acceptances at each level, and swaps of each pair, made and tried."""
+    accepted = _accepted(rounds)
+    num_chains = accepted.shape[1]
+    return {
+        "level_accepted": accepted.sum(1).tolist(),
+        "level_proposed": num_chains * len(rounds),
+        "swapped": np.sum([done.num_swapped for done in rounds], axis=0).tolist(),
+        "swaps_tried": (num_chains * np.sum([~np.isnan(done.rejection) for done in rounds], axis=0)).tolist(),
+    }
+
+
+def _accepted(rounds: list[Round]) -> Int[Tensor, "level chain"]:
+    return torch.stack([done.is_accepted for done in rounds]).sum(0, dtype=torch.int32)
+
+
+def _advance(
+    program: Program, block: int, first: int, replicas: Replicas, target: Target, num_rounds: int
+) -> tuple[Replicas, list[Round]]:
+    stream, kernel, rounds = Stream(program.seed, block, "ladder"), KERNELS[program.kernel], []
+    for r in range(first, first + num_rounds):
+        replicas, done = exchange_round(stream, r, replicas, target, program.ladder, kernel)
+        rounds.append(done)
+    return replicas, rounds

@@ -1,0 +1,171 @@
+"""Step: log Z of the learned density at the lowest noise level, which turns its energies into likelihoods.
+
+Populations of particles walk down a ladder that was tuned and frozen before (`tasks.mcmc.smc`). A population is the
+unit of work, a pure function of (seed, population), and leaves `population-<number>.json`, so the estimate does not
+depend on how many actors there were, which died, or what ran twice. `tuning.json` holds the ladder.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from tasks import cluster, config
+from tasks.artifacts import Model, Normaliser
+from tasks.context import Context
+from tasks.ebm import model as models
+from tasks.ebm import noise
+from tasks.errors import DataError
+from tasks.fleet import Fleet
+from tasks.mcmc import annealing, smc
+from tasks.mcmc.annealing import Ladder, Tuning
+from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc.streams import Stream
+from tasks.progress import Progress
+from tasks.sample import lowest_noise
+from tasks.store.objects import exists, open_store, put_if_absent, read
+
+TUNING_CHAINS, TUNING_STEPS = 128, 10
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The part of the sampling's settings that the particles share, and how many they are."""
+
+    populations: config.Normalise
+    num_levels: int
+    steps_per_level: int
+    temperature: float
+    lowest_noise: float | None
+
+    @classmethod
+    def of(cls, populations: config.Normalise, sample: config.Sample) -> "Descent":
+        """Particles go down the levels that the chains go down."""
+        keys = [field.name for field in dataclasses.fields(cls) if field.name != "populations"]
+        return cls(populations, **{key: getattr(sample, key) for key in keys})
+
+
+@dataclass(frozen=True)
+class Program:
+    """What all populations share; a population has one segment."""
+
+    seed: int
+    ladder: Ladder
+    steps_per_level: int
+    num_particles: int
+    temperature: float
+    num_segments: int = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """The populations to walk, and the folder where each leaves what it found."""
+
+    program: Program
+    num_blocks: int
+    folder: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The logs of one population's unbiased estimates: of Z, and of the normaliser of `exp(f/T)`."""
+
+    block: int
+    segment: int
+    log_z: float
+    log_z_sampled: float
+
+
+def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
+    """Tune, freeze, walk: the populations' estimates of log Z at temperature 1, and at that of the chains."""
+    cluster.connect(context.cluster)
+    fleet = Fleet.start(PopulationActor, (model.uri,), context.cluster.num_actors)
+    level = noise.logit_beta_of(lowest_noise(config.lowest_noise, Path(model.uri)))
+    program = Program(
+        seed=context.seed,
+        ladder=_tune(config, context, fleet, level),
+        steps_per_level=config.steps_per_level,
+        num_particles=config.populations.num_particles,
+        temperature=config.temperature,
+    )
+    job = Job(program, config.populations.num_populations, str(context.folder))
+    watch: Any = _Watcher(job)
+    found: list[Any] = fleet.run(job, watch)
+    fleet.dismiss()
+    return Normaliser(
+        uri=str(context.folder),
+        logit_beta=level,
+        temperature=config.temperature,
+        by_population=tuple(one.log_z for one in found),
+        by_population_sampled=tuple(one.log_z_sampled for one in found),
+    )
+
+
+@ray.remote(max_restarts=-1, max_task_retries=-1)
+class PopulationActor:
+    """Holds a model on a device and walks whatever population it is given; keeps nothing between calls."""
+
+    def __init__(self, folder: str):
+        self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+        torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
+        self.model = models.load(Path(folder), self.device)
+
+    def arrive(self) -> None:
+        """Nothing: it returns once the actor is there."""
+
+    def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
+        """Find the step size of every level."""
+        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning)
+
+    def advance(self, job: Job, block: int, segment: int) -> Found:
+        """Walk one population and keep what it found; one that is there already is left alone."""
+        store, path = open_store(job.folder), f"population-{block:05}.json"
+        if not exists(store, path):
+            put_if_absent(store, path, json.dumps(self._walk(job.program, block)).encode())
+        return Found(block, segment, **json.loads(read(store, path)))
+
+    def _walk(self, program: Program, block: int) -> dict[str, float]:
+        stream, steps = Stream(program.seed, block, "normalise"), program.steps_per_level
+        size, dim = program.num_particles, self.model.dim
+        population = smc.walk(stream, self.model.target, program.ladder, steps, size, dim, self.device)
+        found = {
+            "log_z": smc.log_z_of(population),
+            "log_z_sampled": smc.log_z_of(population, program.temperature),
+        }
+        if not torch.tensor(list(found.values())).isfinite().all():
+            raise DataError(
+                f"the model has no finite density where population {block} went: train it again, with a lower "
+                "train.learning_rate or more rows"
+            )
+        return found
+
+
+def _tune(config: Descent, context: Context, fleet: Fleet, lowest: float) -> Ladder:
+    """The frozen ladder: found once, kept, read back by every later run of this step."""
+    beside = open_store(str(context.folder))
+    if not exists(beside, "tuning.json"):
+        levels = tuple(noise.ladder(config.num_levels, lowest).tolist())
+        tuning = Tuning(TUNING_CHAINS, TUNING_STEPS, KERNELS["mala"].target_acceptance)
+        stream = Stream(context.seed, 0, "normalise-tuning")
+        tuned: Ladder = ray.get(fleet.first().tune.remote(stream, levels, tuning))
+        put_if_absent(beside, "tuning.json", json.dumps(dataclasses.asdict(tuned)).encode())
+    kept = json.loads(read(beside, "tuning.json"))
+    levels, step_sizes, score_norms = (tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms"))
+    return Ladder(levels, step_sizes, score_norms)
+
+
+class _Watcher:
+    """Counts finished populations into a progress line."""
+
+    def __init__(self, job: Job):
+        self._progress = Progress("normalise", job.num_blocks, "populations")
+        self._progress.update(0)
+        self._found: list[float] = []
+
+    def __call__(self, found: Found) -> None:
+        self._found.append(found.log_z)
+        self._progress.update(len(self._found), f"log Z {min(self._found):.2f} to {max(self._found):.2f}")

@@ -1,0 +1,68 @@
+"""What every report shares: one self-contained page, its figures and tables as files beside it, and where it all comes
+from.
+"""
+
+import json
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+from tasks.artifacts import Report
+from tasks.context import Context
+from tasks.evaluate import to_csv
+from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
+from tasks.store import objects
+
+PAGE = "report.html"
+
+
+def render(template: str, **values: Any) -> str:
+    """A template of this package as text, which must be given all that it names."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text()),
+    )
+    colours = {"data": DATA, "draws": DRAWS, "control": CONTROL}
+    return environment.get_template(template).render(colours=colours, **values)
+
+
+def publish(context: Context, text: str, pictures: Mapping[str, Picture], tables: Mapping[str, pa.Table]) -> Report:
+    """Write the page, every picture under `figures/` and every table as CSV under `tables/`, and record them."""
+    figures, csv_files = context.folder / "figures", context.folder / "tables"
+    for folder in (figures, csv_files):
+        folder.mkdir(exist_ok=True)
+    for picture in pictures.values():
+        objects.replace(figures, picture.file_name, picture.file)
+        context.journal.artifact(figures / picture.file_name, "report/figures")
+    for name, table in tables.items():
+        objects.replace(csv_files, f"{name}.csv", to_csv(table))
+        context.journal.artifact(csv_files / f"{name}.csv", "report/tables")
+    objects.replace(context.folder, PAGE, text.encode())
+    return Report(str(context.folder / PAGE))
+
+
+def listing(facts: Mapping[str, Any]) -> str:
+    """`width 64, num blocks 2`"""
+    return ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in facts.items() if value is not None)
+
+
+def costs(folders: Mapping[str, Path]) -> dict[str, str]:
+    """Seconds and memory of the steps that have published them."""
+    found = {}
+    for name, folder in folders.items():
+        if (folder / "manifest.json").exists():
+            manifest = json.loads((folder / "manifest.json").read_text())
+            found[f"Step {name}"] = f"{manifest['seconds']:.1f} s, {manifest['peak_bytes'] / 2**30:.2f} GiB at most"
+    return found
+
+
+def pairs(facts: Mapping[str, str]) -> pa.Table:
+    """Facts as a table of two columns."""
+    return pa.table({"what": list(facts), "value": list(facts.values())})
