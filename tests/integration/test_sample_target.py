@@ -144,6 +144,14 @@ def test_replicas_survive_a_kill_and_another_number_of_actors(laddered):
     assert descriptions[0]["evidence"] == descriptions[1]["evidence"]
 
 
+def test_replicas_come_out_again(sampled, laddered, monkeypatch, capsys):
+    monkeypatch.chdir(sampled[0])
+    samples = laddered[1]["samples"]
+    assert main(["verify", samples]) == 0
+    assert main(["replay", samples, "--block", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "block 2 segment 0: equal"
+
+
 def test_log_z_is_that_of_the_users_own_coordinates(laddered):
     """Five standard errors of an interval of two, of 32 populations, and .05 nat."""
     metrics = laddered[0]["metrics"]

@@ -745,6 +745,9 @@ MUTANTS = (
         (REPLAYING,),
     ),
     Mutant("another model is as good", _REPLAYING, "if digest != description.get(name):", "if False:", (REPLAYING,)),
+    Mutant("another part is as good", _REPLAYING, 'in described.get("parts", ()):', "in ():", (REPLAYING,)),
+    Mutant("another classifier is as good", _REPLAYING, "    if named:\n", "    if False:\n", (REPLAYING,)),
+    Mutant("the compiler is not said", _REPLAYING, "names += tuple(here)", 'names += ("hardware",)', (REPLAYING,)),
     Mutant("repair keeps whatever comes out", _REPAIRING, "if digest != entry.digest:", "if False:", (DAMAGE,)),
     Mutant(
         "an audit with replacement",
