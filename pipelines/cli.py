@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 from jsonargparse import ArgumentParser, Namespace
 
+from pipelines import stores
 from pipelines.flow import Flow
 from pipelines.options import parse, parser_of
 from tasks import config
@@ -17,6 +18,10 @@ commands:
   run        data -> trained energy -> samples, verdict, registered model, report
   generate   a registered model, or a composition of some -> samples, verdict
   sample     your own log density -> samples, verdict, report
+  verify     prove that a store of samples is whole, or name what is damaged
+  repair     draw missing and damaged shards again
+  replay     draw one shard again and compare
+  audit      replay some shards, and say what that proves of all
 
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
@@ -89,13 +94,24 @@ def _add_flow(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON."
     )
+    parser.add_argument(
+        "--sign", type=str, default=None, metavar="KEYFILE", help="Sign the samples with an Ed25519 private key."
+    )
 
 
 def _flow_of(parsed: Namespace) -> Flow:
-    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary)
+    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary, parsed.sign)
 
 
-COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {"run": run, "generate": generate, "sample": sample}
+COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
+    "run": run,
+    "generate": generate,
+    "sample": sample,
+    "verify": stores.verify,
+    "repair": stores.repair,
+    "replay": stores.replay,
+    "audit": stores.audit,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -12,10 +12,12 @@ from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
 from tasks.dag import Outcome, Pipeline, Step
-from tasks.errors import ServiceError, UsageError
+from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
 from tasks.provenance import git_commit, versions
+from tasks.store import signature
 from tasks.store.objects import open_store
+from tasks.store.verify import verify
 from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
 
 NOT_CONVERGED = 6
@@ -40,13 +42,25 @@ def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
     if flow.dry_run:
         return _plan(pipeline, flow)
     open_store(str(pipeline.root))  # refuses a root that cannot be written before anything is computed
+    if flow.sign:
+        signature.private_key(flow.sign)  # so is a key that cannot be used
     if flow.force or flow.start:
         pipeline.forget(flow.start)
     result = _execute(pipeline)
+    if flow.sign:
+        _sign(result.outcomes["sample"].artifact.uri, flow.sign)
     _say_where(result)
     if flow.summary:
         Path(flow.summary).write_text(json.dumps(_summary(result), indent=2) + "\n")
     return _exit_code(result)
+
+
+def _sign(samples: str, key_file: str) -> None:
+    """Only what is proven is signed."""
+    proof = verify(samples)
+    if not proof.is_whole:
+        raise StorageError(f"{samples} is not signed, since it is not whole: {proof.findings[0]}")
+    signature.sign(samples, key_file)
 
 
 def _plan(pipeline: Pipeline, flow: Flow) -> int:

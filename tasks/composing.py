@@ -56,7 +56,7 @@ def publish(config: config.Generate, folder: Path) -> Model:
     data = json.dumps(description, indent=2, sort_keys=True, allow_nan=False).encode()
     objects.replace(folder, "schema.json", schemas[0].to_json().encode())
     objects.replace(folder, "model.json", data)
-    return Model(str(folder), hashlib.sha256(data).hexdigest())
+    return Model(str(folder), composition.digest(folder))
 
 
 def _described(part: Path, uri: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ the free ones given these. So the noise is beta in each model's own standard dev
 samples is this formula at the lowest beta.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,13 @@ def schema_of(folder: Path) -> DataSchema:
 def read_description(folder: Path) -> dict[str, Any]:
     """`model.json`."""
     return json.loads((folder / "model.json").read_text())
+
+
+def digest(folder: Path) -> str:
+    """What names the model in a folder, or the composition, whose description holds the digests of its parts."""
+    if (folder / "weights.safetensors").is_file():
+        return models.digest(folder)
+    return hashlib.sha256((folder / "model.json").read_bytes()).hexdigest()
 
 
 def _given(description: dict[str, Any]) -> np.ndarray:

@@ -5,15 +5,13 @@ outside, and the keys of the steps before it. Its files live in `<root>/<step>/<
 written last, by put-if-absent: present means done, absent means run it (again), which must end in the same files.
 """
 
-import ast
 import dataclasses
 import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -22,9 +20,8 @@ from tasks import config
 from tasks.context import Context
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
+from tasks.provenance import code_digest
 from tasks.store.objects import folder_of, open_store, put_if_absent
-
-PACKAGE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -67,33 +64,6 @@ def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
         }
         keys[name] = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     return keys
-
-
-@cache
-def code_digest(module: str) -> str:
-    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again.
-
-    The configuration is left out: what a step is given of it is in the step's key by value.
-    """
-    digests: dict[str, str] = {config.__name__: ""}
-    pending = [module]
-    while pending:
-        name = pending.pop()
-        source = PACKAGE.parent / (name.replace(".", "/") + ".py")
-        if name in digests or not source.is_file():
-            continue
-        beside = sorted(source.parent.glob(f"{source.stem}.*"))  # a page's template belongs to its module
-        digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in beside)).hexdigest()
-        pending += _imported_names(source.read_text())
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-
-
-def _imported_names(source: str) -> Iterator[str]:
-    """Every dotted name that could be a module of this package."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 @dataclass(frozen=True)

@@ -42,11 +42,11 @@ class Program:
 
 @dataclass(frozen=True)
 class Job:
-    """A store to fill with the estimates of all populations, and the folder of the warm-up."""
+    """A store to fill with the estimates of all populations, and that of the draws, which holds the warm-up."""
 
     program: Program
     store: str
-    folder: str
+    draws: str
     num_blocks: int = NUM_POPULATIONS
 
 
@@ -62,16 +62,17 @@ def walk(job: Job, block: int, target: Target) -> tuple[pa.Table, dict[str, np.n
     return pa.table(row), {}, {"num_nonfinite": found.num_nonfinite}
 
 
-def estimate(fleet: Fleet, context: Context, volume: float) -> dict[str, float]:
-    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `volume`: `ln |det|` of the whitening."""
-    folder = str(context.folder)
-    beside = open_store(folder)
+def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[str, float]:
+    """Plan, freeze, walk; log Z in nats with its interval, and what it took. `draws` is the store that holds the
+    warm-up, `volume` `ln |det|` of its whitening.
+    """
+    beside = open_store(str(context.folder))
     if not exists(beside, SCHEDULE):
-        schedule: Schedule = ray.get(fleet.first().plan.remote(context.seed, folder))
+        schedule: Schedule = ray.get(fleet.first().plan.remote(context.seed, draws))
         put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
     kept = json.loads(read(beside, SCHEDULE))
     schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})
-    job = Job(Program(context.seed, schedule), str(context.folder / STORE), folder)
+    job = Job(Program(context.seed, schedule), str(context.folder / STORE), draws)
     progress = Progress("log Z", job.num_blocks, "populations")
     progress.update(0)
     done: list[Entry] = []

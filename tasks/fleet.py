@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import ray
 import torch
@@ -19,6 +20,7 @@ import torch
 from tasks import cluster, composition
 from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
+from tasks.hardware import made_on
 from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
@@ -41,18 +43,33 @@ class Job:
         return -(-self.num_chains // self.program.block_size)
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
-class ChainActor:
-    """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
+class Made(NamedTuple):
+    """A segment before it is committed: rows, the chain state after them, and facts that are no function of who made
+    it.
+    """
 
-    def __init__(self, folder: str):
-        self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+    table: pa.Table
+    state: dict[str, np.ndarray]
+    facts: dict[str, Any]
+
+
+def state_before(store: SampleStore, block: int, segment: int) -> dict[str, np.ndarray] | None:
+    """The chain state that a segment goes on from; None for the first of its block."""
+    if segment == 0:
+        return None
+    previous = store.committed(block, segment - 1)
+    assert previous is not None
+    return store.load_state(previous)
+
+
+class ChainMaker:
+    """Makes any segment of a model's chains, on a device; a pure function, by whomever it is called."""
+
+    def __init__(self, folder: str, device: str):
+        self.device = torch.device(device)
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.model = composition.load(Path(folder), self.device)
         self.schema = composition.schema_of(Path(folder))
-
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level, and the levels to exchange between."""
@@ -73,35 +90,51 @@ class ChainActor:
             return tuple(table.drop_columns("log_density") for table in tables)
         return tables
 
+    def make(
+        self, program: Program, num_chains: int, block: int, segment: int, before: dict[str, np.ndarray] | None
+    ) -> Made:
+        """One segment of one block, from the state that the segment before it left."""
+        made = self._advanced(program, block, segment, before)
+        state = made.chains.to_tensors()
+        facts = {
+            "levels": level_facts(made.stats, program.steps_per_level),
+            **(exchange_facts(made) if program.exchange_rounds else {}),
+            "num_nonfinite": made.draws.num_nonfinite,
+            "num_gradients": made.num_gradients,
+        }
+        table = to_table(made, program, block, num_chains, self.model, self.schema)
+        return Made(table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
+
+    def _advanced(self, program: Program, block: int, segment: int, before: dict[str, np.ndarray] | None) -> Segment:
+        target_at = self.target_at(program.ladder.temperature)
+        if before is None:
+            return programs.first_segment(program, block, target_at, self.device)
+        loaded = {key: torch.from_numpy(value).to(self.device) for key, value in before.items()}
+        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
+
+    def target_at(self, temperature: float) -> TargetAt:
+        """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
+        return annealing.heat(self.model.target, temperature)
+
+
+@ray.remote(max_restarts=-1, max_task_retries=-1)
+class ChainActor(ChainMaker):
+    """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
+
+    def __init__(self, folder: str):
+        super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
+
+    def arrive(self) -> None:
+        """Nothing: it returns once the actor is there."""
+
     def advance(self, job: Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        made = self._make(job.program, store, block, segment)
-        table = to_table(made, job.program, block, job.num_chains, self.model, self.schema)
-        state = made.chains.to_tensors()
-        facts = {
-            "levels": level_facts(made.stats, job.program.steps_per_level),
-            **(exchange_facts(made) if job.program.exchange_rounds else {}),
-            "num_nonfinite": made.draws.num_nonfinite,
-            "num_gradients": made.num_gradients,
-        }
-        return store.commit(block, segment, table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
-
-    def _make(self, program: Program, store: SampleStore, block: int, segment: int) -> Segment:
-        target_at = self.target_at(program.ladder.temperature)
-        if segment == 0:
-            return programs.first_segment(program, block, target_at, self.device)
-        previous = store.committed(block, segment - 1)
-        assert previous is not None
-        loaded = {key: torch.from_numpy(value).to(self.device) for key, value in store.load_state(previous).items()}
-        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
-
-    def target_at(self, temperature: float) -> TargetAt:
-        """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
-        return annealing.heat(self.model.target, temperature)
+        made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
+        return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
 @dataclass(frozen=True)

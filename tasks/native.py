@@ -52,6 +52,17 @@ def function(source: Path, name: str, *types: Any) -> Callable[..., None] | None
     return called
 
 
+def compiled_by(source: Path) -> str:
+    """What compiled a C++ file here, such as `g++ (Debian 12.2.0-14) 12.2.0`, or `none` where Python does its work."""
+    return "none" if library(source) is None else _version()
+
+
+@functools.cache
+def _version() -> str:
+    done = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
+    return done.stdout.partition("\n")[0]
+
+
 def empty(shape: tuple[int, ...] | torch.Size, dtype: str = "float32") -> Tensor:
     """Memory for a result, from numpy: torch lets go of Python's lock for it, and gets it back after other threads."""
     return torch.from_numpy(np.empty(shape, dtype))

@@ -1,11 +1,30 @@
 """Which code made something: the git commit and the versions of the libraries that decide the result."""
 
+import ast
+import hashlib
+import json
 import platform
 import subprocess
+from collections.abc import Iterator
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+from tasks import config
 
 LIBRARIES = ("torch", "ray", "pyarrow", "mlflow", "numpy")
+PACKAGE = Path(__file__).parent
+
+
+def provenance(module: str, seed: int) -> dict[str, Any]:
+    """What a store says of the code that made its rows, of which `module` and what it imports decide them."""
+    return {"seed": seed, "code_digest": code_digest(module), "git_commit": git_commit(), "versions": versions()}
+
+
+def digest_of(path: Path) -> str:
+    """The sha256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def versions() -> dict[str, str]:
@@ -24,3 +43,32 @@ def git_commit() -> str | None:
     except (OSError, subprocess.SubprocessError):  # no git, or a checkout of another user that git refuses
         return None
     return answer.stdout.strip()
+
+
+@cache
+def code_digest(module: str) -> str:
+    """The sha256 of a module's source and of all that it imports from its package, so that changed code runs again.
+
+    The configuration is left out: what a step is given of it is in the step's key by value.
+    """
+    digests: dict[str, str] = {config.__name__: ""}
+    pending = [module]
+    while pending:
+        name = pending.pop()
+        source = PACKAGE.parent / (name.replace(".", "/") + ".py")
+        if name in digests or not source.is_file():
+            continue
+        text = source.read_text()
+        beside = {*source.parent.glob(f"{source.stem}.*")}  # a page's template belongs to its module
+        beside |= {path for path in source.parent.glob("*.cpp") if path.name in text}  # which it compiles
+        digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(beside))).hexdigest()
+        pending += _imported_names(text)
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _imported_names(source: str) -> Iterator[str]:
+    """Every dotted name that could be a module of this package."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)

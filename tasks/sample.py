@@ -16,13 +16,13 @@ from tasks.draws import summarise_exchange, summarise_levels
 from tasks.ebm import noise
 from tasks.ebm.model import is_score_only
 from tasks.errors import UsageError
-from tasks.fleet import ChainActor, Fleet, Job
+from tasks.fleet import ChainActor, ChainMaker, Fleet, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
-from tasks.provenance import versions
+from tasks.provenance import digest_of, provenance
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
@@ -40,7 +40,7 @@ class Run:
     context: Context
     fleet: Fleet
     dim: int
-    provenance: dict[str, Any]
+    made_from: dict[str, Any]
 
 
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
@@ -48,14 +48,8 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     config = _completed(config, Path(model.uri))
     cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
-    description = json.loads((Path(model.uri) / "model.json").read_text())
-    provenance = {
-        "model_digest": model.digest,
-        "data_digest": description["data_digest"],
-        "seed": context.seed,
-        "versions": versions(),
-    }
-    run = Run(context, fleet, description["dim"], provenance)
+    dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
+    run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program = _fill("draws", config, run)
     _show(program, run)
     twice = dataclasses.replace(
@@ -116,15 +110,7 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    description = {
-        "program": dataclasses.asdict(program),
-        "num_chains": config.num_chains,
-        "kernel": program.ladder.kernel,
-        "is_exact": KERNELS[program.ladder.kernel].is_exact,
-        "flaw": KERNELS[program.ladder.kernel].flaw,
-        "exchange": exchange,
-    }
-    store.publish(entries, run.provenance | description)
+    store.publish(entries, run.made_from | description_of(config, program, exchange))
     return store, program
 
 
@@ -180,6 +166,31 @@ def _read_ladder(data: bytes) -> Ladder:
     kept = json.loads(data)
     lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms", "exchanged")}
     return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
+
+
+def made_from(model: Model, seed: int) -> dict[str, Any]:
+    """What all stores of a model say of where they come from."""
+    folder = Path(model.uri)
+    return provenance(ChainMaker.__module__, seed) | {
+        "model": model.uri,
+        "model_digest": model.digest,
+        "schema_digest": digest_of(folder / "schema.json"),
+        "data_digest": json.loads((folder / "model.json").read_text())["data_digest"],
+    }
+
+
+def description_of(config: config.Sample, program: Program, exchange: dict[str, Any] | None) -> dict[str, Any]:
+    """What one store of a model says of itself: with `made_from`, all that makes its rows again."""
+    kernel = KERNELS[program.ladder.kernel]
+    return {
+        "program": dataclasses.asdict(program),
+        "num_chains": config.num_chains,
+        "config": dataclasses.asdict(config),
+        "kernel": program.ladder.kernel,
+        "is_exact": kernel.is_exact,
+        "flaw": kernel.flaw,
+        "exchange": exchange,
+    }
 
 
 def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder: Ladder) -> Program:

@@ -84,7 +84,7 @@ def _shown(config: config.Chains, store: SampleStore, tables: dict[str, pa.Table
     found = description["evidence"]
     volume = 0.0
     if found:
-        tuned = frozen.from_arrays(read_warm(str(Path(store.uri).parent)))
+        tuned = frozen.from_arrays(read_warm(store.uri))
         volume = tuned.coordinates.whitening.log_volume
     return Shown(
         draws=read_draws(store),
@@ -106,7 +106,7 @@ def _by_population(store: SampleStore) -> np.ndarray:
 def _replicas(config: config.Chains, store: SampleStore, entries: list[Entry]) -> np.ndarray:
     """Where the replicas of some chains stand after their last round [level, chain, dim]."""
     last = {entry.block: entry for entry in entries}.values()
-    coordinates = frozen.from_arrays(read_warm(str(Path(store.uri).parent))).coordinates
+    coordinates = frozen.from_arrays(read_warm(store.uri)).coordinates
     support = density.support_of(config)
     parts, count = [], 0
     for entry in last:
@@ -134,7 +134,7 @@ def _seconds(samples: Samples) -> float:
 
 def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> dict[str, str]:
     """What the warm-up found and then froze."""
-    found = frozen.from_arrays(read_warm(str(Path(samples.uri).parent)))
+    found = frozen.from_arrays(read_warm(samples.uri))
     whitening = found.coordinates.whitening
     tuned = {
         "Metric": f"a {'diagonal' if whitening.is_diagonal else 'full'} matrix, learned by {NUM_WARM} chains together; "

@@ -20,7 +20,8 @@ from torch import Tensor
 from tasks import cluster, config, density, evidence
 from tasks.artifacts import Samples
 from tasks.context import Context
-from tasks.fleet import Fleet
+from tasks.fleet import Fleet, Made, state_before
+from tasks.hardware import made_on
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
@@ -31,7 +32,7 @@ from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress
-from tasks.provenance import versions
+from tasks.provenance import provenance
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
@@ -45,12 +46,11 @@ TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not
 
 @dataclass(frozen=True)
 class Job:
-    """A store to fill: the program of its blocks, how many chains it holds, and the folder of the warm-up."""
+    """A store to fill: the program of its blocks, and how many chains it holds."""
 
     program: travel.Program
     num_chains: int
     store: str
-    folder: str
 
     @property
     def num_blocks(self) -> int:
@@ -64,19 +64,28 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
-    folder = str(context.folder)
-    beside = open_store(folder)
-    if not exists(beside, WARM):
-        put_if_absent(beside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
-    warm = safetensors.numpy.load(read(beside, WARM))
-    program = program_of(config, context.seed, warm)
     store = SampleStore(str(context.folder / "draws"))
-    job = Job(program, config.num_chains, store.uri, folder)
+    inside = open_store(store.uri)
+    if not exists(inside, WARM):
+        put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
+    warm = read_warm(store.uri)
+    program = program_of(config, context.seed, warm)
+    job = Job(program, config.num_chains, store.uri)
     entries = fleet.run(job, _Watcher(job))
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
-    found = evidence.estimate(fleet, context, volume) if config.log_z else None
+    found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
-    description = {
+    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
+    published = store.description()
+    return Samples(store.uri, published["digest"], published["num_rows"], None)
+
+
+def description_of(
+    config: config.Chains, seed: int, program: travel.Program, warm: bytes, found: dict[str, float] | None
+) -> dict[str, Any]:
+    """What a store says of itself: all that makes its rows again, and what was found of log Z."""
+    return provenance(TargetMaker.__module__, seed) | {
+        "config": dataclasses.asdict(config),
         "target": config.target,
         "target_digest": density.digest_of(config),
         "support": config.support,
@@ -85,13 +94,8 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
         "num_chains": config.num_chains,
         "is_exact": KERNELS[config.kernel].is_exact,
         "evidence": found,
-        "warm_digest": hashlib.sha256(read(beside, WARM)).hexdigest(),
-        "seed": context.seed,
-        "versions": versions(),
+        "files": {WARM: hashlib.sha256(warm).hexdigest()},
     }
-    store.publish(entries, description)
-    published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None)
 
 
 def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> travel.Program:
@@ -114,9 +118,8 @@ def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) ->
     return ladder_travel.Program(**settings, ladder=Ladder(*levels, scale=ladder_warmup.SCALE))
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
-class TargetActor:
-    """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+class TargetMaker:
+    """Makes any segment of chains over a user's density; a pure function, by whomever it is called."""
 
     def __init__(self, config: config.Chains):
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
@@ -124,9 +127,6 @@ class TargetActor:
         self.support = density.support_of(config)
         self.log_density = density.load(config.target)
         self.free_target = from_log_density(self.support.pull(self.log_density))
-
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
 
     def warm_up(self, seed: int) -> bytes:
         """Where chains start, and what was tuned, as safetensors."""
@@ -143,50 +143,54 @@ class TargetActor:
             arrays |= {name: np.array(getattr(made.ladder, name)) for name in ("levels", "step_sizes", "lengths")}
         return safetensors.numpy.save(arrays)
 
-    def plan(self, seed: int, folder: str) -> Schedule:
-        """How populations walk to log Z."""
-        return evidence.planned(seed, self._white_target(read_warm(folder)), self.support.free)
-
-    def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
-        """Make one segment of one block and commit it; one that is there already is left alone."""
-        store = SampleStore(job.store)
-        entry = store.committed(block, segment)
-        if entry is not None:
-            return entry
-        warm = read_warm(job.folder)
-        if isinstance(job, evidence.Job):
-            return store.commit(block, segment, *evidence.walk(job, block, self._white_target(warm)))
+    def make(
+        self,
+        program: travel.Program,
+        num_chains: int,
+        warm: dict[str, np.ndarray],
+        block: int,
+        segment: int,
+        before: dict[str, np.ndarray] | None,
+    ) -> Made:
+        """One segment of one block, from the state that the segment before it left."""
         tuned = frozen.from_arrays(warm)
-        leg = self._make(job, store, tuned, torch.from_numpy(warm["start"]), block, segment)
+        leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
         facts = {
             "accepted": int(leg.accepted.sum()),
-            "proposed": leg.accepted.numel() * job.program.thinning,
+            "proposed": leg.accepted.numel() * program.thinning,
             "min_accepted": int(leg.accepted.sum(0).min()),
-            "proposed_per_chain": len(leg.accepted) * job.program.thinning,
+            "proposed_per_chain": len(leg.accepted) * program.thinning,
         }
         state = {name: value.numpy() for name, value in leg.state.items()}
-        return store.commit(block, segment, self._table(leg, job, tuned, block), state, facts | leg.counts)
+        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | leg.counts)
 
-    def _white_target(self, warm: dict[str, np.ndarray]) -> Target:
+    def white_target(self, warm: dict[str, np.ndarray]) -> Target:
+        """The density in the coordinates that the warm-up learned."""
         return frozen.from_arrays(warm).coordinates.pull(self.free_target)
 
-    def _make(self, job: Job, store: SampleStore, tuned: Tuned, start: Tensor, block: int, segment: int) -> travel.Leg:
+    def _advanced(
+        self,
+        program: travel.Program,
+        tuned: Tuned,
+        start: Tensor,
+        block: int,
+        segment: int,
+        before: dict[str, np.ndarray] | None,
+    ) -> travel.Leg:
         target = tuned.coordinates.pull(self.free_target)
-        is_ladder = isinstance(job.program, ladder_travel.Program)
+        is_ladder = isinstance(program, ladder_travel.Program)
         moves: Any = ladder_travel if is_ladder else travel
         jumps = {} if is_ladder else {"jumps": tuned.jumps}
-        if segment == 0:
-            chains = block * job.program.block_size + torch.arange(job.program.block_size)
-            return moves.first_leg(job.program, block, start[..., chains % NUM_WARM, :], target, **jumps)
-        previous = store.committed(block, segment - 1)
-        assert previous is not None
-        loaded = {key: torch.from_numpy(value) for key, value in store.load_state(previous).items()}
-        return moves.next_leg(job.program, block, segment, loaded, target, **jumps)
+        if before is None:
+            chains = block * program.block_size + torch.arange(program.block_size)
+            return moves.first_leg(program, block, start[..., chains % NUM_WARM, :], target, **jumps)
+        loaded = {key: torch.from_numpy(value) for key, value in before.items()}
+        return moves.next_leg(program, block, segment, loaded, target, **jumps)
 
-    def _table(self, leg: travel.Leg, job: Job, tuned: Tuned, block: int) -> pa.Table:
+    def _table(self, leg: travel.Leg, program: travel.Program, num_chains: int, tuned: Tuned, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
-        first_chain = block * job.program.block_size
-        kept = min(job.program.block_size, job.num_chains - first_chain)
+        first_chain = block * program.block_size
+        kept = min(program.block_size, num_chains - first_chain)
         num_draws = len(leg.position)
         z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
@@ -204,9 +208,34 @@ class TargetActor:
         )
 
 
-def read_warm(folder: str) -> dict[str, np.ndarray]:
-    """What the warm-up found and tuned."""
-    return safetensors.numpy.load(read(open_store(folder), WARM))
+@ray.remote(max_restarts=-1, max_task_retries=-1)
+class TargetActor(TargetMaker):
+    """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+
+    def arrive(self) -> None:
+        """Nothing: it returns once the actor is there."""
+
+    def plan(self, seed: int, store: str) -> Schedule:
+        """How populations walk to log Z, in the coordinates of a store's warm-up."""
+        return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
+
+    def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
+        """Make one segment of one block and commit it; one that is there already is left alone."""
+        store = SampleStore(job.store)
+        entry = store.committed(block, segment)
+        if entry is not None:
+            return entry
+        if isinstance(job, evidence.Job):
+            made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
+        else:
+            before = state_before(store, block, segment)
+            made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
+        return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
+
+
+def read_warm(store: str) -> dict[str, np.ndarray]:
+    """What the warm-up found and tuned, which lies in the store of the draws."""
+    return safetensors.numpy.load(read(open_store(store, writable=False), WARM))
 
 
 class _Watcher:

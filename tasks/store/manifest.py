@@ -10,7 +10,7 @@ whole.
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,27 +19,16 @@ import pyarrow.dataset as ds
 import safetensors.numpy
 
 from tasks.errors import StorageError
-from tasks.store import objects
+from tasks.store import document, merkle, objects
+from tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
 from tasks.store.shards import from_parquet, logical_digest, to_parquet
 
 MANIFEST = "manifest.parquet"
-DATASET = "dataset.json"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A committed segment: where its rows and its chain state are, and what proves them."""
-
-    block: int
-    segment: int
-    path: str
-    rows: int
-    bytes: int
-    sha256: str
-    digest: str
-    state_path: str
-    state_sha256: str
-    facts: dict[str, Any]
+DATASET = document.NAME
+COLUMNS = pa.schema(
+    [(field.name, pa.int64() if field.type is int else pa.string()) for field in dataclasses.fields(Entry)]
+)
+"""Those of the manifest: of an entry, with its facts as JSON."""
 
 
 class SampleStore:
@@ -51,10 +40,13 @@ class SampleStore:
 
     def committed(self, block: int, segment: int) -> Entry | None:
         """The entry of a segment, or None while nobody has committed it."""
-        path = _commit_path(block, segment)
+        path = commit_path(block, segment)
         if not objects.exists(self._objects, path):
             return None
-        return Entry(**_parse(path, objects.read(self._objects, path)))
+        entry = entry_of(path, parse(path, objects.read(self._objects, path)))
+        if (entry.block, entry.segment) != (block, segment):
+            raise StorageError(f"{self.uri}/{path} is the record of {entry.name}: restore it")
+        return entry
 
     def commit(
         self, block: int, segment: int, table: pa.Table, state: dict[str, np.ndarray], facts: dict[str, Any]
@@ -63,32 +55,31 @@ class SampleStore:
 
         Returns what is committed: another writer's entry if it was first. `facts` must be JSON.
         """
-        data, state_data = to_parquet(table), _to_safetensors(state)
+        data, state_data = to_parquet(table), to_safetensors(state)
         sha256, state_sha256 = _sha256(data), _sha256(state_data)
-        name = f"{block:06}-{segment:04}"
         entry = Entry(
             block=block,
             segment=segment,
-            path=f"shards/{name}-{sha256[:12]}.parquet",
+            path=shard_path(block, segment, sha256),
             rows=table.num_rows,
             bytes=len(data),
             sha256=sha256,
             digest=logical_digest(table),
-            state_path=f"states/{name}-{state_sha256[:12]}.safetensors",
+            state_path=state_path(block, segment, state_sha256),
             state_sha256=state_sha256,
             facts=facts,
         )
-        record = json.dumps(dataclasses.asdict(entry), allow_nan=False).encode()
+        record = to_record(entry)
         objects.put_if_absent(self._objects, entry.path, data)
         objects.put_if_absent(self._objects, entry.state_path, state_data)
-        objects.put_if_absent(self._objects, _commit_path(block, segment), record)
+        objects.put_if_absent(self._objects, commit_path(block, segment), record)
         winner = self.committed(block, segment)
         assert winner is not None
         return winner
 
     def load_state(self, entry: Entry) -> dict[str, np.ndarray]:
         """The chain state after a segment; `StorageError` when it is not what was committed."""
-        return safetensors.numpy.load(self._checked(entry.state_path, entry.state_sha256))
+        return from_safetensors(entry.state_path, self._checked(entry.state_path, entry.state_sha256))
 
     def publish(self, entries: list[Entry], description: dict[str, Any]) -> str:
         """Make the store whole and return its logical digest: of all rows by block and segment.
@@ -96,30 +87,25 @@ class SampleStore:
         A store that is published already stays as it is; `StorageError` if it holds other rows.
         """
         entries = sorted(entries, key=lambda entry: (entry.block, entry.segment))
-        objects.put_if_absent(self._objects, MANIFEST, to_parquet(_to_table(entries)))
+        objects.put_if_absent(self._objects, MANIFEST, to_parquet(to_table(entries)))
         manifest = objects.read(self._objects, MANIFEST)  # perhaps an earlier try's, by another library version
-        document = {
-            **description,
-            "digest": _digest(entries),
-            "num_rows": sum(entry.rows for entry in entries),
-            "num_shards": len(entries),
-            "manifest_sha256": _sha256(manifest),
-        }
-        if from_parquet(manifest) != _to_table(entries):
+        if from_parquet(manifest) != to_table(entries):
             raise StorageError(f"{self.uri}/{MANIFEST} lists other shards: remove the folder and run again")
-        objects.put_if_absent(self._objects, DATASET, json.dumps(document, indent=2, allow_nan=False).encode())
+        whole = description | totals(entries) | {"manifest_sha256": _sha256(manifest)}
+        objects.put_if_absent(self._objects, DATASET, document.seal(whole))
         return self.description()["digest"]
 
     def description(self) -> dict[str, Any]:
-        """What `publish` was given, with `digest`, `num_rows`, `num_shards`, `manifest_sha256`."""
+        """What `publish` was given, with the `totals` of its entries and `manifest_sha256`."""
         if not objects.exists(self._objects, DATASET):
             raise StorageError(f"{self.uri} holds no finished samples: {DATASET} is missing, run the pipeline again")
-        return _parse(DATASET, objects.read(self._objects, DATASET))
+        return document.unseal(f"{self.uri}/{DATASET}", objects.read(self._objects, DATASET))
 
     def entries(self) -> list[Entry]:
         """The published entries in the order of block and segment, from a manifest that is proven whole."""
-        table = from_parquet(self._checked(MANIFEST, self.description()["manifest_sha256"]))
-        return [Entry(**row | {"facts": json.loads(row["facts"])}) for row in table.to_pylist()]
+        description = self.description()
+        data = self._checked(MANIFEST, description["manifest_sha256"])
+        return from_table(from_parquet(data, COLUMNS, description["num_shards"]))
 
     def dataset(self) -> ds.Dataset:
         """The published rows in the order of block and segment; every page is checked as it is read."""
@@ -135,32 +121,45 @@ class SampleStore:
         return data
 
 
-def _commit_path(block: int, segment: int) -> str:
-    return f"commits/{block:06}-{segment:04}.json"
-
-
 def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _parse(path: str, data: bytes) -> dict[str, Any]:
-    try:
-        return json.loads(data)
-    except ValueError as error:
-        raise StorageError(f"{path} is damaged: it is not JSON, restore it") from error
+def totals(entries: Sequence[Entry]) -> dict[str, Any]:
+    """What `dataset.json` says of all entries: `digest`, `num_rows`, `num_shards`, `merkle_root`.
 
-
-def _digest(entries: list[Entry]) -> str:
-    """Of the rows alone, not of when, where or by how many they were made."""
+    `digest` is of the rows alone, not of when, where or by how many they were made; `merkle_root` is of the commit
+    records, and so of files.
+    """
     rows = [[entry.block, entry.segment, entry.rows, entry.digest] for entry in entries]
-    return _sha256(json.dumps(rows).encode())
+    return {
+        "digest": _sha256(json.dumps(rows).encode()),
+        "num_rows": sum(entry.rows for entry in entries),
+        "num_shards": len(entries),
+        "merkle_root": merkle.root([merkle.leaf(to_record(entry)) for entry in entries]).hex(),
+    }
 
 
-def _to_safetensors(state: dict[str, np.ndarray]) -> bytes:
+def to_safetensors(state: dict[str, np.ndarray]) -> bytes:
     """safetensors reads an array's memory as it lies, so it must lie in row-major order."""
     return safetensors.numpy.save({name: np.asarray(value, order="C") for name, value in state.items()})
 
 
-def _to_table(entries: list[Entry]) -> pa.Table:
+def from_safetensors(where: str, data: bytes) -> dict[str, np.ndarray]:
+    """The state of `to_safetensors`; `StorageError` when it is something else."""
+    try:
+        return safetensors.numpy.load(data)
+    except (safetensors.SafetensorError, KeyError) as error:
+        raise StorageError(f"{where} is damaged: {str(error).splitlines()[0]}") from error
+
+
+def to_table(entries: Sequence[Entry]) -> pa.Table:
+    """The manifest: one row an entry."""
     rows = [dataclasses.asdict(entry) | {"facts": json.dumps(entry.facts)} for entry in entries]
-    return pa.Table.from_pylist(rows)
+    return pa.Table.from_pylist(rows, COLUMNS)
+
+
+def from_table(table: pa.Table) -> list[Entry]:
+    """The entries of a manifest; `StorageError` for one that no store of ours would have written."""
+    rows = table.to_pylist()
+    return [entry_of(MANIFEST, row | {"facts": parse(MANIFEST, row["facts"].encode())}) for row in rows]

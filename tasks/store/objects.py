@@ -65,15 +65,21 @@ def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
 def replace(folder: Path, name: str, data: bytes) -> None:
     """Write `folder/name`, whole or not at all, over what an earlier try left there; durable on return."""
     with _one_line_errors(f"{folder / name}"):
+        _make_folder(folder)
         temporary = _write_synced(folder, data)
         temporary.replace(folder / name)
         _sync_folder(folder)
 
 
 def read(store: ObjectStore, path: str) -> bytes:
-    """All of an object; `StorageError` when there is none."""
+    """All of an object; `StorageError` when there is none, or a link, which could lead out of the store."""
     with _one_line_errors(path):
-        return obstore.get(store, path).bytes().to_bytes()
+        if not isinstance(store, LocalStore):
+            return obstore.get(store, path).bytes().to_bytes()
+        local = Path(str(store.prefix)) / path
+        if local.resolve() != local:
+            raise StorageError(f"{path} is a link: put the file itself there")
+        return local.read_bytes()  # not by obstore, whose threads a forked process, such as torch's workers, lacks
 
 
 def exists(store: ObjectStore, path: str) -> bool:
@@ -84,6 +90,12 @@ def exists(store: ObjectStore, path: str) -> bool:
         except FileNotFoundError:
             return False
         return True
+
+
+def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
+    """The paths of all objects, or of those in a folder; of half-written ones too."""
+    with _one_line_errors("the store"):
+        return {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
 
 
 def _link_if_absent(root: Path, path: str, data: bytes) -> bool:

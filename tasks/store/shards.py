@@ -31,14 +31,23 @@ def to_parquet(table: pa.Table) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def from_parquet(data: bytes) -> pa.Table:
+def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None = None) -> pa.Table:
     """The table of `to_parquet`, every page checked; `StorageError` when one is not what was written.
 
-    No page holds the names and types of columns: that they are right is proven by the sha256 of the file alone.
+    No page holds the names and types of columns: that they are right is proven by the sha256 of the file alone. What is
+    said of `columns` and `rows` is compared before any page is opened.
     """
     try:
-        return pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True).read()
-    except (pa.ArrowException, OSError, ValueError) as error:
+        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        if columns is not None and file.schema_arrow != columns:
+            raise ValueError(f"its columns are not {', '.join(columns.names)} with their types")
+        if rows is not None and file.metadata.num_rows != rows:
+            raise ValueError(f"it has {file.metadata.num_rows} rows where {rows} are recorded")
+        table = file.read(use_threads=False)
+        if rows is not None and table.num_rows != rows:
+            raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
+        return table
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise StorageError(f"a Parquet shard is damaged: {str(error).splitlines()[0]}") from error
 
 

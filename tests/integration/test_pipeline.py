@@ -8,6 +8,7 @@ import pyarrow.dataset as ds
 import pytest
 from mlflow import MlflowClient
 
+from pipelines.cli import main
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(600)
@@ -38,6 +39,15 @@ def test_every_chain_and_draw_is_there_once_in_the_users_columns(finished):
     assert set(zip(table["chain"], table["draw"], strict=True)) == {(c, d) for c in range(60) for d in range(2)}
     assert {"alcohol", "proline", "position", "log_density", "log_weight", "accepted"} <= set(table.columns)
     assert table["alcohol"].between(8, 18).mean() > 0.9
+
+
+@pytest.mark.parametrize("store", ["samples", "control"])
+def test_both_stores_are_whole_and_their_shards_come_out_again(finished, store, capsys):
+    _, _, summary = finished
+    uri = summary["samples"] if store == "samples" else str(Path(summary["samples"]).with_name("control"))
+    assert main(["verify", uri]) == 0
+    assert main(["replay", uri, "--block", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "block 3 segment 0: equal"
 
 
 def test_mlflow_holds_parameters_metrics_model_and_report(finished):

@@ -13,6 +13,7 @@ import pyarrow.csv
 import pytest
 from scipy import stats
 
+from pipelines.cli import main
 from tasks.store.manifest import SampleStore
 from tasks.subsets import vectors
 from tests.integration.test_report import Page
@@ -81,6 +82,15 @@ def test_the_log_density_is_the_users_own(sampled):
     assert np.allclose(table["log_density"].to_numpy(), expected, atol=1e-9)
 
 
+def test_what_the_fleet_left_is_whole_and_comes_out_again(sampled, monkeypatch, capsys):
+    folder, summary = sampled
+    monkeypatch.chdir(folder)
+    assert main(["verify", summary["samples"]]) == 0
+    assert f"digest {summary['samples_digest']}" in capsys.readouterr().out
+    assert main(["audit", summary["samples"], "--num-shards", "2"]) == 0
+    assert "2 of 4 shards replayed, all the same" in capsys.readouterr().out
+
+
 def test_the_verdict_rests_on_rhat_and_effective_draws(sampled):
     metrics = sampled[1]["metrics"]
     assert metrics["chains/nested_rhat_max"] < 1.01
@@ -132,6 +142,14 @@ def test_replicas_survive_a_kill_and_another_number_of_actors(laddered):
     assert second["metrics"]["ladder/round_trips"] == first["metrics"]["ladder/round_trips"] > 100
     descriptions = [SampleStore(one["samples"], writable=False).description() for one in laddered]
     assert descriptions[0]["evidence"] == descriptions[1]["evidence"]
+
+
+def test_replicas_come_out_again(sampled, laddered, monkeypatch, capsys):
+    monkeypatch.chdir(sampled[0])
+    samples = laddered[1]["samples"]
+    assert main(["verify", samples]) == 0
+    assert main(["replay", samples, "--block", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "block 2 segment 0: equal"
 
 
 def test_log_z_is_that_of_the_users_own_coordinates(laddered):

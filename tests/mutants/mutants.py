@@ -19,7 +19,11 @@ LEVELS = "tests/unit/test_ladder_moves.py"
 STREAMS, PROGRAM, DIAGNOSTICS = ("tests/unit/test_" + name + ".py" for name in ("streams", "program", "diagnostics"))
 NOISE, ENERGIES, OBJECTIVES = ("tests/unit/test_" + name + ".py" for name in ("noise", "energies", "objectives"))
 HMC, WHITENING, EXCHANGE = ("tests/unit/test_" + name + ".py" for name in ("hmc", "preconditioning", "exchange"))
-MANIFEST, TRAVEL = "tests/unit/test_manifest.py", "tests/unit/test_ladder_exchange.py"
+MANIFEST, VERIFY, MERKLE = ("tests/unit/test_" + name + ".py" for name in ("manifest", "verify", "merkle"))
+LAYOUT, HOSTILE, REPLAYING = ("tests/unit/test_" + name + ".py" for name in ("layout", "hostile_store", "replaying"))
+CONFIDENCE, SIGNATURE = "tests/unit/test_confidence.py", "tests/unit/test_signature.py"
+DAMAGE, READERS = "tests/faults/test_store_damage.py", "tests/integration/test_readers.py"
+TRAVEL = "tests/unit/test_ladder_exchange.py"
 LINE, MATCHING = "tests/unit/test_line_integral.py", "tests/unit/test_score_matching.py"
 COMPOSITION, COMPOSITIONS = "tests/unit/test_composition.py", "tests/statistical/test_compositions.py"
 SMC = "tests/statistical/test_smc.py"
@@ -44,6 +48,9 @@ _PERCEPTRON, _FUSED = "tasks/ebm/perceptron.cpp", "tasks/ebm/fused.py"
 _BEND, _MIXTURE, _JUMP = "tasks/mcmc/bend.py", "tasks/mcmc/mixture.py", "tasks/mcmc/jump.py"
 _KEEP, _WARM_UP = "tasks/mcmc/keep.py", "tasks/mcmc/warmup.py"
 _LECTURE, _MANIFEST = "tasks/mcmc/lecture_mala.py", "tasks/store/manifest.py"
+_VERIFY, _MERKLE, _ENTRY = "tasks/store/verify.py", "tasks/store/merkle.py", "tasks/store/entry.py"
+_LAYOUT, _REPLAYING, _REPAIRING = "tasks/store/layout.py", "tasks/replaying.py", "tasks/repairing.py"
+_CONFIDENCE, _SIGNATURE = "tasks/store/confidence.py", "tasks/store/signature.py"
 _TRAVEL = "tasks/mcmc/ladder_exchange.py"
 
 MUTANTS = (
@@ -677,11 +684,90 @@ MUTANTS = (
         "a commit before its rows",
         _MANIFEST,
         "objects.put_if_absent(self._objects, entry.path, data)",
-        "objects.put_if_absent(self._objects, _commit_path(block, segment), record)\n"
+        "objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
         "        objects.put_if_absent(self._objects, entry.path, data)",
         (MANIFEST,),
     ),
     Mutant("digest that does not see the rows", _MANIFEST, "entry.rows, entry.digest]", "entry.rows]", (MANIFEST,)),
+    # The proof of a store.
+    Mutant(
+        "verify without the logical digest", _VERIFY, "if _digest_of(table) != entry.digest:", "if False:", (VERIFY,)
+    ),
+    Mutant("verify without the sha256", _VERIFY, "if hashlib.sha256(data).hexdigest() != sha256:", "if 0:", (DAMAGE,)),
+    Mutant("repeated rows pass", _LAYOUT, "int((counts > 1).sum())", "0", (LAYOUT,)),
+    Mutant("missing rows pass", _LAYOUT, "int((counts == 0).sum())", "0", (LAYOUT,)),
+    Mutant("rows of others pass", _LAYOUT, "int((~is_own).sum())", "0", (LAYOUT,)),
+    Mutant("rows of a shard are not looked at", _VERIFY, "if any(rows):", "if False:", (VERIFY,)),
+    Mutant("an entry listed twice passes", _VERIFY, "if count > 1]", "if count > 2]", (VERIFY,)),
+    Mutant(
+        "unlisted shards pass",
+        _VERIFY,
+        'return [Finding("extra", name, reason) for name in shards], notes',
+        "return [], notes",
+        (VERIFY,),
+    ),
+    Mutant(
+        "commit records are not looked at",
+        _VERIFY,
+        "        _check_file(store, commit_path(entry.block, entry.segment), record, names, entry),\n",
+        "",
+        (DAMAGE,),
+    ),
+    Mutant("columns are not compared", _VERIFY, "checked.columns != columns:", "False:", (VERIFY,)),
+    Mutant("leaves and nodes of one kind", _MERKLE, 'b"\\x00" + record', 'b"\\x01" + record', (MERKLE,)),
+    Mutant("nodes without a prefix", _MERKLE, 'b"\\x01" + left + right', "left + right", (MERKLE,)),
+    Mutant("a path with hashes left over", _MERKLE, "        if hashes:\n", "        if False:\n", (MERKLE,)),
+    Mutant(
+        "paths of records are taken", _ENTRY, "if (entry.path, entry.state_path) != expected:", "if False:", (HOSTILE,)
+    ),
+    Mutant("infinity is a number", _ENTRY, "if not math.isfinite(number):", "if False:", (HOSTILE,)),
+    Mutant("the last of two keys wins", _ENTRY, "if len(mapping) < len(pairs):", "if False:", (HOSTILE,)),
+    Mutant(
+        "the seal is not looked at",
+        "tasks/store/document.py",
+        "document.get(SEAL) != _sha256(inside) or ",
+        "",
+        (DAMAGE,),
+    ),
+    Mutant("links are followed", "tasks/store/objects.py", "if local.resolve() != local:", "if False:", (HOSTILE,)),
+    Mutant(
+        "replay does not compare rows",
+        _REPLAYING,
+        "if logical_digest(made.table) != entry.digest:",
+        "if False:",
+        (REPLAYING,),
+    ),
+    Mutant(
+        "replay does not compare states",
+        _REPLAYING,
+        "if _sha256(to_safetensors(made.state)) != entry.state_sha256:",
+        "if False:",
+        (REPLAYING,),
+    ),
+    Mutant("another model is as good", _REPLAYING, "if digest != description.get(name):", "if False:", (REPLAYING,)),
+    Mutant("another part is as good", _REPLAYING, 'in described.get("parts", ()):', "in ():", (REPLAYING,)),
+    Mutant("another classifier is as good", _REPLAYING, "    if named:\n", "    if False:\n", (REPLAYING,)),
+    Mutant("the compiler is not said", _REPLAYING, "names += tuple(here)", 'names += ("hardware",)', (REPLAYING,)),
+    Mutant("repair keeps whatever comes out", _REPAIRING, "if digest != entry.digest:", "if False:", (DAMAGE,)),
+    Mutant(
+        "an audit with replacement",
+        _CONFIDENCE,
+        "(num_shards - num_wrong - i, 0) / (num_shards - i)",
+        "(num_shards - num_wrong + 0 * i, 0) / num_shards",
+        (CONFIDENCE,),
+    ),
+    Mutant("an audit of half the confidence", _CONFIDENCE, "<= 1 - CONFIDENCE", "<= 0.5", (CONFIDENCE,)),
+    Mutant("a key that all can read", _SIGNATURE, "if mode & 0o077:", "if mode & 0o007:", (SIGNATURE,)),
+    Mutant(
+        "any signature will do",
+        _SIGNATURE,
+        "except (InvalidSignature, ValueError) as error:",
+        "except InvalidSignature:\n        return\n    except ValueError as error:",
+        (SIGNATURE,),
+    ),
+    Mutant(
+        "ranks share shards", "tasks/torch_draws.py", "self.rank * num_workers + number ::", "number ::", (READERS,)
+    ),
     # Compositions of models, a classifier and fixed coordinates.
     Mutant(
         "mask off by one coordinate",

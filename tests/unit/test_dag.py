@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks import config, dag
+from tasks import config
 from tasks.dag import Pipeline, Step
 from tasks.errors import DataError
 from tasks.journal import Journal
@@ -95,26 +95,3 @@ def test_from_forgets_a_step_and_those_after_it(calls, tmp_path):
     assert not made.is_done("second")
     made.forget(None)
     assert not made.is_done("first")
-
-
-def test_a_key_changes_with_the_code_of_an_imported_module(tmp_path, monkeypatch):
-    package = tmp_path / "tasks"
-    package.mkdir()
-    (package / "outer.py").write_text("from tasks import inner\n")
-    (package / "inner.py").write_text("x = 1\n")
-    (package / "other.py").write_text("x = 1\n")
-    monkeypatch.setattr(dag, "PACKAGE", package)
-
-    def digest():
-        dag.code_digest.cache_clear()
-        return dag.code_digest("tasks.outer")
-
-    first = digest()
-    (package / "other.py").write_text("x = 2\n")
-    assert digest() == first
-    (package / "inner.py").write_text("x = 2\n")
-    second = digest()
-    assert second != first
-    (package / "outer.html.jinja").write_text("a page")
-    assert digest() != second
-    dag.code_digest.cache_clear()

@@ -1,4 +1,5 @@
 import logging
+import re
 import shutil
 
 import numpy as np
@@ -62,8 +63,14 @@ def test_an_odd_number_of_normals_and_none_at_all():
 def test_without_a_compiler_the_numbers_are_the_same(no_compiler):
     random = Stream(1, 2).at(3, 4)
     assert native.library(streams.SOURCE) is None
+    assert native.compiled_by(streams.SOURCE) == "none"
     np.testing.assert_array_equal(random.normal(99).numpy(), of_numpy(random, 0).standard_normal(99, np.float32))
     assert stats.kstest(random.uniform(10_000).numpy(), "uniform").pvalue > 1e-6
+
+
+@needs_compiler
+def test_the_compiler_is_named_with_its_version():
+    assert re.fullmatch(r"g\+\+.* \d+\.\d+\.\d+.*", native.compiled_by(streams.SOURCE))
 
 
 @needs_compiler

@@ -1,0 +1,229 @@
+"""Proves a store whole, or names what is missing or damaged.
+
+What is compared with what: `dataset.json` with its own seal; the manifest with `dataset.json` (sha256, and the totals
+of its entries: digest, rows, Merkle root); the entries with the program (every block and segment once); each commit
+record and each state with its entry; each shard with its entry (bytes, sha256, page checksums, rows, logical digest),
+with the program (every chain and draw once) and with the other shards (columns and types); the folder with them all.
+
+A shard that nothing lists is damage, since who reads the folder reads its rows. Anything else that nothing lists, such
+as a state that lost a race or what a killed writer left half written, is named and is not damage: nothing reads it.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+import pyarrow as pa
+from obstore.store import ObjectStore
+
+from tasks.errors import StorageError
+from tasks.store import objects
+from tasks.store.document import NAME as DATASET
+from tasks.store.entry import Entry, commit_path, to_record
+from tasks.store.layout import Layout
+from tasks.store.manifest import MANIFEST, totals
+from tasks.store.proven import read_description, read_entries, read_manifest
+from tasks.store.shards import from_parquet, logical_digest
+from tasks.store.signature import SIGNATURE
+
+Kind = Literal["missing", "damaged", "wrong", "extra"]
+MOST_NAMED = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it was written; `entry` is the segment it belongs to, where it belongs to one."""
+
+    kind: Kind
+    what: str
+    reason: str
+    entry: Entry | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.what}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a store is, as far as it is proven, and all that keeps it from being whole; `notes` do not."""
+
+    uri: str
+    description: dict[str, Any]
+    entries: tuple[Entry, ...]
+    findings: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every row is there, as it was drawn."""
+        return not self.findings
+
+
+class Checked(NamedTuple):
+    """What was found in a segment, and the columns of its shard, where that could be read."""
+
+    findings: list[Finding]
+    columns: pa.Schema | None
+
+
+def verify(uri: str) -> Proof:
+    """Read every byte of a store and compare it with what is recorded; `StorageError` when there is no store at all."""
+    store = objects.open_store(uri, writable=False)
+    names = objects.names(store)
+    try:
+        description = read_description(store)
+        layout = Layout.of(description)
+    except StorageError as error:
+        reason = f"{error}; nothing else can be proven without it"
+        return Proof(uri, {}, (), (_unreadable(names, DATASET, reason),), ())
+    entries, findings = _check_manifest(store, description, names)
+    if not entries:
+        return Proof(uri, description, (), tuple(findings), ())
+    findings += _check_places(entries, layout) + _check_files(store, description, names)
+    findings += _check_segments(store, entries, layout, names)
+    listed = {DATASET, MANIFEST, SIGNATURE, *description.get("files", {})}
+    for entry in entries:
+        listed |= {entry.path, entry.state_path, commit_path(entry.block, entry.segment)}
+    extra, notes = _unlisted(names - listed)
+    return Proof(uri, description, tuple(entries), tuple(findings + extra), tuple(notes))
+
+
+def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Table:
+    """The rows of a shard whose sha256 is right; `StorageError` when they are not what the entry and program say."""
+    expected = layout.num_rows(entry.block, entry.segment)
+    if len(data) != entry.bytes:
+        raise StorageError(f"it has {len(data):,} bytes where {entry.bytes:,} are recorded")
+    if entry.rows != expected:
+        raise StorageError(f"{entry.rows:,} rows are recorded where the program has {expected:,}")
+    table = from_parquet(data, rows=entry.rows)
+    kinds = [table.schema.field(name).type for name in ("chain", "draw") if name in table.column_names]
+    if len(kinds) < 2 or not all(pa.types.is_integer(kind) for kind in kinds):
+        raise StorageError("it has no columns chain and draw of whole numbers")
+    if _digest_of(table) != entry.digest:
+        raise StorageError("its rows do not have the recorded logical digest")
+    rows = layout.compare(entry.block, entry.segment, table["chain"].to_numpy(), table["draw"].to_numpy())
+    if any(rows):
+        raise StorageError(
+            f"{rows.num_missing:,} of its chains and draws are missing, {rows.num_repeated:,} are there more than once "
+            f"and {rows.num_foreign:,} rows belong to other segments"
+        )
+    return table
+
+
+def _digest_of(table: pa.Table) -> str:
+    try:
+        return logical_digest(table)
+    except (ValueError, TypeError, NotImplementedError) as error:
+        raise StorageError(f"it has columns that no store of ours has: {str(error).splitlines()[0]}") from error
+
+
+def _unreadable(names: set[str], what: str, reason: str) -> Finding:
+    return Finding("damaged" if what in names else "missing", what, reason)
+
+
+def _check_manifest(
+    store: ObjectStore, description: dict[str, Any], names: set[str]
+) -> tuple[list[Entry], list[Finding]]:
+    """The entries, from wherever they are proven."""
+    try:
+        entries = read_manifest(store, description)
+    except StorageError as error:
+        finding = _unreadable(names, MANIFEST, str(error))
+        try:
+            return read_entries(store, description), [finding]
+        except StorageError as second:
+            return [], [finding, Finding("damaged", "commits", f"{second}; no shard can be proven without either")]
+    wrong = {key: value for key, value in totals(entries).items() if description.get(key) != value}
+    return entries, [
+        Finding("wrong", DATASET, f"{key} is {description.get(key)}, and that of {MANIFEST} is {value}")
+        for key, value in wrong.items()
+    ]
+
+
+def _check_places(entries: list[Entry], layout: Layout) -> list[Finding]:
+    """Every block and segment of the program once, and no other."""
+    counts = Counter((entry.block, entry.segment) for entry in entries)
+    foreign = [place for place in counts if not layout.has(*place)]
+    num_missing = layout.num_blocks * layout.num_segments - (len(counts) - len(foreign))
+    missing = islice((place for place in layout.places() if place not in counts), min(num_missing, MOST_NAMED))
+    findings = [Finding("missing", _name(place), f"{MANIFEST} does not list it") for place in missing]
+    if num_missing > MOST_NAMED:
+        findings.append(Finding("missing", f"{num_missing - MOST_NAMED:,} more segments", f"{MANIFEST} lists none"))
+    repeated = [(place, count) for place, count in counts.items() if count > 1]
+    findings += [Finding("wrong", _name(place), f"{MANIFEST} lists it {count} times") for place, count in repeated]
+    return findings + [Finding("wrong", _name(place), "the program has no such segment") for place in foreign]
+
+
+def _name(place: tuple[int, int]) -> str:
+    return "block {} segment {}".format(*place)
+
+
+def _check_files(store: ObjectStore, description: dict[str, Any], names: set[str]) -> list[Finding]:
+    """What chains start from, where the store keeps that."""
+    files = description.get("files", {}).items()
+    checked = (_check_file(store, name, sha256, names, None) for name, sha256 in files)
+    return [found for found in checked if isinstance(found, Finding)]
+
+
+def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, names: set[str]) -> list[Finding]:
+    """All segments, a shard in memory for each processor: hashing and unpacking leave Python's lock to the others."""
+    own = [entry for entry in entries if layout.has(entry.block, entry.segment)]
+    findings: list[Finding] = []
+    columns: pa.Schema | None = None
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        all_checked = pool.map(lambda entry: _check_segment(store, entry, layout, names), own)
+        for entry, checked in zip(own, all_checked, strict=True):
+            findings += checked.findings
+            columns = columns or checked.columns
+            if checked.columns is not None and checked.columns != columns:
+                findings.append(Finding("wrong", entry.path, "its columns are not those of the first shard", entry))
+    return findings
+
+
+def _check_segment(store: ObjectStore, entry: Entry, layout: Layout, names: set[str]) -> Checked:
+    """A segment's commit record, its state and its shard."""
+    record = hashlib.sha256(to_record(entry)).hexdigest()
+    shard = _check_file(store, entry.path, entry.sha256, names, entry)
+    found = [
+        _check_file(store, commit_path(entry.block, entry.segment), record, names, entry),
+        _check_file(store, entry.state_path, entry.state_sha256, names, entry),
+        shard,
+    ]
+    columns = None
+    if isinstance(shard, bytes):
+        try:
+            columns = check_shard(shard, entry, layout).schema
+        except StorageError as error:
+            found.append(Finding("damaged", entry.path, str(error), entry))
+    return Checked([finding for finding in found if isinstance(finding, Finding)], columns)
+
+
+def _check_file(store: ObjectStore, path: str, sha256: str, names: set[str], entry: Entry | None) -> bytes | Finding:
+    """A file that has the sha256 that it should have."""
+    if path not in names:
+        return Finding("missing", path, "there is no such file", entry)
+    try:
+        data = objects.read(store, path)
+    except StorageError as error:
+        return Finding("damaged", path, str(error), entry)
+    if hashlib.sha256(data).hexdigest() != sha256:
+        return Finding("damaged", path, f"its {len(data):,} bytes do not have the recorded sha256", entry)
+    return data
+
+
+def _unlisted(names: set[str]) -> tuple[list[Finding], list[str]]:
+    """What lies in the folder and nothing lists."""
+    shards = sorted(name for name in names if _is_read_as_shard(name))
+    reason = "nothing lists it, and who reads the folder reads its rows"
+    notes = [f"not listed, and read by nothing: {name}" for name in sorted(names.difference(shards))]
+    return [Finding("extra", name, reason) for name in shards], notes
+
+
+def _is_read_as_shard(name: str) -> bool:
+    """Readers of folders pass over what begins with a dot or an underscore."""
+    return name.startswith("shards/") and not PurePosixPath(name).name.startswith((".", "_"))

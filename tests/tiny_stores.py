@@ -1,0 +1,90 @@
+"""The smallest stores of both kinds, made by the code that fleets run, in this process and in a second."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors.numpy
+import torch
+
+from tasks import composing, composition, config
+from tasks.artifacts import Model
+from tasks.ebm import model as models
+from tasks.fleet import ChainMaker, state_before
+from tasks.hardware import made_on
+from tasks.mcmc.annealing import Ladder
+from tasks.sample import description_of, made_from, program_of
+from tasks.store import objects
+from tasks.store.layout import Layout
+from tasks.store.manifest import SampleStore
+from tasks.store.schema import Column, DataSchema
+from tasks.travellers import WARM, TargetMaker
+from tasks.travellers import description_of as target_description_of
+from tasks.travellers import program_of as target_program_of
+
+TARGET = "tests.tiny_density:log_density"
+SETTINGS = {"num_chains": 10, "num_draws": 5, "block_size": 4}
+DRAWS_PER_SEGMENT = 2
+NUM_SEGMENTS = 9
+"""Three blocks, the last of two chains, of three segments, the last of one draw."""
+
+
+def model_store(folder: Path, composed: config.Generate | None = None, **changes: Any) -> SampleStore:
+    """Draws from an energy that was never trained, whose weights are random, or from a composition of such."""
+    model = _composition(folder / "model", composed) if composed else _model(folder / "model")
+    dim = composition.read_description(Path(model.uri))["dim"]
+    chosen = config.Sample(**SETTINGS | {"num_levels": 3, "steps_per_level": 2} | changes)
+    ladder = Ladder((2.0, 0.0, -3.0), (0.5, 0.4, 0.3), (1.0, 1.0, 1.0), exchanged=(0, 2))
+    program = dataclasses.replace(program_of("draws", chosen, 7, dim, ladder), draws_per_segment=DRAWS_PER_SEGMENT)
+    maker, store = ChainMaker(model.uri, "cpu"), SampleStore(str(folder / "store"))
+
+    def make(block, segment, before):
+        return maker.make(program, chosen.num_chains, block, segment, before)
+
+    return _fill(store, make, made_from(model, 7) | description_of(chosen, program, None))
+
+
+def target_store(folder: Path, target: str = TARGET, **changes: Any) -> SampleStore:
+    """Draws from a user's own density."""
+    chosen = config.Chains(**SETTINGS | {"target": target, "dim": 2, "burn_in": 3} | changes)
+    maker, store = TargetMaker(chosen), SampleStore(str(folder / "store"))
+    data = maker.warm_up(7)
+    objects.put_if_absent(objects.open_store(store.uri), WARM, data)
+    warm = safetensors.numpy.load(data)
+    program = target_program_of(chosen, 7, warm)
+    program = dataclasses.replace(program, draws_per_segment=DRAWS_PER_SEGMENT)
+
+    def make(block, segment, before):
+        return maker.make(program, chosen.num_chains, warm, block, segment, before)
+
+    return _fill(store, make, target_description_of(chosen, 7, program, data, None))
+
+
+def _fill(store, make, description):
+    entries = []
+    for block, segment in Layout.of(description).places():
+        made = make(block, segment, state_before(store, block, segment))
+        entries.append(store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu")))
+    store.publish(entries, description)
+    return store
+
+
+def _composition(folder: Path, composed: config.Generate) -> Model:
+    for part in composing.parts_of(composed, folder):
+        _model(part)
+    return composing.publish(composed, folder)
+
+
+def _model(folder: Path) -> Model:
+    random = np.random.default_rng(0)
+    network = models.build(3, "scalar_head", 8, 1)
+    for weight in network.parameters():
+        weight.data = torch.from_numpy(random.normal(0, 0.2, weight.shape)).to(weight.dtype)
+    description = {"dim": 3, "energy": "scalar_head", "width": 8, "num_blocks": 1, "num_conditions": 0}
+    description["data_digest"] = "0" * 64
+    columns = [Column(name, "float32", (), (1.0,), 2.0, -9.0, 9.0, False) for name in "abc"]
+    for name, data in models.to_files(network, description).items():
+        objects.replace(folder, name, data)
+    objects.replace(folder, "schema.json", DataSchema(tuple(columns)).to_json().encode())
+    return Model(str(folder), models.digest(folder))
