@@ -9,7 +9,8 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.mutant import Mutant
+from tests.mutants.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]
 COPIED = ("tasks", "pipelines", "tests", "pyproject.toml")

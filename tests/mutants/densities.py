@@ -1,0 +1,162 @@
+"""Bugs in compositions, log Z and likelihoods."""
+
+from tests.mutants.mutant import Mutant
+
+COMPOSITION = "tests/unit/test_composition.py"
+COMPOSITIONS = "tests/statistical/test_compositions.py"
+LIKELIHOOD = "tests/unit/test_likelihood.py"
+LIKELIHOODS = "tests/unit/test_likelihoods.py"
+SMC = "tests/statistical/test_smc.py"
+
+_COMPOSITION = "tasks/composition.py"
+_DEQUANTISE = "tasks/ebm/dequantise.py"
+_LIKELIHOOD = "tasks/ebm/likelihood.py"
+_LIKELIHOODS = "tasks/likelihoods.py"
+_SMC = "tasks/mcmc/smc.py"
+
+MUTANTS = (
+    # Compositions of models, a classifier and fixed coordinates.
+    Mutant(
+        "mask off by one coordinate",
+        _COMPOSITION,
+        "return ~self.fixed.isnan()",
+        "return ~self.fixed.isnan().roll(1)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "weights of a product ignored",
+        _COMPOSITION,
+        "[part.weight for part in self.parts])\n        if",
+        "None)\n        if",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "no way to the other model's coordinates",
+        _COMPOSITION,
+        "return self.ratio * x + noise.signal_level(logit_beta)[:, None] * self.shift",
+        "return x",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "shift of the other model not noised",
+        _COMPOSITION,
+        " + noise.signal_level(logit_beta)[:, None] * self.shift",
+        " + self.shift",
+        (COMPOSITION,),
+    ),
+    Mutant("Jacobian of a factor forgotten", _COMPOSITION, " + self.ratio.log().sum()", "", (COMPOSITION,)),
+    Mutant(
+        "the class beside the one asked for",
+        _COMPOSITION,
+        "self.log_classifier, self.label)",
+        "self.log_classifier, self.label - 1)",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "fixed values not at the level",
+        _COMPOSITION,
+        "return noise.signal_level(logit_beta)[:, None] * self.fixed",
+        "return self.fixed.expand(len(logit_beta), -1)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "classifier sees standardised points",
+        "tasks/classifier.py",
+        "classify, location + scale * z)",
+        "classify, z)",
+        (COMPOSITIONS,),
+    ),
+    Mutant(
+        "fixed values rounded to float32",
+        "tasks/fixed.py",
+        "rows[:, is_given] = given[is_given].astype(rows.dtype)",
+        "rows[:, is_given] = given[is_given].astype(np.float32)",
+        (COMPOSITION,),
+    ),
+    Mutant(
+        "ends of a range held in the gap",
+        "tasks/fixed.py",
+        "return centre(z[None], grid)[0]",
+        "return z",
+        (COMPOSITION,),
+    ),
+    # log Z and what it makes of energies.
+    Mutant("descent's weight with the wrong sign", _SMC, "log_weight + increment", "log_weight - increment", (SMC,)),
+    Mutant(
+        "weights kept after resampling",
+        _SMC,
+        "return rows, torch.full_like(log_weight, log_mean_exp(log_weight))",
+        "return rows, log_weight",
+        (SMC,),
+    ),
+    Mutant(
+        "weights lost in resampling",
+        _SMC,
+        "torch.full_like(log_weight, log_mean_exp(log_weight))",
+        "torch.zeros_like(log_weight)",
+        (SMC,),
+    ),
+    Mutant(
+        "particles resampled without their scores",
+        _SMC,
+        "State(*(part[rows] for part in state))",
+        "State(state.x[rows], state.value[rows], state.score)",
+        (SMC,),
+    ),
+    Mutant("sum of weights for their mean", _SMC, " - math.log(len(log_weight))", "", (SMC,)),
+    Mutant("heated weight upside down", _SMC, "(1 / temperature - 1)", "(1 - 1 / temperature)", (SMC,)),
+    Mutant(
+        "mean of logs for the log of the mean",
+        _SMC,
+        "estimate = log_mean_exp(logs)",
+        "estimate = float(logs.mean())",
+        (SMC,),
+    ),
+    Mutant("interval of one population", _SMC, " / math.sqrt(len(ratio))", "", (SMC,)),
+    Mutant("sign of log Z", _LIKELIHOOD, "t) - log_z + _log_jacobian", "t) + log_z + _log_jacobian", (LIKELIHOOD,)),
+    Mutant(
+        "Jacobian of the noise forgotten",
+        _LIKELIHOOD,
+        " - log_z + _log_jacobian(rows, logit_beta)",
+        " - log_z",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "standardised units for the user's",
+        _LIKELIHOOD,
+        " - units.scale[is_real].log().sum()",
+        "",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "units of whole numbers taken twice",
+        _LIKELIHOOD,
+        "units.scale[is_real].log()",
+        "units.scale.log()",
+        (LIKELIHOOD,),
+    ),
+    Mutant(
+        "sign of the divergence",
+        _LIKELIHOOD,
+        "-half_beta * (x.shape[1] + trace)",
+        "half_beta * (x.shape[1] + trace)",
+        (LIKELIHOOD,),
+    ),
+    Mutant("bits that are nats", _LIKELIHOOD, "/ (dim * math.log(2))", "/ dim", (LIKELIHOOD,)),
+    Mutant("tail without its share", _DEQUANTISE, "(END_WIDTH * share).log()", "math.log(END_WIDTH)", (LIKELIHOOD,)),
+    Mutant(
+        "upper end spread as if inside",
+        _DEQUANTISE,
+        "torch.where(is_highest, _log_tail(",
+        "torch.where(is_highest & is_lowest, _log_tail(",
+        (LIKELIHOOD,),
+    ),
+    Mutant("error of log Z left out", _LIKELIHOODS, "log_z.high - log_z.estimate", "0.0", (LIKELIHOODS,)),
+    Mutant(
+        "temperature forgotten in the likelihood",
+        _LIKELIHOODS,
+        "logit_beta) / self.temperature",
+        "logit_beta)",
+        (LIKELIHOODS,),
+    ),
+)

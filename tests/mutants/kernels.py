@@ -1,0 +1,244 @@
+"""Bugs in kernels and in the Metropolis test."""
+
+from tests.mutants.mutant import Mutant
+
+BEND = "tests/unit/test_bend.py"
+HMC = "tests/unit/test_hmc.py"
+JUMP = "tests/statistical/test_jump_law.py"
+KERNELS = "tests/unit/test_kernels.py"
+LAWS = "tests/statistical/test_laws.py"
+MALA = "tests/unit/test_mala.py"
+MANIFEST = "tests/unit/test_manifest.py"
+MIXTURE = "tests/unit/test_mixture.py"
+PASSES = "tests/unit/test_passes.py"
+WARM_UP = "tests/unit/test_warmup.py"
+WHITENING = "tests/unit/test_preconditioning.py"
+
+_BEND = "tasks/mcmc/bend.py"
+_HMC = "tasks/mcmc/hmc.py"
+_JUMP = "tasks/mcmc/jump.py"
+_KEEP = "tasks/mcmc/keep.py"
+_LECTURE = "tasks/mcmc/lecture_mala.py"
+_MALA = "tasks/mcmc/mala.py"
+_MANIFEST = "tasks/store/manifest.py"
+_METROPOLIS = "tasks/mcmc/metropolis.py"
+_MIXTURE = "tasks/mcmc/mixture.py"
+_WARM_UP = "tasks/mcmc/warmup.py"
+
+MUTANTS = (
+    # The proposal of MALA and its ratio.
+    Mutant("missing q-ratio", _MALA, "- trapezoid + kinetic[:, 0]", "", (PASSES,)),
+    Mutant("half step in q", _MALA, "(step_size / 8)", "(step_size / 16)", (PASSES,)),
+    Mutant("wrong sign of q", _MALA, "- trapezoid + kinetic", "+ trapezoid - kinetic", (PASSES,)),
+    Mutant(
+        "wrong sign of f",
+        _MALA,
+        "return proposal.value - state.value",
+        "return state.value - proposal.value",
+        (PASSES,),
+    ),
+    Mutant("wrong sign of the score", _MALA, "state.x + 0.5 * step_size", "state.x - 0.5 * step_size", (PASSES,)),
+    Mutant("noise off by sqrt 2", _MALA, "step_size**0.5 * noise", "(2 * step_size) ** 0.5 * noise", (PASSES,)),
+    Mutant("no noise", _MALA, " + step_size**0.5 * noise", " + 0 * noise", (PASSES,)),
+    Mutant("drift forgotten in the ratio", _MALA, "state.score + proposal.score\n", "state.score\n", (PASSES,)),
+    Mutant(
+        "uniform reused from the noise",
+        _MALA,
+        "uniform = random.uniform(len(y)).to(y.device)",
+        "import torch\n    uniform = torch.special.ndtr(random.normal(*state.x.shape)[:, 0].double())",
+        (LAWS,),
+    ),
+    Mutant(
+        "stale energy in a proposal",
+        _MALA,
+        "proposal = State(y, *target(y))",
+        "proposal = State(y, state.value, target(y)[1])",
+        (LAWS,),
+    ),
+    Mutant(
+        "stale gradient in a proposal",
+        _MALA,
+        "proposal = State(y, *target(y))",
+        "proposal = State(y, target(y)[0], state.score)",
+        (KERNELS,),
+    ),
+    # The test.
+    Mutant("no Metropolis test", _METROPOLIS, "is_finite & (uniform.log() < log_ratio)", "is_finite", (LAWS,)),
+    Mutant("decision upside down", _METROPOLIS, "uniform.log() < log_ratio", "uniform.log() > log_ratio", (LAWS,)),
+    Mutant("ratio not exponentiated", _METROPOLIS, "uniform.log() < log_ratio", "uniform < log_ratio", (LAWS,)),
+    Mutant(
+        "batch-wide acceptance",
+        _METROPOLIS,
+        "(uniform.log() < log_ratio)",
+        "(uniform[0].log() < log_ratio.mean()).expand_as(log_ratio)",
+        (KERNELS,),
+    ),
+    Mutant(
+        "stale energy after acceptance",
+        _METROPOLIS,
+        "torch.where(is_accepted, proposal.value, state.value)",
+        "state.value",
+        (LAWS,),
+    ),
+    Mutant(
+        "stale gradient after acceptance",
+        _METROPOLIS,
+        "torch.where(is_accepted[:, None], proposal.score, state.score)",
+        "state.score",
+        (KERNELS,),
+    ),
+    Mutant(
+        "energy of the proposal after rejection",
+        _METROPOLIS,
+        "torch.where(is_accepted, proposal.value, state.value)",
+        "proposal.value",
+        (KERNELS,),
+    ),
+    Mutant(
+        "NaN accepted",
+        _METROPOLIS,
+        "is_finite & (uniform.log() < log_ratio)",
+        "~(uniform.log() >= log_ratio)",
+        (KERNELS,),
+    ),
+    Mutant(
+        "score that is NaN accepted",
+        _METROPOLIS,
+        "0 * log_ratio + (0 * proposal.score).sum(1) == 0",
+        "log_ratio.isfinite()",
+        (MALA,),
+    ),
+    Mutant("out of the support counted as broken", _METROPOLIS, "is_finite | is_outside)", "is_finite)", (KERNELS,)),
+    # The other kernels.
+    Mutant("adjusted where it says unadjusted", "tasks/mcmc/langevin.py", "zeros_like", "ones_like", (KERNELS,)),
+    Mutant("lecture's form with MALA's drift", _LECTURE, "+ step_size * state", "+ 0.5 * step_size * state", (LAWS,)),
+    Mutant("lecture's form with MALA's q", _LECTURE, "(step_size / 2)", "(step_size / 8)", (LAWS,)),
+    Mutant("lecture's form without q", _LECTURE, "- drift + kinetic[:, 0]", "", (LAWS,)),
+    Mutant(
+        "walk that steps by eta",
+        "tasks/mcmc/random_walk.py",
+        "step_size**0.5 * random",
+        "step_size * random",
+        (KERNELS,),
+    ),
+    Mutant(
+        "walk that takes every step",
+        "tasks/mcmc/random_walk.py",
+        "proposal.value - state.value",
+        "0 * proposal.value",
+        (LAWS,),
+    ),
+    Mutant(
+        "Gibbs that never moves the first coordinate",
+        "tasks/mcmc/gibbs.py",
+        "random.integers(dim, num_chains, 1)",
+        "(1 + random.integers(dim - 1, num_chains, 1))",
+        (KERNELS,),
+    ),
+    Mutant(
+        "Gibbs that always shifts upwards",
+        "tasks/mcmc/gibbs.py",
+        "random.normal(num_chains, 1)",
+        "random.normal(num_chains, 1).abs()",
+        (LAWS,),
+    ),
+    Mutant(
+        "Hamiltonian without kinetic energy",
+        _HMC,
+        " + 0.5 * (momentum.square() - final.square()).sum(1)",
+        "",
+        (HMC,),
+    ),
+    Mutant(
+        "kinetic energy of the wrong sign", _HMC, "+ 0.5 * (momentum.square()", "- 0.5 * (momentum.square()", (HMC,)
+    ),
+    Mutant("leapfrog with a whole last kick", _HMC, "half + 0.5 * step_size", "half + step_size", (HMC,)),
+    Mutant("leapfrog on a stale gradient", _HMC, "State(x, *target(x))", "State(x, target(x)[0], state.score)", (HMC,)),
+    Mutant(
+        "whitened score of the wrong side",
+        "tasks/mcmc/preconditioning.py",
+        "else score @ self.factor\n",
+        "else score @ self.factor.T\n",
+        (WHITENING,),
+    ),
+    Mutant(
+        "coordinates that do not come back",
+        "tasks/mcmc/preconditioning.py",
+        "else z @ self.factor.T)",
+        "else z @ self.factor)",
+        (WHITENING,),
+    ),
+    # Jumps and bent coordinates.
+    Mutant(
+        "jump without its q-ratio",
+        _JUMP,
+        " + mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump with its q-ratio upside down",
+        _JUMP,
+        "mixture.log_density(state.x) - mixture.log_density(proposal.x)",
+        "mixture.log_density(proposal.x) - mixture.log_density(state.x)",
+        (JUMP,),
+    ),
+    Mutant(
+        "jump to the likeliest component only",
+        _MIXTURE,
+        "self.mean[component] + (self.factor[component]",
+        "self.mean[component * 0] + (self.factor[component * 0]",
+        (JUMP,),
+    ),
+    Mutant("mixture without its determinants", _MIXTURE, "self.log_weight - log_det", "self.log_weight", (MIXTURE,)),
+    Mutant(
+        "jumps only where they are wanted",
+        _JUMP,
+        "return metropolis(uniform, state, proposal,",
+        "return metropolis(uniform * (state.x[:, 0] < 0), state, proposal,",
+        (JUMP,),
+    ),
+    Mutant("bend without its Jacobian", _BEND, "return value + log_det,", "return value,", (JUMP,)),
+    Mutant(
+        "gradient of a bend without its Jacobian", _BEND, "@ self.slope + self.slope.sum(0)", "@ self.slope", (BEND,)
+    ),
+    Mutant(
+        "kept draws that go on adapting",
+        _KEEP,
+        "        states.append(coordinates.push_state(white))\n",
+        "        states.append(coordinates.push_state(white))\n"
+        "        step_size *= math.exp(float(info.is_accepted.double().mean()) - 0.75)\n",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "warm-up that forgets to look for other modes",
+        _WARM_UP,
+        "state, cost = look_around(stream, state, target, tuned.coordinates)",
+        "cost = 0",
+        (WARM_UP,),
+    ),
+    Mutant(
+        "bend that ignores how scales depend on others",
+        _BEND,
+        "slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]",
+        "slope[i, :i] = line.mean[0], line.log_scale[0], 0",
+        (BEND,),
+    ),
+    Mutant("damage goes unseen", _MANIFEST, "if _sha256(data) != sha256:", "if not data:", (MANIFEST,)),
+    Mutant(
+        "the last writer thinks that it won",
+        _MANIFEST,
+        "        return winner\n",
+        "        return entry\n",
+        (MANIFEST,),
+    ),
+    Mutant(
+        "a commit before its rows",
+        _MANIFEST,
+        "objects.put_if_absent(self._objects, entry.path, data)",
+        "objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
+        "        objects.put_if_absent(self._objects, entry.path, data)",
+        (MANIFEST,),
+    ),
+    Mutant("digest that does not see the rows", _MANIFEST, "entry.rows, entry.digest]", "entry.rows]", (MANIFEST,)),
+)

@@ -1,0 +1,129 @@
+"""Bugs in verdicts, in the sample store and in its proof."""
+
+from tests.mutants.mutant import Mutant
+
+CONFIDENCE = "tests/unit/test_confidence.py"
+DAMAGE = "tests/faults/test_store_damage.py"
+DIAGNOSTICS = "tests/unit/test_diagnostics.py"
+HOSTILE = "tests/unit/test_hostile_store.py"
+LAYOUT = "tests/unit/test_layout.py"
+MERKLE = "tests/unit/test_merkle.py"
+READERS = "tests/integration/test_readers.py"
+REPLAYING = "tests/unit/test_replaying.py"
+SIGNATURE = "tests/unit/test_signature.py"
+VERIFY = "tests/unit/test_verify.py"
+
+_CONFIDENCE = "tasks/store/confidence.py"
+_DIAGNOSTICS = "tasks/mcmc/diagnostics.py"
+_ENTRY = "tasks/store/entry.py"
+_LAYOUT = "tasks/store/layout.py"
+_MERKLE = "tasks/store/merkle.py"
+_REPAIRING = "tasks/repairing.py"
+_REPLAYING = "tasks/replaying.py"
+_SIGNATURE = "tasks/store/signature.py"
+_VERIFY = "tasks/store/verify.py"
+
+MUTANTS = (
+    # Verdicts and the store.
+    Mutant(
+        "nested R-hat without the variance inside",
+        _DIAGNOSTICS,
+        "(between_chains + within_chain)",
+        "between_chains",
+        (DIAGNOSTICS,),
+    ),
+    Mutant(
+        "sample size of unsquared weights",
+        _DIAGNOSTICS,
+        "special.logsumexp(2 * log_weight)",
+        "special.logsumexp(log_weight)",
+        (DIAGNOSTICS,),
+    ),
+    Mutant("log Z is a sum and not a mean", _DIAGNOSTICS, " - math.log(len(log_weight))\n", "\n", (DIAGNOSTICS,)),
+    Mutant(
+        "acceptances taken for independent",
+        _DIAGNOSTICS,
+        "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
+        "inflation = 1",
+        (DIAGNOSTICS,),
+    ),
+    # The proof of a store.
+    Mutant(
+        "verify without the logical digest", _VERIFY, "if _digest_of(table) != entry.digest:", "if False:", (VERIFY,)
+    ),
+    Mutant("verify without the sha256", _VERIFY, "if hashlib.sha256(data).hexdigest() != sha256:", "if 0:", (DAMAGE,)),
+    Mutant("repeated rows pass", _LAYOUT, "int((counts > 1).sum())", "0", (LAYOUT,)),
+    Mutant("missing rows pass", _LAYOUT, "int((counts == 0).sum())", "0", (LAYOUT,)),
+    Mutant("rows of others pass", _LAYOUT, "int((~is_own).sum())", "0", (LAYOUT,)),
+    Mutant("rows of a shard are not looked at", _VERIFY, "if any(rows):", "if False:", (VERIFY,)),
+    Mutant("an entry listed twice passes", _VERIFY, "if count > 1]", "if count > 2]", (VERIFY,)),
+    Mutant(
+        "unlisted shards pass",
+        _VERIFY,
+        'return [Finding("extra", name, reason) for name in shards], notes',
+        "return [], notes",
+        (VERIFY,),
+    ),
+    Mutant(
+        "commit records are not looked at",
+        _VERIFY,
+        "        _check_file(store, commit_path(entry.block, entry.segment), record, names, entry),\n",
+        "",
+        (DAMAGE,),
+    ),
+    Mutant("columns are not compared", _VERIFY, "checked.columns != columns:", "False:", (VERIFY,)),
+    Mutant("leaves and nodes of one kind", _MERKLE, 'b"\\x00" + record', 'b"\\x01" + record', (MERKLE,)),
+    Mutant("nodes without a prefix", _MERKLE, 'b"\\x01" + left + right', "left + right", (MERKLE,)),
+    Mutant("a path with hashes left over", _MERKLE, "        if hashes:\n", "        if False:\n", (MERKLE,)),
+    Mutant(
+        "paths of records are taken", _ENTRY, "if (entry.path, entry.state_path) != expected:", "if False:", (HOSTILE,)
+    ),
+    Mutant("infinity is a number", _ENTRY, "if not math.isfinite(number):", "if False:", (HOSTILE,)),
+    Mutant("the last of two keys wins", _ENTRY, "if len(mapping) < len(pairs):", "if False:", (HOSTILE,)),
+    Mutant(
+        "the seal is not looked at",
+        "tasks/store/document.py",
+        "document.get(SEAL) != _sha256(inside) or ",
+        "",
+        (DAMAGE,),
+    ),
+    Mutant("links are followed", "tasks/store/objects.py", "if local.resolve() != local:", "if False:", (HOSTILE,)),
+    Mutant(
+        "replay does not compare rows",
+        _REPLAYING,
+        "if logical_digest(made.table) != entry.digest:",
+        "if False:",
+        (REPLAYING,),
+    ),
+    Mutant(
+        "replay does not compare states",
+        _REPLAYING,
+        "if _sha256(to_safetensors(made.state)) != entry.state_sha256:",
+        "if False:",
+        (REPLAYING,),
+    ),
+    Mutant("another model is as good", _REPLAYING, "if digest != description.get(name):", "if False:", (REPLAYING,)),
+    Mutant("another part is as good", _REPLAYING, 'in described.get("parts", ()):', "in ():", (REPLAYING,)),
+    Mutant("another classifier is as good", _REPLAYING, "    if named:\n", "    if False:\n", (REPLAYING,)),
+    Mutant("the compiler is not said", _REPLAYING, "names += tuple(here)", 'names += ("hardware",)', (REPLAYING,)),
+    Mutant("repair keeps whatever comes out", _REPAIRING, "if digest != entry.digest:", "if False:", (DAMAGE,)),
+    Mutant(
+        "an audit with replacement",
+        _CONFIDENCE,
+        "(num_shards - num_wrong - i, 0) / (num_shards - i)",
+        "(num_shards - num_wrong + 0 * i, 0) / num_shards",
+        (CONFIDENCE,),
+    ),
+    Mutant("an audit of half the confidence", _CONFIDENCE, "<= 1 - CONFIDENCE", "<= 0.5", (CONFIDENCE,)),
+    Mutant("a key that all can read", _SIGNATURE, "if mode & 0o077:", "if mode & 0o007:", (SIGNATURE,)),
+    Mutant(
+        "any signature will do",
+        _SIGNATURE,
+        "except (InvalidSignature, ValueError) as error:",
+        "except InvalidSignature:\n        return\n    except ValueError as error:",
+        (SIGNATURE,),
+    ),
+    Mutant(
+        "ranks share shards", "tasks/torch_draws.py", "self.rank * num_workers + number ::", "number ::", (READERS,)
+    ),
+)
