@@ -30,7 +30,7 @@ from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
 WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
 MOST_DENSE = 500  # a window leaves some 2,000 rows, too few to tell more correlations
-MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
+MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.05, 1.5
 STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
 AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
 
