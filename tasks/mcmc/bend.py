@@ -10,8 +10,8 @@ each i in turn, a regression whose mean and log scale both depend on the z befor
 Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J. Uncertainty Quantification 6, 2018; for a funnel
 it is the non-centred parametrisation, which nobody has to write (Papaspiliopoulos et al., Stat. Sci. 22, 2007).
 
-Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: beyond 2 it is kept, and
-without any beyond 4 there is no bend at all.
+Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: those are kept that
+are larger than chance would make all but two of them, and without any beyond 4 there is no bend at all.
 """
 
 import math
@@ -19,11 +19,12 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
+from scipy import stats
 from torch import Tensor
 
 from tasks.mcmc.metropolis import State, Target
 
-SURE, LIKELY, NUM_PASSES, LARGEST_SLOPE, RIDGE, SMALLEST = 4.0, 2.0, 8, 3.0, 1e-6, 1e-3
+SURE, NUM_PASSES, LARGEST_SLOPE, RIDGE, SMALLEST = 4.0, 8, 3.0, 1e-6, 1e-3
 
 
 class Bend(NamedTuple):
@@ -106,9 +107,11 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Bend | None:
     rows = x.reshape(-1, x.shape[2])
     order, dim = ordering(rows), x.shape[2]
     rows, z, linear, is_bent = rows[:, order], torch.zeros_like(rows), x.new_zeros(dim, dim), False
+    # Of all squares and slopes about two are beyond this by chance.
+    likely = float(stats.norm.isf(1 / max(dim * (dim - 1), 3)))
     shift, square, log_scale, slope = (x.new_zeros(shape) for shape in ((dim,), (dim, dim), (dim,), (dim, dim)))
     for i in range(dim):
-        line = _regress(rows[:, :i], z[:, :i], rows[:, i], x.shape[1])
+        line = _regress(rows[:, :i], z[:, :i], rows[:, i], x.shape[1], likely)
         shift[i], log_scale[i], slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]
         linear[i, :i], square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
         z[:, i], is_bent = line.residual, is_bent or line.is_bent
@@ -127,7 +130,11 @@ class Line(NamedTuple):
 
 
 def _regress(
-    x: Float[Tensor, "row before"], z: Float[Tensor, "row before"], y: Float[Tensor, " row"], num_chains: int
+    x: Float[Tensor, "row before"],
+    z: Float[Tensor, "row before"],
+    y: Float[Tensor, " row"],
+    num_chains: int,
+    likely: float,
 ) -> Line:
     """Weighted least squares for the mean and Fisher scoring for the log scale, in turn."""
     num_rows, before = z.shape
@@ -146,10 +153,10 @@ def _regress(
         if k < NUM_PASSES // 2:
             # What is left in the residuals says which terms are missing, first of the scale and then of the mean.
             of_mean = _t_statistics(residual[:, None] * (z.square() - 1), num_chains)
-            is_mean[1 + before :] |= of_mean > LIKELY
+            is_mean[1 + before :] |= of_mean > likely
             left = _log_size(residual)
             of_scale = _t_statistics((left - left.mean())[:, None] * z, num_chains)
-            is_scale[1:] |= of_scale > LIKELY
+            is_scale[1:] |= of_scale > likely
             is_bent |= bool((of_scale > SURE).any() | (of_mean > SURE).any())
         else:
             left = 0.5 * (residual.square().clamp(max=25) - 1)

@@ -11,26 +11,29 @@ import numpy as np
 import psutil
 import pyarrow.csv
 import pytest
+import safetensors.numpy
 from scipy import stats
 
 from pipelines.cli import main
+from tasks.mcmc import frozen
 from tasks.store.manifest import SampleStore
 from tasks.subsets import vectors
 from tests.integration.test_report import Page
 from tests.integration.tiny import clean_environment, summary_of
 
 DENSITY = '''
-"""Two normals of correlation .95, and beside them a Gamma(3, 2)."""
+"""Two normals of correlation .95, beside them a Gamma(3, 2), and a normal whose scale is exp of the first."""
 
 from rates import RATE
 
 def log_density(x):
-    a, b, s = x.unbind(1)
-    return -0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2)) + 2 * s.log() - RATE * s
+    a, b, s, c = x.unbind(1)
+    funnel = -0.5 * c**2 * (-2 * a).exp() - a
+    return funnel - 0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2)) + 2 * s.log() - RATE * s
 '''
 RATES = "RATE = 2\n"
-LOG_Z = math.log(2 * math.pi) + 0.5 * math.log(1 - 0.95**2) + math.lgamma(3) - 3 * math.log(2)
-WORDS = {"target": "posterior:log_density", "dim": "3", "support": "real*2, positive", "num-chains": "200"}
+LOG_Z = 1.5 * math.log(2 * math.pi) + 0.5 * math.log(1 - 0.95**2) + math.lgamma(3) - 3 * math.log(2)
+WORDS = {"target": "posterior:log_density", "dim": "4", "support": "real*2, positive, real", "num-chains": "200"}
 LAWS = (stats.norm(), stats.norm(), stats.gamma(3, scale=0.5))
 REPOSITORY = Path(__file__).parents[2]
 
@@ -65,20 +68,23 @@ def sampled(tmp_path_factory):
 
 
 def test_draws_have_the_law_of_the_density(sampled):
-    """The last draw of each of 200 chains, which started at 64 points: Kolmogorov-Smirnov, 1e-6 in three tests."""
+    """The last draw of each of 200 chains, which started at 64 points: Kolmogorov-Smirnov, 1e-6 in four tests."""
     store = SampleStore(sampled[1]["samples"], writable=False)
     table = store.dataset().to_table()
     assert len(table) == 200 * 60
     last = vectors(table["position"])[table["draw"].to_numpy() == 59]
-    assert min(stats.kstest(last[:, k], law.cdf).pvalue for k, law in enumerate(LAWS)) > 1e-6 / 3
+    assert min(stats.kstest(last[:, k], law.cdf).pvalue for k, law in enumerate(LAWS)) > 1e-6 / 4
+    assert stats.kstest(last[:, 3] * np.exp(-last[:, 0]), "norm").pvalue > 1e-6 / 4
     assert abs(np.corrcoef(last[:, 0], last[:, 1])[0, 1] - 0.95) < 5 * (1 - 0.95**2) / math.sqrt(200)
     assert vectors(table["position"]).dtype == np.float64
 
 
 def test_the_log_density_is_the_users_own(sampled):
     table = SampleStore(sampled[1]["samples"], writable=False).dataset().head(50)
-    a, b, s = vectors(table["position"]).T
-    expected = -0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2)) + 2 * np.log(s) - 2 * s
+    a, b, s, c = vectors(table["position"]).T
+    expected = (
+        -0.5 * c**2 * np.exp(-2 * a) - a - 0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2)) + 2 * np.log(s) - 2 * s
+    )
     assert np.allclose(table["log_density"].to_numpy(), expected, atol=1e-9)
 
 
@@ -89,6 +95,14 @@ def test_what_the_fleet_left_is_whole_and_comes_out_again(sampled, monkeypatch, 
     assert f"digest {summary['samples_digest']}" in capsys.readouterr().out
     assert main(["audit", summary["samples"], "--num-shards", "2"]) == 0
     assert "2 of 4 shards replayed, all the same" in capsys.readouterr().out
+
+
+def test_the_warm_up_froze_what_the_fleet_used(sampled):
+    """The scale of the last coordinate depends on the first, which is a bend."""
+    (warm,) = (Path(sampled[0]) / "one").rglob("warm.safetensors")
+    tuned = frozen.from_arrays(safetensors.numpy.load(warm.read_bytes()))
+    assert tuned.coordinates.bend is not None
+    assert tuned.jumps is not None
 
 
 def test_the_verdict_rests_on_rhat_and_effective_draws(sampled):
@@ -192,7 +206,7 @@ def test_the_summary_knows_its_own_error(sampled):
     95 % quantile of the last, 3.148.
     """
     summary = pyarrow.csv.read_csv(Path(sampled[1]["report"]).parent / "tables" / "summary.csv").to_pylist()
-    for row, mean in zip(summary[1:], (0, 0, 1.5), strict=True):
+    for row, mean in zip(summary[1:4], (0, 0, 1.5), strict=True):
         assert abs(row["mean"] - mean) < 5 * row["mean_error"] < 0.2
     assert abs(summary[3]["q95"] - stats.gamma(3, scale=0.5).ppf(0.95)) < 5 * summary[3]["q95_error"] < 0.5
 
@@ -220,7 +234,7 @@ def test_the_same_command_again_does_nothing_and_a_changed_density_starts_anew(s
     [
         ({"target": "posterior"}, 2, "target must be MODULE:FUNCTION"),
         ({"target": "posterior:density"}, 2, "it has log_density"),
-        ({"support": "real, positive"}, 2, "as many coordinates as dim, 3"),
+        ({"support": "real, positive"}, 2, "as many coordinates as dim, 4"),
         ({"support": "reals*3"}, 2, "must be real, positive, simplex or box"),
         ({"dim": "2", "support": "real"}, 3, "raised ValueError"),
         ({"kernel": "nuts"}, 2, "kernel must be"),

@@ -40,8 +40,14 @@ def test_two_modes_are_found_with_their_weights():
     assert float((fitted.mean[order] - MEAN).abs().max()) < 0.25
 
 
-def test_a_gaussian_is_one_component_and_its_fit_is_the_sample_moments():
+def test_rows_that_are_white_are_left_to_the_coordinates():
     x = random(4).normal(3200, 3).double()
+    fitted = mixture.fit(random(5), x.view(50, 64, 3))
+    assert torch.equal(fitted.factor, torch.eye(3, dtype=torch.float64)[None])
+
+
+def test_a_gaussian_is_one_component_and_its_fit_is_the_sample_moments():
+    x = random(4).normal(3200, 3).double() * torch.tensor([1.0, 3.0, 0.5])
     fitted = mixture.fit(random(5), x.view(50, 64, 3))
     assert len(fitted.mean) == 1
     torch.testing.assert_close(fitted.mean[0], x.mean(0), rtol=0, atol=1e-6)
