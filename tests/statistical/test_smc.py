@@ -139,3 +139,10 @@ def test_a_population_is_a_function_of_its_stream_alone():
 def test_too_few_populations_are_refused():
     with pytest.raises(UsageError, match="at least 4"):
         smc.interval([1.0, 2.0, 3.0])
+
+
+def test_the_estimate_is_the_log_of_the_mean_of_the_populations():
+    """Z of 1 and 3 in turn: the mean is 2, its standard error sqrt(4/3)/2 of it over two, Student's factor 3.182."""
+    found = smc.interval([0.0, math.log(3)] * 2)
+    assert found.estimate == pytest.approx(math.log(2))
+    assert found.high - found.estimate == pytest.approx(3.1824463 * math.sqrt(4 / 3) / 2 / 2)
