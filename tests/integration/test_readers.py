@@ -118,11 +118,10 @@ def test_torch_gives_every_row_to_one_rank(folder, expected, num_ranks, num_work
 
     from tasks.torch_draws import Draws
 
-    batches = [
-        batch
-        for rank in range(num_ranks)
-        for batch in DataLoader(Draws(str(folder), None, rank, num_ranks), batch_size=7, num_workers=num_workers)
-    ]
+    # Workers are spawned, for libraries with threads of their own (jax, in other tests) do not survive a fork.
+    options = {"num_workers": num_workers, "multiprocessing_context": "spawn" if num_workers else None}
+    loaders = [DataLoader(Draws(str(folder), None, rank, num_ranks), 7, **options) for rank in range(num_ranks)]
+    batches = [batch for loader in loaders for batch in loader]
     columns = {name: [row for batch in batches for row in batch[name].tolist()] for name in batches[0]}
     assert sorted_rows(columns) == expected
 
