@@ -6,7 +6,10 @@ had.
 """
 
 import dataclasses
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +77,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "mailbox": mailbox,
     }
     assert config.num_steps is not None
-    with Watch(mailbox, "train", config.num_steps, "steps", context.journal):
+    with Watch(mailbox, "train", config.num_steps, "steps", context.journal), interruptible():
         result = _trainer(config, context, settings).fit()
     assert result.metrics is not None
     if "diverged_at" in result.metrics:
@@ -90,6 +93,20 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "train": dataclasses.asdict(config),
     }
     return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is KeyboardInterrupt, within and afterwards: Ray Train answers it by a handler of its own, which aborts
+    training, ends the process by SystemExit, and would stay when training has ended.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        raise KeyboardInterrupt from error
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:

@@ -20,8 +20,8 @@ def start(num_chains=50, dtype=torch.float64):
 
 def test_the_leapfrog_returns_when_the_momentum_is_turned_round():
     state, momentum = start()
-    there, final = hmc.leapfrog(state, momentum, banana, 0.1, 7)
-    back, momentum_back = hmc.leapfrog(there, -final, banana, 0.1, 7)
+    there, final, _ = hmc.leapfrog(state, momentum, banana, 0.1, 7)
+    back, momentum_back, _ = hmc.leapfrog(there, -final, banana, 0.1, 7)
     assert float((there.x - state.x).abs().min()) > 1e-4
     torch.testing.assert_close(back.x, state.x, rtol=0, atol=1e-10)
     torch.testing.assert_close(-momentum_back, momentum, rtol=0, atol=1e-10)
@@ -34,7 +34,7 @@ def test_the_leapfrog_keeps_volume():
     shifts = 1e-5 * torch.eye(4, dtype=torch.float64)
     ends = []
     for points in (point + shifts, point - shifts):
-        end, final = hmc.leapfrog(metropolis.init(points[:, :2], banana), points[:, 2:], banana, 0.2, 3)
+        end, final, _ = hmc.leapfrog(metropolis.init(points[:, :2], banana), points[:, 2:], banana, 0.2, 3)
         ends.append(torch.cat([end.x, final], 1))
     jacobian = (ends[0] - ends[1]) / 2e-5
     assert float((jacobian - torch.eye(4)).abs().max()) > 0.1
@@ -45,7 +45,7 @@ def test_the_energy_error_is_of_second_order_in_the_step():
     state, momentum = start()
     errors = []
     for num_leapfrogs in (40, 80):
-        end, final = hmc.leapfrog(state, momentum, banana, 1.0 / num_leapfrogs, num_leapfrogs)
+        end, final, _ = hmc.leapfrog(state, momentum, banana, 1.0 / num_leapfrogs, num_leapfrogs)
         errors.append(float(hmc.log_acceptance_ratio(state, momentum, end, final).abs().median()))
     assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
 
@@ -92,12 +92,23 @@ def test_a_trajectory_that_leaves_the_numbers_is_rejected_and_counted():
     assert bool(moved.x.isfinite().all())
 
 
+def test_a_trajectory_that_diverges_is_rejected_and_not_the_fault_of_the_density():
+    """Steps of 3 on a scale of .1 double the distance many times over, until x is no number."""
+    narrow = lambda x: (-50 * x.square().sum(1), -100 * x)  # noqa: E731
+    state = metropolis.init(torch.full((100, 2), 0.1, dtype=torch.float64), narrow)
+    moved, info = hmc.step(Stream(0, 0).at(0, 0), state, narrow, 3.0, 200)
+    assert bool(info.is_finite.all())
+    assert not bool(info.is_accepted.any())
+    assert torch.equal(moved.x, state.x)
+    assert not bool(metropolis.acceptance_probability(info).any())
+
+
 def test_one_trajectory_equals_that_of_blackjax_on_the_same_momentum():
     jax = pytest.importorskip("jax")
     integrators = pytest.importorskip("blackjax.mcmc.integrators")
     metrics = pytest.importorskip("blackjax.mcmc.metrics")
     state, momentum = start(1, torch.float32)
-    end, final = hmc.leapfrog(state, momentum, banana, 0.2, 3)
+    end, final, _ = hmc.leapfrog(state, momentum, banana, 0.2, 3)
 
     def log_density(x):
         return -0.5 * x[0] ** 2 - 2 * (x[1] - x[0] ** 2) ** 2 + 0.3 * jax.numpy.sin(x.sum())

@@ -47,7 +47,7 @@ def test_chains_change_coordinates_without_an_evaluation():
 
 def test_a_leapfrog_in_white_coordinates_is_one_with_the_inverse_covariance_as_mass():
     white, state, momentum = whitening(), metropolis.init(points(), gaussian), points().flip(0)
-    end, _ = hmc.leapfrog(white.pull_state(state), momentum, white.pull(gaussian), 0.3, 1)
+    end, _, _ = hmc.leapfrog(white.pull_state(state), momentum, white.pull(gaussian), 0.3, 1)
     covariance = white.factor @ white.factor.T
     velocity = momentum @ white.factor.T + 0.15 * state.score @ covariance
     torch.testing.assert_close(white.from_white(end.x), state.x + 0.3 * velocity)
