@@ -10,7 +10,7 @@ run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
