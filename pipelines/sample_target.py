@@ -20,7 +20,7 @@ def steps(settings: config.SampleTarget) -> list[Step]:
     keys = [field.name for field in dataclasses.fields(config.Chains)]
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
     return [
-        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of),
+        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of, place=settings.store),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
         Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]
