@@ -27,15 +27,7 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
         raise UsageError("RAY_AUTH_MODE must be token before Ray is imported: call tasks.secure.secure_ray() first")
     if cluster.address is None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        ray.init(
-            address="local",
-            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
-            include_dashboard=False,
-            object_store_memory=256 * 2**20,
-            _node_ip_address="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start(cluster)
         return
     try:
         ray.init(
@@ -47,6 +39,22 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
     except ConnectionError as error:
         message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
         raise ServiceError(message) from error
+
+
+def _start(cluster: config.Cluster) -> None:
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=256 * 2**20,
+            _node_ip_address="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # Ray has no narrower class for a node of its own that is not up in time
+        line = str(error).strip().partition("\n")[0]
+        raise ServiceError(f"Ray did not start ({line}): the machine may be too busy, run the same again") from error
 
 
 def num_cpus() -> int:

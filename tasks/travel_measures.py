@@ -47,10 +47,11 @@ def measure_travel(store: SampleStore) -> Measured:
     accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
     mixing = _mixing(summary)
     travel = Travel(
-        rhat=_largest(summary, "rhat"),
+        rhat=mixing["chains/rhat_max"],
         nested_rhat=mixing.get("chains/nested_rhat_max"),
-        bulk_ess=_least(summary, "bulk_ess"),
-        tail_ess=_least(summary, "tail_ess"),
+        num_starts=len(np.unique(draws.superchain)),
+        bulk_ess=mixing["chains/bulk_ess_min"],
+        tail_ess=mixing["chains/tail_ess_min"],
         acceptance=accepted / proposed,
         min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
         num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
@@ -135,11 +136,11 @@ def _least(summary: pa.Table, name: str) -> float:
 
 
 def _mixing(summary: pa.Table) -> dict[str, float]:
-    """The log density's own numbers, which stand in the first row, and the worst of the coordinates."""
-    first, rest = summary.slice(0, 1), summary.slice(1)
+    """The log density's own numbers, which stand in the first row, and the worst of it and the coordinates."""
+    first = summary.slice(0, 1)
     metrics = {f"chains/{name}_log_density": _largest(first, name) for name in ("rhat", "bulk_ess", "tail_ess")}
-    metrics |= {"chains/rhat_max": _largest(rest, "rhat")}
-    metrics |= {f"chains/{name}_min": _least(rest, name) for name in ("bulk_ess", "tail_ess")}
+    metrics |= {"chains/rhat_max": _largest(summary, "rhat")}
+    metrics |= {f"chains/{name}_min": _least(summary, name) for name in ("bulk_ess", "tail_ess")}
     if summary["nested_rhat"].null_count == 0:
         metrics["chains/nested_rhat_log_density"] = _largest(first, "nested_rhat")
         metrics["chains/nested_rhat_max"] = _largest(summary, "nested_rhat")

@@ -28,6 +28,9 @@ def broken(x):
 def flat(x):
     return torch.zeros(len(x), dtype=x.dtype)
 
+def detached(x):
+    return torch.tensor(-0.5 * x.square().sum(1).detach().numpy())
+
 not_a_function = 3
 """
 
@@ -52,7 +55,7 @@ def test_a_function_is_found_in_the_working_folder():
     [
         ("nowhere:normal", "needs the module 'nowhere'"),
         ("my_densities:norm", "it has normal"),
-        ("my_densities:not_a_function", "has no function 'not_a_function'"),
+        ("my_densities:not_a_function", "is int, but must be a function"),
     ],
 )
 def test_a_name_without_a_function_is_refused(name, message):
@@ -67,7 +70,8 @@ def test_a_name_without_a_function_is_refused(name, message):
         ("scalar", r"shape \(16,\)"),
         ("undefined", "finite, with its gradient, at none"),
         ("broken", "raised IndexError"),
-        ("flat", "raised RuntimeError"),
+        ("flat", "cannot differentiate by the points"),
+        ("detached", "leave out .detach"),
     ],
 )
 def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
