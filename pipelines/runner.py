@@ -41,7 +41,8 @@ def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
         raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
     if flow.dry_run:
         return _plan(pipeline, flow)
-    open_store(str(pipeline.root))  # refuses a root that cannot be written before anything is computed
+    for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
+        open_store(place)  # refuses what cannot be written before anything is computed
     if flow.sign:
         signature.private_key(flow.sign)  # so is a key that cannot be used
     if flow.force or flow.start:

@@ -17,7 +17,7 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str, description: str):
         super().__init__(f"scorefleet {command}", description=description, allow_abbrev=False)
-        self.add_argument("store", metavar="STORE", help="The folder of the samples, the one with dataset.json.")
+        self.add_argument("store", metavar="STORE", help="Folder or s3://BUCKET/PATH of the samples.")
         self.add_argument("--summary", metavar="FILE", help="Write the outcome as JSON.")
 
     def error(self, message: str) -> NoReturn:

@@ -13,6 +13,8 @@ from tasks import config, mlflow_model
 from tasks.artifacts import Dataset, Evaluation, Model, Registration, Samples
 from tasks.context import Context
 from tasks.provenance import git_commit, versions
+from tasks.store import objects
+from tasks.store.document import NAME as DATASET
 from tasks.tracking_server import connect, open_run, service, tracking_uri
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ def register(
     uri = tracking_uri(config, context.root)
     facts = _facts(context, dataset, model, samples, evaluation)
     context.journal.tags(facts)
-    context.journal.artifact(Path(samples.uri) / "dataset.json", "samples")
+    objects.replace(context.folder, DATASET, _description(samples))  # the store may be in a bucket
+    context.journal.artifact(context.folder / DATASET, "samples")
     context.journal.artifact(Path(evaluation.uri) / "evaluation.json", "evaluation")
     with service(uri):
         client = connect(uri)
@@ -52,7 +55,7 @@ def _facts(
     context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
 ) -> dict[str, str]:
     """What the version and its run carry as tags."""
-    made = json.loads((Path(samples.uri) / "dataset.json").read_text())
+    made = json.loads(_description(samples))
     facts = {
         KEY_TAG: context.key,
         "data_digest": dataset.digest,
@@ -64,6 +67,11 @@ def _facts(
         "git_commit": git_commit() or "none",
     }
     return facts | {f"version.{name}": number for name, number in versions().items()}
+
+
+def _description(samples: Samples) -> bytes:
+    """What the draws say of themselves."""
+    return objects.read(objects.open_store(samples.uri, writable=False), DATASET)
 
 
 def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | None":

@@ -50,7 +50,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
-    draws, program = _fill("draws", config, run)
+    draws, program = _fill("draws", context.draws, config, run)
     _show(program, run)
     twice = dataclasses.replace(
         config,
@@ -59,10 +59,10 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control, _ = _fill("control", twice, run)
+    control, _ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
     published = draws.description()
-    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
+    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri, str(context.folder))
 
 
 def lowest_noise(configured: float | None, model: Path) -> float:
@@ -92,11 +92,11 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
     )
 
 
-def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
+def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
     """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
-    store = SampleStore(str(run.context.folder / name))
+    store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
     entries = run.fleet.run(job, _Watcher(name, job))
     levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])

@@ -64,7 +64,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
-    store = SampleStore(str(context.folder / "draws"))
+    store = SampleStore(context.draws)
     inside = open_store(store.uri)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
@@ -77,7 +77,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     fleet.dismiss()
     store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
     published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None)
+    return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
 
 
 def description_of(

@@ -109,10 +109,12 @@ class SampleStore:
 
     def dataset(self) -> ds.Dataset:
         """The published rows in the order of block and segment; every page is checked as it is read."""
-        folder = objects.folder_of(self.uri)
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        shards = [str(folder / entry.path) for entry in self.entries()]
-        return ds.dataset(shards, format=ds.ParquetFileFormat(default_fragment_scan_options=options))
+        shards, kind = (
+            [entry.path for entry in self.entries()],
+            ds.ParquetFileFormat(default_fragment_scan_options=options),
+        )
+        return ds.dataset(shards, filesystem=objects.filesystem(self._objects), format=kind)
 
     def _checked(self, path: str, sha256: str) -> bytes:
         data = objects.read(self._objects, path)
