@@ -77,4 +77,6 @@ def _column(values: np.ndarray) -> pa.Array:
 
 def vectors(column: pa.ChunkedArray) -> np.ndarray:
     """A column of fixed-size lists as an array [row, dim]."""
-    return pc.list_flatten(column).to_numpy().reshape(len(column), -1)
+    flat = pc.list_flatten(column)
+    values = flat.chunk(0) if flat.num_chunks == 1 else flat  # of several chunks a copy is made
+    return values.to_numpy().reshape(len(column), -1)
