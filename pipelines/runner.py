@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
+from tasks.cluster import one_line_failures
 from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
@@ -103,7 +104,8 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
         if not pipeline.is_done(name):
             print(f"{name:<8} started", file=sys.stderr, flush=True)
         try:
-            outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
+            with one_line_failures():
+                outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
         except ServiceError as error:
             if any(name in step.needs for step in pipeline.steps):
                 raise

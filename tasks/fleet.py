@@ -53,15 +53,6 @@ class Made(NamedTuple):
     facts: dict[str, Any]
 
 
-def state_before(store: SampleStore, block: int, segment: int) -> dict[str, np.ndarray] | None:
-    """The chain state that a segment goes on from; None for the first of its block."""
-    if segment == 0:
-        return None
-    previous = store.committed(block, segment - 1)
-    assert previous is not None
-    return store.load_state(previous)
-
-
 class ChainMaker:
     """Makes any segment of a model's chains, on a device; a pure function, by whomever it is called."""
 
@@ -133,7 +124,7 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
+        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
         return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
