@@ -14,7 +14,7 @@ from tasks.errors import StorageError, UsageError
 from tasks.replaying import Source, changes_since, open_source, warm_up_again
 from tasks.store import objects
 from tasks.store.entry import Entry, commit_path, to_record
-from tasks.store.manifest import MANIFEST, to_safetensors, to_table
+from tasks.store.manifest import MANIFEST, to_manifest, to_safetensors
 from tasks.store.shards import logical_digest, to_parquet
 from tasks.store.verify import Proof, verify
 from tasks.travellers import WARM
@@ -67,7 +67,7 @@ def _refuse_changes(proof: Proof) -> None:
 def _repair_records(store: ObjectStore, proof: Proof, say: Say) -> None:
     """The manifest, the commit records, and shards that nothing lists."""
     if _has(proof, MANIFEST):
-        data = to_parquet(to_table(proof.entries))
+        data = to_manifest(proof.entries)
         _keep(store, MANIFEST, data, proof.description["manifest_sha256"], say)
     for finding in proof.findings:
         if finding.kind == "extra":

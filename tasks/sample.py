@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +101,7 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
     entries = run.fleet.run(job, _Watcher(name, job))
-    levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
         "levels": levels,
@@ -114,12 +116,10 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     return store, program
 
 
-def _exchange_of(program: Program, entries: list[Entry]) -> dict[str, Any]:
+def _exchange_of(program: Program, entries: Iterable[Entry]) -> dict[str, Any]:
     """What all rounds of exchange did; entries are in the order of block and segment."""
-    blocks: dict[int, list[dict[str, Any]]] = {}
-    for entry in entries:
-        blocks.setdefault(entry.block, []).append(entry.facts["exchange"])
-    return summarise_exchange(program, list(blocks.values()))
+    blocks = groupby(entries, lambda entry: entry.block)
+    return summarise_exchange(program, ([entry.facts["exchange"] for entry in block] for _, block in blocks))
 
 
 def _show(program: Program, run: Run) -> None:

@@ -5,18 +5,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
-    """A random draw of each of at most `max_chains` random chains, in their order: independent rows."""
+    """A random draw of each of at most `max_chains` random chains, in their order: independent rows. No shard is read
+    but theirs, so there are at most `max_chains`.
+    """
     description, random = store.description(), np.random.default_rng(seed)
-    num_chains, num_draws = description["num_chains"], description["program"]["num_draws"]
+    num_chains, program = description["num_chains"], description["program"]
+    num_draws, size, length = (program[key] for key in ("num_draws", "block_size", "draws_per_segment"))
     chains = random.choice(num_chains, min(num_chains, max_chains), replace=False)
     wanted = np.full(num_chains, -1)
     wanted[chains] = random.integers(num_draws, size=len(chains))
     parts = []
-    for batch in store.dataset().to_batches():
+    places = {(chain // size, wanted[chain] // length) for chain in chains}
+    for batch in store.dataset(places).to_batches():
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
@@ -36,7 +41,12 @@ def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     """All draws of the first chains, ordered by chain and draw, without the user's columns; with log densities if the
     store has them.
     """
-    wanted, dataset = ("chain", "superchain", "draw", "position", "log_density", "accepted"), store.dataset()
+    description = store.description()
+    layout = Layout.of(description)
+    blocks = range(-(-min(num_chains, layout.num_chains) // layout.block_size))
+    places = {(block, segment) for block in blocks for segment in range(layout.num_segments)}
+    wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
+    dataset = store.dataset(places)
     columns = [name for name in wanted if name in dataset.schema.names]
     table = dataset.to_table(columns=columns, filter=ds.field("chain") < num_chains)
     return table.sort_by([("chain", "ascending"), ("draw", "ascending")])
