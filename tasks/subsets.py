@@ -8,6 +8,9 @@ import pyarrow.dataset as ds
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
+AHEAD = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1}
+"""What Arrow may hold while it looks for rows: by default it would unpack tens of shards ahead."""
+
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
     """A random draw of each of at most `max_chains` random chains, in their order: independent rows. No shard is read
@@ -21,7 +24,7 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
     wanted[chains] = random.integers(num_draws, size=len(chains))
     parts = []
     places = {(chain // size, wanted[chain] // length) for chain in chains}
-    for batch in store.dataset(places).to_batches():
+    for batch in store.dataset(places).to_batches(**AHEAD):
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
@@ -39,17 +42,37 @@ def some_rows(table: pa.Table, seed: int) -> pa.Table:
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     """All draws of the first chains, ordered by chain and draw, without the user's columns; with log densities if the
-    store has them.
+    store has them. No block is read but theirs, and what is returned is in memory once.
     """
-    description = store.description()
-    layout = Layout.of(description)
+    layout = Layout.of(store.description())
     blocks = range(-(-min(num_chains, layout.num_chains) // layout.block_size))
     places = {(block, segment) for block in blocks for segment in range(layout.num_segments)}
     wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
     dataset = store.dataset(places)
     columns = [name for name in wanted if name in dataset.schema.names]
-    table = dataset.to_table(columns=columns, filter=ds.field("chain") < num_chains)
-    return table.sort_by([("chain", "ascending"), ("draw", "ascending")])
+    arrays, num_rows = dict[str, np.ndarray](), 0
+    for batch in dataset.to_batches(columns=columns, filter=ds.field("chain") < num_chains, **AHEAD):
+        at = batch["chain"].to_numpy() * layout.num_draws + batch["draw"].to_numpy()
+        num_rows += len(at)
+        for name in columns:
+            values = _values(batch[name])
+            if name not in arrays:
+                arrays[name] = np.empty((num_chains * layout.num_draws, *values.shape[1:]), values.dtype)
+            arrays[name][at] = values
+    assert num_rows == num_chains * layout.num_draws
+    return pa.table({name: _column(values) for name, values in arrays.items()})
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column.to_numpy()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
 def vectors(column: pa.ChunkedArray) -> np.ndarray:
