@@ -71,7 +71,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, config.num_chains, store.uri)
-    entries = fleet.run(job, _Watcher(job))
+    entries = fleet.fill(job, _Watcher(job))
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()

@@ -86,7 +86,7 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
         for patience in [*leaves, None]:
             fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
             try:
-                entries = fleets[-1].run(job, _leave_after(patience))
+                entries = fleets[-1].fill(job, _leave_after(patience))
                 break
             except Left:
                 continue
