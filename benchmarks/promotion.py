@@ -1,9 +1,9 @@
 """How often the gate of `scorefleet retrain` promotes: 200 simulated ticks of each kind, with models that are cheap.
 
 A tick has rows of its own from three classes in four dimensions, 1,000 rows in all, of which 720 are learned from and
-280 held out; 200, 144 and 56 where training sets are halved, which costs .2 nats a row there. A model is a mixture of three Gaussians fitted to its training rows, with 1,000
-exact draws and a log Z of 16 noisy estimates (spread .3 nat), as `scorefleet` has it of an energy. What is judged, and
-by what code, is what a real tick judges.
+280 held out; 200, 144 and 56 where training sets are halved. A model is a mixture of three Gaussians fitted to its
+training rows, with 1,000 exact draws and a log Z of 16 noisy estimates (spread .3 nat), as `scorefleet` has it of an
+energy. What is judged, and by what code, is what a real tick judges.
 
     python -m benchmarks.promotion
 """

@@ -13,7 +13,8 @@ over champion, positive where the challenger is better, with a standard error an
 
 A challenger is promoted if it is better in at least one criterion and worse in none. Better: the one-sided Student
 interval of `D` at `1 - level/k`, k the number of criteria, lies above 0. So a challenger that is no better in any is
-promoted with probability `level` at most (Bonferroni). Worse: the one at `1 - WORSE_LEVEL` lies below 0.
+promoted with probability `level` at most (Bonferroni). Worse: the one at `1 - WORSE_LEVEL` lies below 0. That level is
+high, since what is lost by a veto without cause is one night, and what is kept out is a model that is worse.
 """
 
 import math
@@ -28,7 +29,7 @@ from scipy.spatial.distance import cdist
 from tasks.mcmc import smc
 
 FALSE_PROMOTION_RATE = 0.05
-WORSE_LEVEL = 0.05
+WORSE_LEVEL = 0.2
 MIN_HELD_OUT = 20
 """Fair rows below which a normal limit says nothing."""
 

@@ -253,7 +253,7 @@ def test_a_bad_server_is_one_line_within_seconds(server: str, tmp_path: Path, re
 
 def test_a_slow_server_registers_all_the_same(tmp_path: Path, slow_server: str) -> None:
     settings = dataclasses.replace(config.Register(), tracking_uri=slow_server)
-    registration = register(settings, context_of(tmp_path, "e" * 64), *artifacts_of(tmp_path))
+    registration = register(Record(settings, "r"), context_of(tmp_path, "e" * 64), *artifacts_of(tmp_path))
     assert connect(slow_server).get_model_version("digits", registration.model_uri.rpartition("/")[2]).run_id
 
 
