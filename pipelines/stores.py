@@ -15,7 +15,7 @@ STORE = "The folder of the samples, the one with dataset.json."
 
 
 class Parser(argparse.ArgumentParser):
-    """A mistake is one line, and every command takes one subject, a store unless it says another, and a file for its summary."""
+    """A mistake is one line, and every command takes one subject, a store by default, and a file for its summary."""
 
     def __init__(self, command: str, description: str, subject: str = "STORE", meaning: str = STORE):
         super().__init__(f"scorefleet {command}", description=description, allow_abbrev=False)

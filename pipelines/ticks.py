@@ -1,4 +1,4 @@
-"""`scorefleet retrain` and `scorefleet rollback`: what happens before a challenger is trained and after it is judged."""
+"""`scorefleet retrain` and `scorefleet rollback`: what comes before a challenger is trained, and after it is judged."""
 
 import json
 import sys

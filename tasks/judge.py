@@ -8,6 +8,7 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -59,15 +60,11 @@ def judge(
     if len(rows) >= MIN_HELD_OUT:
         if normaliser and champion.normaliser_uri:
             theirs = _normaliser(champion.normaliser_uri)
-            scores = [
-                log_likelihoods(uri, data, one, rows, context.seed)
-                for uri, data, one in (
-                    (model.uri, dataset.uri, normaliser),
-                    (champion.uri, champion.data_uri, theirs),
-                )
-            ]
-            facts = _with_likelihoods(facts, scores)
-            comparisons.append(compare_likelihoods(*scores, normaliser.by_population, theirs.by_population))
+            ours_at = log_likelihoods(model.uri, dataset.uri, normaliser, rows, context.seed)
+            theirs_at = log_likelihoods(champion.uri, champion.data_uri, theirs, rows, context.seed)
+            facts = _with_likelihoods(facts, ours_at, theirs_at)
+            log_z = normaliser.by_population, theirs.by_population
+            comparisons.append(compare_likelihoods(ours_at, theirs_at, *log_z))
         comparisons.append(_compare_draws(samples.uri, champion, rows, context.seed))
     decision = decide(facts, champion.is_exact, comparisons)
     _record(config, context, registration, champion, news, len(rows), comparisons, decision)
@@ -94,15 +91,11 @@ def log_likelihoods(model_uri: str, data_uri: str, normaliser: Normaliser, rows:
     return scores.double().numpy()
 
 
-def _with_likelihoods(facts: Facts, scores: list[np.ndarray]) -> Facts:
-    """The challenger's must be numbers; where only the champion's are not, the difference is not one either."""
-    names = ("likelihoods of the challenger", "likelihoods of the champion")
-    bad = [
-        f"{(~np.isfinite(one)).sum():,} {name}"
-        for name, one in zip(names, scores, strict=True)
-        if not np.isfinite(one).all()
-    ]
-    return dataclasses.replace(facts, not_numbers=(*facts.not_numbers, *bad))
+def _with_likelihoods(facts: Facts, challenger: np.ndarray, champion: np.ndarray) -> Facts:
+    """Both must be numbers, for so must be their difference."""
+    num_bad = {"challenger": (~np.isfinite(challenger)).sum(), "champion": (~np.isfinite(champion)).sum()}
+    bad = tuple(f"{number:,} likelihoods of the {whose}" for whose, number in num_bad.items() if number)
+    return dataclasses.replace(facts, not_numbers=facts.not_numbers + bad)
 
 
 def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: int) -> Comparison:
@@ -120,8 +113,9 @@ def _some(table: pa.Table, size: int, seed: int) -> pa.Table:
 
 def _normaliser(uri: str) -> Normaliser:
     """What the champion's step has published."""
-    fields = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
-    return Normaliser(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
+    logs = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
+    return Normaliser(**fields | logs)
 
 
 def _record(

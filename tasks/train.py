@@ -58,7 +58,7 @@ UNWARPED = ("persistent", "explicit")  # particles have no conditions, and warpe
 
 
 def train(config: config.Train, context: Context, dataset: Dataset, start: Champion | None = None) -> Model:
-    """Train until the last step, from the weights of `start` where there is one, and keep the weights' moving average."""
+    """Train until the last step, from the weights of `start` if there is one; keep the weights' moving average."""
     config = _completed(_like(config, start), dataset)
     known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
