@@ -114,8 +114,8 @@ def _some(table: pa.Table, size: int, seed: int) -> pa.Table:
 def _normaliser(uri: str) -> Normaliser:
     """What the champion's step has published."""
     fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
-    logs = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
-    return Normaliser(**fields | logs)
+    logs: dict[str, Any] = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
+    return Normaliser(**(fields | logs))
 
 
 def _record(
