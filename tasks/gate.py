@@ -11,10 +11,10 @@ over champion, positive where the challenger is better, with a standard error an
   number: for two models of one law the test is a permutation test but for its normal limit. A third variance is that of
   the held-out rows, `2 (mean_challenger |x-h| - mean_champion |x-h|)`.
 
-A challenger is promoted if it is better in at least one criterion and worse in none. Better: the one-sided Student
+A challenger is promoted if it is better in at least one criterion and behind in none. Better: the one-sided Student
 interval of `D` at `1 - level/k`, k the number of criteria, lies above 0. So a challenger that is no better in any is
-promoted with probability `level` at most (Bonferroni). Worse: the one at `1 - WORSE_LEVEL` lies below 0. That level is
-high, since what is lost by a veto without cause is one night, and what is kept out is a model that is worse.
+promoted with probability `level` at most (Bonferroni). Behind: `D < 0`. That is strict, since what is lost by a veto
+without cause is one night, and what is kept out is a model that is worse and was lucky in the other criterion.
 """
 
 import math
@@ -29,7 +29,6 @@ from scipy.spatial.distance import cdist
 from tasks.mcmc import smc
 
 FALSE_PROMOTION_RATE = 0.05
-WORSE_LEVEL = 0.2
 MIN_HELD_OUT = 20
 """Fair rows below which a normal limit says nothing."""
 
@@ -76,16 +75,16 @@ def decide(
     comparisons: Sequence[Comparison],
     level: float = FALSE_PROMOTION_RATE,
 ) -> Decision:
-    """Promote a challenger that is sound, better in one criterion at least, and worse in none."""
+    """Promote a challenger that is sound, better in one criterion at least, and behind in none."""
     flaws = flaws_of(challenger, champion_is_exact)
     if flaws:
         return Decision(False, flaws)
     if not comparisons:
         return Decision(False, (f"Fewer than {MIN_HELD_OUT} rows are there that neither model has learned from.",))
-    worse = [one for one in comparisons if one.difference + one.reach(WORSE_LEVEL) < 0]
-    if worse:
-        return Decision(False, tuple(_sentence(one, "worse", WORSE_LEVEL) for one in worse))
     share = level / len(comparisons)
+    behind = [one for one in comparisons if one.difference < 0]
+    if behind:
+        return Decision(False, tuple(_sentence(one, "behind", share) for one in behind))
     better = [one for one in comparisons if one.difference - one.reach(share) > 0]
     if better:
         return Decision(True, tuple(_sentence(one, "better", share) for one in better))

@@ -70,9 +70,9 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
         "untrained": retrain(many, **{"train.num_steps": "1"}),
         "untrained again": retrain(many, **{"train.num_steps": "1"}),
         "warm": retrain(many, **WARM),
-        "back": back,
+        "back": [*back],
         "after going back": retrain(many),
-        "back again": back,
+        "back again": [*back],
     }
     for number, words in enumerate(commands.values()):
         words += ["--summary", str(root / f"{number}.json")]

@@ -18,17 +18,17 @@ def rows(num_rows: int, seed: int, shift: float = 0.0) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((num_rows, 3)) + shift
 
 
-def test_better_in_one_and_worse_in_none_is_promoted():
+def test_better_in_one_and_behind_in_none_is_promoted():
     decision = decide(SOUND, True, [BETTER, EVEN])
     assert decision.is_promoted
     (reason,) = decision.reasons
     assert reason == "It is better by its likelihood: +1 nats a row, 95 % interval +0.796 to +1.2."
 
 
-def test_worse_in_one_is_a_veto():
-    decision = decide(SOUND, True, [BETTER, dataclasses.replace(EVEN, difference=-0.5)])
+def test_behind_in_one_is_a_veto():
+    decision = decide(SOUND, True, [BETTER, dataclasses.replace(EVEN, difference=-0.01)])
     assert not decision.is_promoted
-    assert decision.reasons[0].startswith("It is worse by its draws: -0.5 energy distance")
+    assert decision.reasons[0].startswith("It is behind by its draws: -0.01 energy distance")
 
 
 def test_no_better_is_not_promoted():
