@@ -188,7 +188,7 @@ class Register:
     experiment: str = "scorefleet"
     """MLflow experiment of the runs."""
     alias: str = "champion"
-    """Alias that the new model version receives."""
+    """Alias of the version in use: the first whose chains converged has it until `retrain` finds a better one."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,18 @@ class Report:
 
     def __post_init__(self) -> None:
         require(1 <= self.num_images <= 400, "report.num_images", self.num_images, "from 1 to 400")
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """Train a challenger of the champion (`scorefleet retrain`)."""
+
+    warm_steps: int | None = None
+    """Optimiser steps of a challenger that starts from the champion's weights; when not given it starts afresh, with
+    train.num_steps."""
+
+    def __post_init__(self) -> None:
+        require(self.warm_steps is None or self.warm_steps >= 1, "retrain.warm_steps", self.warm_steps, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -239,6 +251,7 @@ class Run:
     evaluate: Evaluate = field(default_factory=Evaluate)
     register: Register = field(default_factory=Register)
     report: Report = field(default_factory=Report)
+    retrain: Retrain = field(default_factory=Retrain)
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:

@@ -56,15 +56,6 @@ class Made(NamedTuple):
     facts: dict[str, Any]
 
 
-def state_before(store: SampleStore, block: int, segment: int) -> dict[str, np.ndarray] | None:
-    """The chain state that a segment goes on from; None for the first of its block."""
-    if segment == 0:
-        return None
-    previous = store.committed(block, segment - 1)
-    assert previous is not None
-    return store.load_state(previous)
-
-
 class ChainMaker:
     """Makes any segment of a model's chains, on a device; a pure function, by whomever it is called."""
 
@@ -136,7 +127,7 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
+        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
         return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
@@ -161,7 +152,18 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def run(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
+    def fill(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
+        """`run` for a job whose segments are entries of a store: all of them, in order."""
+        entries = Spool()
+
+        def keep(entry: Entry) -> None:
+            entries.add(entry)
+            on_commit(entry)
+
+        self.run(job, keep)
+        return entries
+
+    def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:
         """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
 
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
@@ -169,7 +171,7 @@ class Fleet:
         """
         done: queue.SimpleQueue[tuple[Any, tuple[int, int] | None, Future[Any]]] = queue.SimpleQueue()
         blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[Any]()
-        entries, num_left = Spool(), job.num_blocks * job.program.num_segments
+        num_left = job.num_blocks * job.program.num_segments
 
         def call(actor: Any, place: tuple[int, int] | None, reference: Any) -> None:
             reference.future().add_done_callback(lambda future: done.put((actor, place, future)))
@@ -181,7 +183,6 @@ class Fleet:
             result = future.result()
             idle.append(actor)
             if place is not None:
-                entries.add(result)
                 on_commit(result)
                 num_left -= 1
                 if place[1] + 1 < job.program.num_segments:
@@ -189,7 +190,6 @@ class Fleet:
             while idle and (following := _following(going_on, blocks)) is not None:
                 actor = idle.popleft()
                 call(actor, following, actor.advance.remote(job, *following))
-        return entries
 
     def dismiss(self) -> None:
         """Give the actors' places back."""

@@ -100,7 +100,7 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
     store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
-    entries = run.fleet.run(job, _Watcher(name, job))
+    entries = run.fleet.fill(job, _Watcher(name, job))
     levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {

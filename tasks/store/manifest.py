@@ -88,6 +88,14 @@ class SampleStore:
         """The chain state after a segment; `StorageError` when it is not what was committed."""
         return from_safetensors(entry.state_path, self._checked(entry.state_path, entry.state_sha256))
 
+    def state_before(self, block: int, segment: int) -> dict[str, np.ndarray] | None:
+        """The chain state that a segment goes on from; None for the first of its block."""
+        if segment == 0:
+            return None
+        previous = self.committed(block, segment - 1)
+        assert previous is not None
+        return self.load_state(previous)
+
     def publish(self, entries: Iterable[Entry], description: dict[str, Any]) -> str:
         """Make the store whole and return its logical digest: of all rows by block and segment.
 
