@@ -50,7 +50,7 @@ def control() -> list[Figure]:
     fleet = Fleet([], {one.arrive.remote(): one for _ in range(NUM_ACTORS)})
     job = Job(program(10), NUM_CONTROLLED * 256, "")
     start, busy = time.perf_counter(), time.process_time()
-    entries = fleet.run(job, lambda entry: None)
+    entries = fleet.fill(job, lambda entry: None)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
     assert len(entries) == NUM_CONTROLLED
     return [
@@ -123,7 +123,7 @@ def fill(fleet: Fleet, program: Program, folder: str) -> None:
     with tempfile.TemporaryDirectory(dir=folder) as place:
         arrived = Fleet(fleet.actors, {actor.arrive.remote(): actor for actor in fleet.actors})
         job = Job(program, PLACES * program.block_size, f"{place}/store")
-        SampleStore(job.store).publish(arrived.run(job, lambda entry: None), {})
+        SampleStore(job.store).publish(arrived.fill(job, lambda entry: None), {})
 
 
 def energy(folder: Path) -> None:

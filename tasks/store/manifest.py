@@ -216,5 +216,7 @@ def to_table(entries: Sequence[Entry]) -> pa.Table:
 
 def from_table(table: pa.Table) -> list[Entry]:
     """The entries of rows of a manifest; `StorageError` for one that no store of ours would have written."""
-    rows = table.to_pylist()
-    return [entry_of(MANIFEST, row | {"facts": parse(MANIFEST, row["facts"].encode())}) for row in rows]
+    columns = table.to_pydict()
+    columns["facts"] = [parse(MANIFEST, facts.encode()) for facts in columns["facts"]]
+    rows = zip(*columns.values(), strict=True)
+    return [entry_of(MANIFEST, dict(zip(columns, row, strict=True))) for row in rows]
