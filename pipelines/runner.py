@@ -11,6 +11,7 @@ from typing import Any
 from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
+from tasks.cluster import one_line_failures
 from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
@@ -52,7 +53,8 @@ def conduct(steps: Sequence[Step], settings: config.Run, flow: Flow) -> Result |
     if flow.dry_run:
         _plan(pipeline, flow)
         return None
-    open_store(str(pipeline.root))  # refuses a root that cannot be written before anything is computed
+    for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
+        open_store(place)  # refuses what cannot be written before anything is computed
     if flow.sign:
         signature.private_key(flow.sign)  # so is a key that cannot be used
     if flow.force or flow.start:
@@ -115,7 +117,8 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
         if not pipeline.is_done(name):
             print(f"{name:<8} started", file=sys.stderr, flush=True)
         try:
-            outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
+            with one_line_failures():
+                outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
         except ServiceError as error:
             if any(name in step.needs for step in pipeline.steps):
                 raise

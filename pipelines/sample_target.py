@@ -21,7 +21,7 @@ def steps(settings: config.SampleTarget) -> list[Step]:
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
     support_of(chains)  # refuses what it cannot be before any step starts
     return [
-        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of),
+        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of, place=settings.store),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
         Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]

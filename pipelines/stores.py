@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from tasks.errors import StorageError, UsageError
 from tasks.store import objects
 
-STORE = "The folder of the samples, the one with dataset.json."
+STORE = "Folder or s3://BUCKET/PATH of the samples."
 
 
 class Parser(argparse.ArgumentParser):

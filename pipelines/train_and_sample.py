@@ -28,7 +28,7 @@ def steps(run: config.Run) -> list[Step]:
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
         Step("train", train, run.train, artifacts.Model, ("prepare",), reads=known_score.digest_of),
-        Step("sample", sample, run.sample, artifacts.Samples, ("train",)),
+        Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
         Step(

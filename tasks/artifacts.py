@@ -26,12 +26,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Samples:
-    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps, if there was one."""
+    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps, if there was one, and
+    `beside` is the folder of what else the step left.
+    """
 
     uri: str
     digest: str
     num_rows: int
     control_uri: str | None
+    beside: str
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 import logging
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
@@ -55,6 +58,18 @@ def _start(cluster: config.Cluster) -> None:
     except Exception as error:  # Ray has no narrower class for a node of its own that is not up in time
         line = str(error).strip().partition("\n")[0]
         raise ServiceError(f"Ray did not start ({line}): the machine may be too busy, run the same again") from error
+
+
+@contextmanager
+def one_line_failures() -> Iterator[None]:
+    """What Ray raises when its processes or nodes are lost, as one line; what a task of ours raised passes as it is."""
+    try:
+        yield
+    except RayTaskError:
+        raise
+    except RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ServiceError(f"Ray was lost ({lines[-1][:160]}): run the same again, and it goes on from here") from error
 
 
 def num_cpus() -> int:

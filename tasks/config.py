@@ -238,7 +238,10 @@ class Run:
     name: str = "model"
     """Name of the model in the registry."""
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     prepare: Prepare = field(default_factory=Prepare)
@@ -305,7 +308,10 @@ class SampleTarget(Chains):
     """Draws from a user's own density."""
 
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     register: Register = field(default_factory=Register)
@@ -337,7 +343,10 @@ class Generate:
     num_samples: int = 1024
     """Rows to draw."""
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     sample: Sample = field(default_factory=Sample)

@@ -6,8 +6,10 @@ what ran twice.
 """
 
 import dataclasses
+import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
+from tasks.store.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -51,15 +54,6 @@ class Made(NamedTuple):
     table: pa.Table
     state: dict[str, np.ndarray]
     facts: dict[str, Any]
-
-
-def state_before(store: SampleStore, block: int, segment: int) -> dict[str, np.ndarray] | None:
-    """The chain state that a segment goes on from; None for the first of its block."""
-    if segment == 0:
-        return None
-    previous = store.committed(block, segment - 1)
-    assert previous is not None
-    return store.load_state(previous)
 
 
 class ChainMaker:
@@ -133,7 +127,7 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
+        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
         return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
@@ -158,32 +152,54 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def run(self, job: Any, on_commit: Callable[[Entry], None]) -> list[Entry]:
+    def fill(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
+        """`run` for a job whose segments are entries of a store: all of them, in order."""
+        entries = Spool()
+
+        def keep(entry: Entry) -> None:
+            entries.add(entry)
+            on_commit(entry)
+
+        self.run(job, keep)
+        return entries
+
+    def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:
         """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
 
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
+        Each call says itself that it is done, so a segment costs the driver the same however many actors there are.
         """
-        waiting = deque((block, 0) for block in range(job.num_blocks))
-        working: dict[Any, tuple[Any, int, int]] = {}
-        arriving, idle, entries = dict(self.arrivals), [], []
-        while waiting or working:
-            while idle and waiting:
-                actor, (block, segment) = idle.pop(), waiting.popleft()
-                working[actor.advance.remote(job, block, segment)] = actor, block, segment
-            (done,), _ = ray.wait([*working, *arriving], num_returns=1)
-            result = ray.get(done)
-            if done in arriving:
-                idle.append(arriving.pop(done))
-                continue
-            actor, block, segment = working.pop(done)
+        done: queue.SimpleQueue[tuple[Any, tuple[int, int] | None, Future[Any]]] = queue.SimpleQueue()
+        blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[Any]()
+        num_left = job.num_blocks * job.program.num_segments
+
+        def call(actor: Any, place: tuple[int, int] | None, reference: Any) -> None:
+            reference.future().add_done_callback(lambda future: done.put((actor, place, future)))
+
+        for arrival, actor in self.arrivals.items():
+            call(actor, None, arrival)
+        while num_left:
+            actor, place, future = done.get()
+            result = future.result()
             idle.append(actor)
-            entries.append(result)
-            on_commit(result)
-            if segment + 1 < job.program.num_segments:
-                waiting.appendleft((block, segment + 1))
-        return sorted(entries, key=lambda entry: (entry.block, entry.segment))
+            if place is not None:
+                on_commit(result)
+                num_left -= 1
+                if place[1] + 1 < job.program.num_segments:
+                    going_on.append((place[0], place[1] + 1))
+            while idle and (following := _following(going_on, blocks)) is not None:
+                actor = idle.popleft()
+                call(actor, following, actor.advance.remote(job, *following))
 
     def dismiss(self) -> None:
         """Give the actors' places back."""
         for actor in self.actors:
             ray.kill(actor)
+
+
+def _following(going_on: deque[tuple[int, int]], blocks: Iterator[int]) -> tuple[int, int] | None:
+    """The segment to make next: of a block that is begun, if there is one, so that few are."""
+    if going_on:
+        return going_on.popleft()
+    block = next(blocks, None)
+    return None if block is None else (block, 0)

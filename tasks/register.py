@@ -19,6 +19,8 @@ from tasks.champion import Registry, champion_of
 from tasks.context import Context
 from tasks.locks import locked
 from tasks.provenance import git_commit, versions
+from tasks.store import objects
+from tasks.store.document import NAME as DATASET
 from tasks.tracking_server import connect, open_run, service, tracking_uri
 
 if TYPE_CHECKING:
@@ -58,7 +60,8 @@ def register(
     facts = _facts(context, dataset, model, samples, evaluation) | {"recipe": config.recipe}
     facts |= {"normaliser_uri": normaliser.uri} if normaliser else {}
     context.journal.tags(facts)
-    context.journal.artifact(Path(samples.uri) / "dataset.json", "samples")
+    objects.replace(context.folder, DATASET, _description(samples))  # the store may be in a bucket
+    context.journal.artifact(context.folder / DATASET, "samples")
     context.journal.artifact(Path(evaluation.uri) / "evaluation.json", "evaluation")
     with service(uri):
         client = connect(uri)
@@ -81,7 +84,7 @@ def _facts(
     context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
 ) -> dict[str, str]:
     """What the version and its run carry as tags."""
-    made = json.loads((Path(samples.uri) / "dataset.json").read_text())
+    made = json.loads(_description(samples))
     facts = {
         KEY_TAG: context.key,
         "data_digest": dataset.digest,
@@ -95,6 +98,11 @@ def _facts(
         "git_commit": git_commit() or "none",
     }
     return facts | {f"version.{name}": number for name, number in versions().items()}
+
+
+def _description(samples: Samples) -> bytes:
+    """What the draws say of themselves."""
+    return objects.read(objects.open_store(samples.uri, writable=False), DATASET)
 
 
 def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | None":

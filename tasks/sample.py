@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
-    draws, program = _fill("draws", config, run)
+    draws, program = _fill("draws", context.draws, config, run)
     _show(program, run)
     twice = dataclasses.replace(
         config,
@@ -59,10 +61,10 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control, _ = _fill("control", twice, run)
+    control, _ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
     published = draws.description()
-    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
+    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri, str(context.folder))
 
 
 def lowest_noise(configured: float | None, model: Path) -> float:
@@ -92,14 +94,14 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
     )
 
 
-def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
+def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
     """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
     program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
-    store = SampleStore(str(run.context.folder / name))
+    store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
-    entries = run.fleet.run(job, _Watcher(name, job))
-    levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    entries = run.fleet.fill(job, _Watcher(name, job))
+    levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
         "levels": levels,
@@ -114,12 +116,10 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
     return store, program
 
 
-def _exchange_of(program: Program, entries: list[Entry]) -> dict[str, Any]:
+def _exchange_of(program: Program, entries: Iterable[Entry]) -> dict[str, Any]:
     """What all rounds of exchange did; entries are in the order of block and segment."""
-    blocks: dict[int, list[dict[str, Any]]] = {}
-    for entry in entries:
-        blocks.setdefault(entry.block, []).append(entry.facts["exchange"])
-    return summarise_exchange(program, list(blocks.values()))
+    blocks = groupby(entries, lambda entry: entry.block)
+    return summarise_exchange(program, ([entry.facts["exchange"] for entry in block] for _, block in blocks))
 
 
 def _show(program: Program, run: Run) -> None:

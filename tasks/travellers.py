@@ -20,7 +20,7 @@ from torch import Tensor
 from tasks import cluster, config, density, evidence
 from tasks.artifacts import Samples
 from tasks.context import Context
-from tasks.fleet import Fleet, Made, state_before
+from tasks.fleet import Fleet, Made
 from tasks.hardware import made_on
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
@@ -64,20 +64,20 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
-    store = SampleStore(str(context.folder / "draws"))
+    store = SampleStore(context.draws)
     inside = open_store(store.uri)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, config.num_chains, store.uri)
-    entries = fleet.run(job, _Watcher(job))
+    entries = fleet.fill(job, _Watcher(job))
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
     store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
     published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None)
+    return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
 
 
 def description_of(
@@ -228,7 +228,7 @@ class TargetActor(TargetMaker):
         if isinstance(job, evidence.Job):
             made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
         else:
-            before = state_before(store, block, segment)
+            before = store.state_before(block, segment)
             made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
         return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
 

@@ -90,7 +90,9 @@ def finish(
         manifest = {"step": step, "seconds": 12.3, "peak_bytes": 2**30}
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
     description = stores["draws"].description()
-    samples = Samples(stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri)
+    samples = Samples(
+        stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri, str(folder)
+    )
     logs = tuple((0.1 * np.random.default_rng(2).standard_normal(16)).tolist())
     normaliser = Normaliser(str(root / "normalise"), levels[-1], 1.0, logs, logs)
     return FinishedRun(root, dataset, model, samples, normaliser)

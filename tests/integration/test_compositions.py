@@ -67,7 +67,7 @@ def root(tmp_path_factory, empty_database):
         (folder / "evaluation.json").write_text("{}")
         context = Context(f"{name:k<64}", folder, name, 0, root, config.Cluster(), Journal(folder / "journal.jsonl"))
         here = str(folder)
-        made = Dataset(here, "d", {}, 2), Model(here, models.digest(folder)), Samples(here, "s", 1, None)
+        made = Dataset(here, "d", {}, 2), Model(here, models.digest(folder)), Samples(here, "s", 1, None, here)
         register(Record(config.Register(), "r"), context, *made, Evaluation(here, True, (), {}))
     return root
 

@@ -43,7 +43,7 @@ def artifacts_of(root: Path, is_converged: bool = True) -> Artifacts:
     return (
         Dataset(str(root / "prepare"), "d" * 64, {"train": 10}, 64),
         Model(str(root / "train"), "m" * 64),
-        Samples(str(root / "sample"), "s" * 64, 10, str(root / "control")),
+        Samples(str(root / "sample"), "s" * 64, 10, str(root / "control"), str(root)),
         Evaluation(str(root / "evaluate"), is_converged, () if is_converged else ("Mode 3 is missing.",), {}),
     )
 

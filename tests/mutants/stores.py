@@ -87,7 +87,14 @@ MUTANTS = (
         "",
         (DAMAGE,),
     ),
-    Mutant("links are followed", "tasks/store/objects.py", "if local.resolve() != local:", "if False:", (HOSTILE,)),
+    Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
+    Mutant(
+        "linked folders are followed",
+        "tasks/store/objects.py",
+        "if local.parent.resolve() != local.parent:",
+        "if False:",
+        (HOSTILE,),
+    ),
     Mutant(
         "replay does not compare rows",
         _REPLAYING,
