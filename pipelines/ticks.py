@@ -1,5 +1,6 @@
 """`scorefleet retrain` and `scorefleet rollback`: what comes before a challenger is trained, and after it is judged."""
 
+import dataclasses
 import json
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from pipelines.flow import Flow
 from tasks import champion, config
 from tasks.artifacts import Judgement, News, Registration
 from tasks.champion import Registry, Seat
-from tasks.dag import Pipeline
+from tasks.dag import Pipeline, keys_of
 from tasks.errors import DataError
 from tasks.locks import locked
 from tasks.register import KEY_TAG, Record
@@ -27,16 +28,30 @@ def retrain(settings: config.Run, flow: Flow, accept_drift: bool) -> int:
     registry = Registry(settings.register, settings.name, root)
     with locked(root / "retrain" / f"{settings.name}.lock"):
         found = champion.find(registry)
-        own = Pipeline.of(train_and_sample.steps(settings), settings)
+        first = placed(settings, "")
+        own = Pipeline.of(train_and_sample.steps(first), first)
         if found is None or (found[1].get(KEY_TAG) == own.keys["register"] and not all(map(own.is_done, own.keys))):
-            return runner.run(own.steps, settings, flow)  # the first one, or what is left of it
+            return runner.run(own.steps, first, flow)  # the first one, or what is left of it
         version, tags = found
+        settings = placed(settings, version)
         seat = Seat(settings.register, f"models:/{settings.name}/{version}", tags.get(KEY_TAG, ""))
         news = _news(Pipeline.of(pipeline.steps(settings, seat), settings))
         if not news.num_arrived + news.num_departed and tags.get("recipe") == Record.of(settings).recipe:
             return _say_nothing_new(seat, tags, flow)
         _refuse_drift(news, seat, accept_drift)
         return _challenge(settings, seat, registry, tags, flow)
+
+
+def placed(settings: config.Run, champion: str) -> config.Run:
+    """Every model's draws in a folder of their own where the configuration names one place for them: a new champion's
+    come beside the old one's, not over them.
+    """
+    if settings.store is None:
+        return settings
+    bare = dataclasses.replace(settings, store=None)
+    key = keys_of(train_and_sample.steps(bare), bare)["sample"][:16]
+    after = f"-after-{champion}" if settings.retrain.warm_steps and champion else ""
+    return dataclasses.replace(settings, store=f"{settings.store.rstrip('/')}/{key}{after}")
 
 
 def _news(tick: Pipeline) -> News:

@@ -15,6 +15,7 @@ from tasks.context import Context
 from tasks.errors import StorageError, UsageError
 from tasks.fetch import fetch_model
 from tasks.locks import locked
+from tasks.store.objects import open_store
 from tasks.tracking_server import connect, service, tracking_uri
 
 if TYPE_CHECKING:
@@ -89,8 +90,10 @@ def _place(tags: Mapping[str, str], key: str, model_uri: str) -> str:
     """What the champion left behind is needed to judge another by."""
     if key not in tags:
         raise UsageError(f"{model_uri} does not say where its data are: give the alias to one that `run` made since")
-    if not Path(tags[key]).exists():
-        raise StorageError(f"{tags[key]}, of the champion {model_uri}, is gone: put it back, or give the alias away")
+    try:
+        open_store(tags[key], writable=False)
+    except StorageError as error:
+        raise StorageError(f"{error}; the champion {model_uri} cannot be judged by without it") from error
     return tags[key]
 
 
