@@ -1,7 +1,9 @@
 """The command `scorefleet`."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from jsonargparse import ArgumentParser, Namespace
 
@@ -28,9 +30,17 @@ commands:
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
 
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which stops a command as Ctrl-C does."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a mistake that the user can mend is one line on standard error and its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         if not words or words[0] in ("-h", "--help"):
             print(USAGE)
@@ -43,9 +53,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reason = getattr(error, "cause", error)  # what a remote worker raised comes wrapped in where it did
         print(f"scorefleet: {reason}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("scorefleet: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        where = f" with {stop.args[0]}" if stop.args else ""
+        print(f"scorefleet: stopped{where}; the same command goes on from here", file=sys.stderr)
+        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 import logging
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,14 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
         return
     if os.environ.get("RAY_AUTH_MODE") != "token":
         raise UsageError("RAY_AUTH_MODE must be token before Ray is imported: call tasks.secure.secure_ray() first")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        _connect(cluster, working_folder)
+    finally:
+        signal.signal(signal.SIGTERM, before)  # Ray sets a handler that ends the process without a word
+
+
+def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
     if cluster.address is None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         _start(cluster)

@@ -154,13 +154,19 @@ class Fleet:
 
     def fill(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
         """`run` for a job whose segments are entries of a store: all of them, in order."""
-        entries = Spool()
+        entries, num_rows = Spool(), 0
 
         def keep(entry: Entry) -> None:
+            nonlocal num_rows
             entries.add(entry)
+            num_rows += entry.rows
             on_commit(entry)
 
-        self.run(job, keep)
+        try:
+            self.run(job, keep)
+        except KeyboardInterrupt as stop:
+            stop.args = (f"{num_rows:,} rows kept",)
+            raise
         return entries
 
     def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:

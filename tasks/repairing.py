@@ -11,6 +11,7 @@ from collections.abc import Callable
 from obstore.store import ObjectStore
 
 from tasks.errors import StorageError, UsageError
+from tasks.origin import ORIGIN, to_bytes
 from tasks.replaying import Source, changes_since, open_source, warm_up_again
 from tasks.store import objects
 from tasks.store.entry import Entry, commit_path, to_record
@@ -32,6 +33,9 @@ def repair(uri: str, model: str | None, say: Say) -> Proof:
         raise StorageError(f"cannot be repaired: {(hopeless or proof.findings)[0]}; run what made the store again")
     store = objects.open_store(uri)
     _repair_records(store, proof, say)
+    if _has(proof, ORIGIN):
+        data = to_bytes(proof.description["origin"])
+        _keep(store, ORIGIN, data, proof.description["files"][ORIGIN], say)
     broken = _broken_segments(proof)
     if broken or _has(proof, WARM):
         _refuse_changes(proof)

@@ -22,6 +22,7 @@ from tasks.fleet import ChainMaker, Made
 from tasks.hardware import device_like, made_on
 from tasks.mcmc import ladder_travel, travel
 from tasks.mcmc import program as programs
+from tasks.origin import DECIDING
 from tasks.provenance import code_digest, digest_of, versions
 from tasks.rebuild import rebuild
 from tasks.store import objects
@@ -34,9 +35,6 @@ from tasks.store.verify import check_rows
 from tasks.travellers import WARM, TargetMaker
 
 Make = Callable[[int, int, dict[str, np.ndarray] | None], Made]
-DECIDING = ("torch", "numpy", "pyarrow")
-"""Libraries whose versions decide rows, or, the last, how they are written."""
-
 AS_IT_WAS = "run this where that file is as it was"
 
 

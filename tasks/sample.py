@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import ray
 
-from tasks import cluster, config
+from tasks import cluster, config, origin
 from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_exchange, summarise_levels
@@ -97,7 +97,12 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
 def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
     """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
-    program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
+    made_by = {key: run.made_from[key] for key in ("model_digest", "schema_digest")}
+    settings = dataclasses.asdict(config)
+    del settings["num_control_chains"]  # of another store
+    begun = origin.origin_of(ChainMaker.__module__, run.context.seed, settings, made_by)
+    ladder = _read_ladder(origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run))))
+    program = program_of(name, config, run.context.seed, run.dim, ladder)
     store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
     entries = run.fleet.fill(job, _Watcher(name, job))
@@ -112,7 +117,9 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
         "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    store.publish(entries, run.made_from | description_of(config, program, exchange))
+    kept = origin.described(place)
+    described = {"origin": kept["origin"], "files": {origin.ORIGIN: kept["sha256"]}}
+    store.publish(entries, run.made_from | description_of(config, program, exchange) | described)
     return store, program
 
 
@@ -143,7 +150,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
     if exists(beside, path):
-        return _read_ladder(read(beside, path))
+        return _read_ladder(json.loads(read(beside, path)))
     assert config.lowest_noise is not None
     assert config.target_acceptance is not None
     assert config.kernel is not None
@@ -159,11 +166,10 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
-    return _read_ladder(read(beside, path))
+    return _read_ladder(json.loads(read(beside, path)))
 
 
-def _read_ladder(data: bytes) -> Ladder:
-    kept = json.loads(data)
+def _read_ladder(kept: dict[str, Any]) -> Ladder:
     lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms", "exchanged")}
     return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
 

@@ -17,7 +17,7 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density, evidence
+from tasks import cluster, config, density, evidence, origin
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet, Made
@@ -66,6 +66,10 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
+    settings = dataclasses.asdict(config)
+    del settings["log_z"]  # which is found beside the draws
+    begun = {"target_digest": density.digest_of(config)}
+    origin.claim(store.uri, origin.origin_of(TargetMaker.__module__, context.seed, settings, begun), lambda: WARM)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = read_warm(store.uri)
@@ -75,7 +79,10 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
-    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
+    described = description_of(config, context.seed, program, read(inside, WARM), found)
+    kept = origin.described(store.uri)
+    files = described["files"] | {origin.ORIGIN: kept["sha256"]}
+    store.publish(entries, described | {"origin": kept["origin"], "files": files})
     published = store.description()
     return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
 

@@ -1,15 +1,23 @@
 """A bucket is as good a place for a store as a folder: real Ceph, and a proxy before it that fails."""
 
+import os
 import threading
 import time
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
+from pyarrow import fs
+from torch.utils.data import DataLoader
 
+from pipelines.cli import main
 from tasks.errors import StorageError
 from tasks.store import bucket, objects
+from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
+from tasks.torch_draws import Draws
+from tests import tiny_stores
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -75,3 +83,56 @@ def test_a_server_that_passes_over_conditions_is_refused(place, proxy, monkeypat
     monkeypatch.setattr(bucket, "_is_refused", lambda store, path, mode: False)
     with pytest.raises(StorageError, match="takes no notice of If-None-Match"):
         objects.open_store(place)
+
+
+def copied(folder, place):
+    """A store of a folder, in a bucket."""
+    store = objects.open_store(place)
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            objects.put_if_absent(store, str(path.relative_to(folder)), path.read_bytes())
+    return store
+
+
+def test_a_store_in_a_bucket_is_verified_repaired_replayed_and_audited(place, tiny_folders, capsys):
+    store = copied(tiny_folders["target"] / "store", place)
+    assert main(["verify", place]) == 0
+    entries = SampleStore(place, writable=False).entries()
+    objects.remove(store, entries[1].path)
+    objects.put_over(store, entries[3].state_path, b"another")
+    objects.put_if_absent(store, "shards/extra.parquet", b"x")
+    assert main(["verify", place]) == 4
+    assert main(["repair", place]) == 0
+    assert main(["replay", place, "--block", "1", "--segment", "1"]) == 0
+    assert main(["audit", place, "--num-shards", "2"]) == 0
+    assert f"missing: {entries[1].path}" in capsys.readouterr().out
+
+
+def test_readers_see_the_same_rows_in_a_bucket_as_in_a_folder(place, s3, tiny_folders):
+    folder = tiny_folders["target"] / "store"
+    copied(folder, place)
+    table = SampleStore(str(folder), writable=False).dataset().to_table()
+    assert SampleStore(place, writable=False).dataset().to_table() == table
+    assert len(new_entries(place, [])) == tiny_stores.NUM_SEGMENTS
+    shard = new_entries(place, [])[0]
+    assert read_shard(place, shard) == (folder / shard.path).read_bytes()
+    own = fs.S3FileSystem(endpoint_override=s3, region="us-east-1")
+    assert ds.dataset(f"{place.removeprefix('s3://')}/shards", filesystem=own).count_rows() == len(table)
+    assert sum(1 for _ in Draws(place, ["draw"])) == len(table)
+
+
+def test_workers_of_a_torch_loader_read_a_bucket_when_spawned_and_say_so_when_forked(place, tiny_folders):
+    copied(tiny_folders["target"] / "store", place)
+    draws = Draws(place, ["chain", "draw"])
+    spawned = DataLoader(draws, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert sum(1 for _ in spawned) == sum(entry.rows for entry in draws.entries)
+    forked = os.fork()
+    if not forked:
+        code = 1
+        try:
+            next(iter(draws))
+        except StorageError as error:
+            code = 0 if "start workers by spawn" in str(error) else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked, 0)[1]) == 0

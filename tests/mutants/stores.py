@@ -8,6 +8,9 @@ DIAGNOSTICS = "tests/unit/test_diagnostics.py"
 HOSTILE = "tests/unit/test_hostile_store.py"
 LAYOUT = "tests/unit/test_layout.py"
 MERKLE = "tests/unit/test_merkle.py"
+BUCKET = "tests/unit/test_bucket.py"
+BUCKETS = "tests/integration/test_buckets.py"
+ORIGIN = "tests/unit/test_origin.py"
 READERS = "tests/integration/test_readers.py"
 REPLAYING = "tests/unit/test_replaying.py"
 SIGNATURE = "tests/unit/test_signature.py"
@@ -18,6 +21,9 @@ _DIAGNOSTICS = "tasks/mcmc/diagnostics.py"
 _ENTRY = "tasks/store/entry.py"
 _LAYOUT = "tasks/store/layout.py"
 _MERKLE = "tasks/store/merkle.py"
+_BUCKET = "tasks/store/bucket.py"
+_OBJECTS = "tasks/store/objects.py"
+_ORIGIN = "tasks/origin.py"
 _REPAIRING = "tasks/repairing.py"
 _REPLAYING = "tasks/replaying.py"
 _SIGNATURE = "tasks/store/signature.py"
@@ -46,6 +52,21 @@ MUTANTS = (
         "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
         "inflation = 1",
         (DIAGNOSTICS,),
+    ),
+    # Buckets, and what began a store.
+    Mutant(
+        "a bucket's second writer overwrites the first",
+        _OBJECTS,
+        'obstore.put(store, path, data, mode="create")',
+        "obstore.put(store, path, data)",
+        (BUCKETS,),
+    ),
+    Mutant("requests are sent once", _BUCKET, "range(_attempts() - 1)", "range(0)", (BUCKET,)),
+    Mutant("a refusal is sent again", _BUCKET, "if _PERMANENT.search(str(error)) or", "if", (BUCKET,)),
+    Mutant("a bucket that overwrites passes", _BUCKET, "    if not is_kept:\n", "    if False:\n", (BUCKETS,)),
+    Mutant("another origin goes on", _ORIGIN, "    if found:\n", "    if False:\n", (ORIGIN,)),
+    Mutant(
+        "nested keys of an origin pass", _ORIGIN, "found += differences(old, new,", "differences(old, new,", (ORIGIN,)
     ),
     # The proof of a store.
     Mutant(
