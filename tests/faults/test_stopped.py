@@ -17,12 +17,12 @@ from tests.integration.tiny import clean_environment
 
 pytestmark = pytest.mark.timeout(900)
 
-SETTINGS = {"target": "tests.tiny_density:log_density", "dim": "2", "num-chains": "64", "num-draws": "40000"}
+SETTINGS = {"target": "tests.tiny_density:log_density", "dim": "2", "num-chains": "512", "num-draws": "2560"}
 REPOSITORY = Path(__file__).parents[2]
 
 
 def command(root, place, **changes):
-    chosen = SETTINGS | {"block-size": "8", "root": str(root), "store": place} | changes
+    chosen = SETTINGS | {"block-size": "256", "root": str(root), "store": place} | changes
     words = [word for key, value in chosen.items() for word in (f"--{key.replace('_', '-')}", value)]
     return [sys.executable, "-m", "pipelines.cli", "sample", *words]
 
@@ -74,7 +74,7 @@ def test_a_command_that_is_stopped_twice_goes_on_and_no_file_holds_a_secret(plac
     assert last.returncode == 0, said
     assert main(["verify", place]) == 0
     assert main(["audit", place, "--num-shards", "3"]) == 0
-    assert SampleStore(place, writable=False).description()["num_rows"] == 64 * 40000
+    assert SampleStore(place, writable=False).description()["num_rows"] == 512 * 2560
     assert held_in(tmp_path) == []
     kept = objects.open_store(place)
     names = [name for name in objects.names(kept) if name.endswith(".json")]

@@ -121,6 +121,7 @@ def test_readers_see_the_same_rows_in_a_bucket_as_in_a_folder(place, s3, tiny_fo
     assert sum(1 for _ in Draws(place, ["draw"])) == len(table)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # of Python 3.12
 def test_workers_of_a_torch_loader_read_a_bucket_when_spawned_and_say_so_when_forked(place, tiny_folders):
     copied(tiny_folders["target"] / "store", place)
     draws = Draws(place, ["chain", "draw"])
