@@ -7,6 +7,7 @@ DAMAGE = "tests/faults/test_store_damage.py"
 DIAGNOSTICS = "tests/unit/test_diagnostics.py"
 HOSTILE = "tests/unit/test_hostile_store.py"
 LAYOUT = "tests/unit/test_layout.py"
+MANIFEST = "tests/unit/test_manifest.py"
 MERKLE = "tests/unit/test_merkle.py"
 READERS = "tests/integration/test_readers.py"
 REPLAYING = "tests/unit/test_replaying.py"
@@ -46,6 +47,24 @@ MUTANTS = (
         "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
         "inflation = 1",
         (DIAGNOSTICS,),
+    ),
+    Mutant(
+        "denoised by the score of the tempered density",
+        "tasks/draws.py",
+        "program.ladder.temperature * draws.score",
+        "draws.score",
+        ("tests/unit/test_draws.py",),
+    ),
+    Mutant("subtrees of any size are joined", _MERKLE, "while index & 1:", "while waiting:", (MERKLE,)),
+    Mutant(
+        "entries in the order of commits",
+        "tasks/store/spool.py",
+        " ORDER BY block, segment",
+        " ORDER BY record",
+        (MANIFEST,),
+    ),
+    Mutant(
+        "rows in order of anything pass", _LAYOUT, "(chain.reshape(shape) == of_chains).all()", "True", (LAYOUT, VERIFY)
     ),
     # The proof of a store.
     Mutant(
