@@ -81,7 +81,7 @@ MUTANTS = (
         "entries in the order of commits",
         "tasks/store/spool.py",
         " ORDER BY block, segment",
-        " ORDER BY record",
+        " ORDER BY block DESC",
         (MANIFEST,),
     ),
     Mutant(
