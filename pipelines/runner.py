@@ -16,6 +16,7 @@ from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
 from tasks.provenance import git_commit, versions
+from tasks.redaction import redact
 from tasks.store import signature
 from tasks.store.objects import open_store
 from tasks.store.verify import verify
@@ -55,6 +56,8 @@ def conduct(steps: Sequence[Step], settings: config.Run, flow: Flow) -> Result |
         return None
     for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
         open_store(place)  # refuses what cannot be written before anything is computed
+    if flow.summary and not Path(flow.summary).parent.is_dir():
+        raise UsageError(f"--summary {flow.summary} is in no folder: make {Path(flow.summary).parent} first")
     if flow.sign:
         signature.private_key(flow.sign)  # so is a key that cannot be used
     if flow.force or flow.start:
@@ -173,7 +176,7 @@ def _say_champion(result: Result) -> None:
 
 def places(result: Result) -> dict[str, str]:
     """Where samples and page are, and how to look at the record."""
-    uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
+    uri = redact(tracking_uri(result.pipeline.run.register, result.pipeline.root))
     page = _uri(result, "report")
     return {
         "samples": result.outcomes["sample"].artifact.uri,

@@ -83,15 +83,15 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
 
 
-def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
+def level_facts(stats: list[LevelStats], num_steps: int, kept: int) -> list[dict[str, float]]:
     """What a block's steps did at each level: for the manifest, so without anything that differs by machine."""
     return [
         {
             "accepted": int(level.accepted.sum()),
             "probability": level.probability,
             "proposed": num_steps * len(level.accepted),
-            "min_accepted": int(level.accepted.min()),
-            "num_stuck": int((level.accepted == 0).sum()),
+            "min_accepted": int(level.accepted[:kept].min()),
+            "num_stuck": int((level.accepted[:kept] == 0).sum()),
             "num_nonfinite": level.num_nonfinite,
         }
         for level in stats

@@ -56,6 +56,11 @@ class Made(NamedTuple):
     facts: dict[str, Any]
 
 
+def _kept(program: Program, num_chains: int, block: int) -> int:
+    """Chains of a block that are in the store."""
+    return min(program.block_size, num_chains - block * program.block_size)
+
+
 class ChainMaker:
     """Makes any segment of a model's chains, on a device; a pure function, by whomever it is called."""
 
@@ -68,11 +73,11 @@ class ChainMaker:
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level, and the levels to exchange between."""
         target_at, dim = self.target_at(tuning.temperature), self.model.dim
-        ladder = annealing.tune(stream, target_at, levels, dim, tuning)
+        ladder = annealing.tune(stream, target_at, levels, dim, tuning, self.device)
         if not tuning.is_exchanged:
             return ladder
         others = dataclasses.replace(stream, purpose=f"{stream.purpose}/exchange")
-        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim)
+        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim, self.device)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
@@ -91,7 +96,7 @@ class ChainMaker:
         made = self._advanced(program, block, segment, before)
         state = made.chains.to_tensors()
         facts = {
-            "levels": level_facts(made.stats, program.steps_per_level),
+            "levels": level_facts(made.stats, program.steps_per_level, _kept(program, num_chains, block)),
             **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
             "num_gradients": made.num_gradients,

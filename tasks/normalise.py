@@ -119,7 +119,7 @@ class PopulationActor:
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
-        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning)
+        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning, self.device)
 
     def advance(self, job: Job, block: int, segment: int) -> Found:
         """Walk one population and keep what it found; one that is there already is left alone."""

@@ -162,14 +162,16 @@ class TargetMaker:
         """One segment of one block, from the state that the segment before it left."""
         tuned = frozen.from_arrays(warm)
         leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
+        kept = min(program.block_size, num_chains - block * program.block_size)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * program.thinning,
-            "min_accepted": int(leg.accepted.sum(0).min()),
+            "min_accepted": int(leg.accepted[:, :kept].sum(0).min()),
             "proposed_per_chain": len(leg.accepted) * program.thinning,
         }
         state = {name: value.numpy() for name, value in leg.state.items()}
-        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | leg.counts)
+        counts = {name: count[:kept] if name == "round_trips" else count for name, count in leg.counts.items()}
+        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | counts)
 
     def white_target(self, warm: dict[str, np.ndarray]) -> Target:
         """The density in the coordinates that the warm-up learned."""

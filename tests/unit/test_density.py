@@ -31,6 +31,9 @@ def flat(x):
 def detached(x):
     return torch.tensor(-0.5 * x.square().sum(1).detach().numpy())
 
+def gamma(x):
+    return torch.distributions.Gamma(x[:, 0].exp(), 1.0).log_prob(x[:, 1].exp())
+
 not_a_function = 3
 """
 
@@ -79,3 +82,8 @@ def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
     with pytest.raises(DataError, match=message) as caught:
         density.check(name, density.load(name), parse("real", 3))
     assert "\n" not in str(caught.value)
+
+
+def test_a_density_of_torch_distributions_is_no_number_where_a_chain_diverged():
+    log_density = density.load("my_densities:gamma")
+    assert log_density(torch.tensor([[float("nan"), 0.0], [1.0, 0.0]])).isnan().tolist() == [True, False]

@@ -144,7 +144,7 @@ def test_the_digest_of_the_source_follows_the_contents_of_its_files(data: Path):
     ("data", "kind", "message"),
     [
         ("", UsageError, "prepare.data is not set"),
-        ("s3://bucket/data", UsageError, "only folders and file://"),
+        ("s3://bucket/data", UsageError, "only a folder or file://"),
         ("sklearn:iris", UsageError, "is not one of sklearn:digits"),
         ("missing.csv", DataError, "missing.csv does not exist"),
     ],
