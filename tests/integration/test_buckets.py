@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import warnings
 
 import numpy as np
 import pyarrow as pa
@@ -127,7 +128,9 @@ def test_workers_of_a_torch_loader_read_a_bucket_when_spawned_and_say_so_when_fo
     draws = Draws(place, ["chain", "draw"])
     spawned = DataLoader(draws, batch_size=None, num_workers=2, multiprocessing_context="spawn")
     assert sum(1 for _ in spawned) == sum(entry.rows for entry in draws.entries)
-    forked = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of jax, where another test has loaded it
+        forked = os.fork()
     if not forked:
         code = 1
         try:
