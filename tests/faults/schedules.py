@@ -30,6 +30,7 @@ from tests.faults.walker import Job, Program, Walker, make
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
+MAX_ACTORS = 3
 KINDS = ("kill", "stop", "die in a commit", "leave")
 
 
@@ -63,7 +64,12 @@ class Schedule:
             Fault(chance.choice(KINDS), round(chance.uniform(0, 1), 3), chance.randrange(MAX_CALL))
             for _ in range(chance.randint(1, 4))
         ]
-        size = chance.randint(1, 3), chance.randint(5, 22), chance.randint(2, 8), round(chance.uniform(0.01, 0.08), 3)
+        size = (
+            chance.randint(1, MAX_ACTORS),
+            chance.randint(5, 22),
+            chance.randint(2, 8),
+            round(chance.uniform(0.01, 0.08), 3),
+        )
         return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
 
     def job(self, store: Path) -> Job:
@@ -82,8 +88,10 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
     SampleStore(job.store)
     leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
     with injected(schedule, orders), polled(job.store) as polling:
-        fleets = []
+        fleets: list[Fleet] = []
         for patience in [*leaves, None]:
+            if len(fleets) == 2:
+                fleets.pop(0).dismiss()
             fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
             try:
                 entries = fleets[-1].fill(job, _leave_after(patience))
@@ -92,7 +100,7 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
                 continue
         store = SampleStore(job.store)
         store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
-        for fleet in fleets:  # those of drivers that left have written beside the last one until now
+        for fleet in fleets:  # that of the driver that left last has written beside the other until now
             fleet.dismiss()
     assert polling.failure is None, polling.failure
     return store
@@ -216,7 +224,7 @@ def _poll(store: str, polling: Polling, over: threading.Event) -> None:
 @contextmanager
 def cluster() -> Iterator[None]:
     """Ray on loopback, once for many schedules."""
-    connect(config.Cluster(num_cpus=16))
+    connect(config.Cluster(num_cpus=2 * MAX_ACTORS))
     try:
         yield
     finally:

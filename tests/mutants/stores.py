@@ -7,6 +7,7 @@ DAMAGE = "tests/faults/test_store_damage.py"
 DIAGNOSTICS = "tests/unit/test_diagnostics.py"
 HOSTILE = "tests/unit/test_hostile_store.py"
 LAYOUT = "tests/unit/test_layout.py"
+MANIFEST = "tests/unit/test_manifest.py"
 MERKLE = "tests/unit/test_merkle.py"
 BUCKET = "tests/unit/test_bucket.py"
 BUCKETS = "tests/integration/test_buckets.py"
@@ -67,6 +68,24 @@ MUTANTS = (
     Mutant("another origin goes on", _ORIGIN, "    if found:\n", "    if False:\n", (ORIGIN,)),
     Mutant(
         "nested keys of an origin pass", _ORIGIN, "found += differences(old, new,", "differences(old, new,", (ORIGIN,)
+    ),
+    Mutant(
+        "denoised by the score of the tempered density",
+        "tasks/draws.py",
+        "program.ladder.temperature * draws.score",
+        "draws.score",
+        ("tests/unit/test_draws.py",),
+    ),
+    Mutant("subtrees of any size are joined", _MERKLE, "while index & 1:", "while waiting:", (MERKLE,)),
+    Mutant(
+        "entries in the order of commits",
+        "tasks/store/spool.py",
+        " ORDER BY block, segment",
+        " ORDER BY record",
+        (MANIFEST,),
+    ),
+    Mutant(
+        "rows in order of anything pass", _LAYOUT, "(chain.reshape(shape) == of_chains).all()", "True", (LAYOUT, VERIFY)
     ),
     # The proof of a store.
     Mutant(
