@@ -16,7 +16,8 @@ from benchmarks.figures import Figure
 from benchmarks.scale import DIM, ROWS, entry_of
 from tasks import cluster, config
 from tasks.ebm import model as models
-from tasks.fleet import ChainActor, ChainMaker, Fleet, Job
+from tasks.fleet import ChainActor, ChainMaker, Fleet
+from tasks.job import Job
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder
 from tasks.mcmc.program import Program

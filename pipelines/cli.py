@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 from pipelines import stores
 from pipelines.flow import Flow
 from pipelines.options import parse, parser_of
-from tasks import config
+from tasks import commands, config
 from tasks.errors import UsageError, UserError
 from tasks.secure import secure_ray
 
@@ -67,9 +67,9 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
-    parser = parser_of("run", config.Run, "Train an energy on data, draw samples from it, judge them, and show them.")
+    parser = parser_of("run", commands.Run, "Train an energy on data, draw samples from it, judge them, and show them.")
     _add_flow(parser)
-    settings, parsed = parse(parser, config.Run, arguments)
+    settings, parsed = parse(parser, commands.Run, arguments)
     if not settings.prepare.data:
         raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
     secure_ray(is_own=settings.cluster.address is None)
@@ -82,14 +82,14 @@ def retrain(arguments: Sequence[str]) -> int:
     """`scorefleet retrain`."""
     parser = parser_of(
         "retrain",
-        config.Run,
+        commands.Run,
         "Where the data or the configuration are not the champion's: train a challenger, judge both on the same "
         "held-out rows, and move the alias if the challenger is better.",
     )
     _add_flow(parser)
     accept = "Go on with these data although they have drifted from the champion's."
     parser.add_argument("--accept-drift", action="store_true", help=accept)
-    settings, parsed = parse(parser, config.Run, arguments)
+    settings, parsed = parse(parser, commands.Run, arguments)
     if not settings.prepare.data:
         raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
     secure_ray(is_own=settings.cluster.address is None)
@@ -114,10 +114,10 @@ def rollback(arguments: Sequence[str]) -> int:
 def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
     parser = parser_of(
-        "generate", config.Generate, "Draw from a registered model or a composition, and judge the chains."
+        "generate", commands.Generate, "Draw from a registered model or a composition, and judge the chains."
     )
     _add_flow(parser)
-    settings, parsed = parse(parser, config.Generate, arguments)
+    settings, parsed = parse(parser, commands.Generate, arguments)
     secure_ray(is_own=settings.cluster.address is None)
     from pipelines import generate as pipeline
     from pipelines import runner
@@ -127,9 +127,9 @@ def generate(arguments: Sequence[str]) -> int:
 
 def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
-    parser = parser_of("sample", config.SampleTarget, "Draw from your own log density, judge the draws, show them.")
+    parser = parser_of("sample", commands.SampleTarget, "Draw from your own log density, judge the draws, show them.")
     _add_flow(parser)
-    settings, parsed = parse(parser, config.SampleTarget, arguments)
+    settings, parsed = parse(parser, commands.SampleTarget, arguments)
     secure_ray(is_own=settings.cluster.address is None)
     from pipelines import runner
     from pipelines import sample_target as pipeline

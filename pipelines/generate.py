@@ -7,14 +7,14 @@
 
 import dataclasses
 
-from tasks import artifacts, config
+from tasks import artifacts, commands
 from tasks.dag import Step
 from tasks.evaluate import judge_chains
 from tasks.fetch import fetch, versions_of
 from tasks.sample import sample
 
 
-def steps(settings: config.Generate) -> list[Step]:
+def steps(settings: commands.Generate) -> list[Step]:
     """The steps and what each needs."""
     num_chains = -(-settings.num_samples // settings.sample.num_draws)
     chains = dataclasses.replace(settings.sample, num_chains=num_chains)
@@ -25,10 +25,10 @@ def steps(settings: config.Generate) -> list[Step]:
     ]
 
 
-def as_run(settings: config.Generate) -> config.Run:
+def as_run(settings: commands.Generate) -> commands.Run:
     """Where the steps run, and under which name: that of the model."""
     name = settings.model.removeprefix("models:/").partition("@")[0].partition("/")[0]
-    return config.Run(
+    return commands.Run(
         name=name,
         root=settings.root,
         seed=settings.seed,

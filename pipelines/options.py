@@ -13,14 +13,14 @@ from typing import TypeVar
 import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
-from tasks import config
+from tasks import commands
 from tasks.errors import UsageError
 
 PREFIX = "SCOREFLEET"
 SHORT = {"--data": "--prepare.data"}
 
 
-Settings = TypeVar("Settings", config.Run, config.Generate, config.SampleTarget)
+Settings = TypeVar("Settings", commands.Run, commands.Generate, commands.SampleTarget)
 
 
 def parser_of(command: str, settings: type, description: str) -> ArgumentParser:

@@ -17,7 +17,7 @@ Then, when all is recorded and its samples are whole, the alias moves or stays.
 import dataclasses
 
 from pipelines import train_and_sample
-from tasks import artifacts, config
+from tasks import artifacts, commands
 from tasks.champion import Seat, fetch_champion
 from tasks.dag import Step
 from tasks.judge import judge
@@ -26,7 +26,7 @@ from tasks.news import find_news
 BEFORE_TRAINING = ("prepare", "champion", "news")
 
 
-def steps(run: config.Run, seat: Seat) -> list[Step]:
+def steps(run: commands.Run, seat: Seat) -> list[Step]:
     """The steps of `run`, of which a warm start changes one, and those that know the champion."""
     made = {step.name: step for step in train_and_sample.steps(run)}
     if run.retrain.warm_steps:

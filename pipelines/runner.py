@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.flow import Flow
-from tasks import config
+from tasks import commands
 from tasks.artifacts import Evaluation, Registration
 from tasks.cluster import one_line_failures
 from tasks.dag import Outcome, Pipeline, Step
@@ -36,17 +36,17 @@ class Result:
     failure: ServiceError | None
 
 
-def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
+def run(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> int:
     """Run every step that is not done; returns the exit code."""
     result = conduct(steps, settings, flow)
     if result is None:
         return 0
-    say_where(result, places(result))
+    say_where(result, places_of(result))
     summarise(result, flow, {})
     return exit_code(result)
 
 
-def conduct(steps: Sequence[Step], settings: config.Run, flow: Flow) -> Result | None:
+def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result | None:
     """Run every step that is not done; None where steps were only to be named."""
     pipeline = Pipeline.of(steps, settings)
     if flow.start is not None and flow.start not in pipeline.keys:
@@ -174,7 +174,7 @@ def _say_champion(result: Result) -> None:
         )
 
 
-def places(result: Result) -> dict[str, str]:
+def places_of(result: Result) -> dict[str, str]:
     """Where samples and page are, and how to look at the record."""
     uri = redact(tracking_uri(result.pipeline.run.register, result.pipeline.root))
     page = _uri(result, "report")

@@ -7,7 +7,7 @@
 
 import dataclasses
 
-from tasks import artifacts, config
+from tasks import artifacts, commands, config
 from tasks.dag import Step
 from tasks.density import digest_of, support_of
 from tasks.evaluate import judge_travellers
@@ -15,7 +15,7 @@ from tasks.travel_report import report_travel
 from tasks.travellers import sample_target
 
 
-def steps(settings: config.SampleTarget) -> list[Step]:
+def steps(settings: commands.SampleTarget) -> list[Step]:
     """The steps and what each needs."""
     keys = [field.name for field in dataclasses.fields(config.Chains)]
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
@@ -27,9 +27,9 @@ def steps(settings: config.SampleTarget) -> list[Step]:
     ]
 
 
-def as_run(settings: config.SampleTarget) -> config.Run:
+def as_run(settings: commands.SampleTarget) -> commands.Run:
     """Where the steps run, and under which name: that of the function."""
     name = settings.target.partition(":")[2]
-    return config.Run(
+    return commands.Run(
         name=name, root=settings.root, seed=settings.seed, register=settings.register, cluster=settings.cluster
     )

@@ -10,7 +10,7 @@ from typing import Any
 from pipelines import retrain as pipeline
 from pipelines import runner, train_and_sample
 from pipelines.flow import Flow
-from tasks import champion, config
+from tasks import champion, commands, config
 from tasks.artifacts import Judgement, News, Registration
 from tasks.champion import Registry, Seat
 from tasks.dag import Pipeline, keys_of
@@ -21,7 +21,7 @@ from tasks.store.objects import folder_of, open_store
 from tasks.tracking import Journal
 
 
-def retrain(settings: config.Run, flow: Flow, accept_drift: bool) -> int:
+def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
     """One tick; a second one of the same model on this machine waits, and then finds nothing new."""
     root = folder_of(settings.root)
     open_store(str(root))
@@ -42,7 +42,7 @@ def retrain(settings: config.Run, flow: Flow, accept_drift: bool) -> int:
         return _challenge(settings, seat, registry, tags, flow)
 
 
-def placed(settings: config.Run, champion: str) -> config.Run:
+def placed(settings: commands.Run, champion: str) -> commands.Run:
     """Every model's draws in a folder of their own where the configuration names one place for them: a new champion's
     come beside the old one's, not over them.
     """
@@ -82,7 +82,7 @@ def _refuse_drift(news: News, seat: Seat, accept_drift: bool) -> None:
     print(f"accepted: {drift}", file=sys.stderr)
 
 
-def _challenge(settings: config.Run, seat: Seat, registry: Registry, tags: Mapping[str, str], flow: Flow) -> int:
+def _challenge(settings: commands.Run, seat: Seat, registry: Registry, tags: Mapping[str, str], flow: Flow) -> int:
     """Train, judge, record; the alias moves last."""
     result = runner.conduct(pipeline.steps(settings, seat), settings, flow)
     if result is None:
@@ -90,7 +90,7 @@ def _challenge(settings: config.Run, seat: Seat, registry: Registry, tags: Mappi
     outcomes = {name: outcome.artifact for name, outcome in result.outcomes.items()}
     judgement: Judgement | None = outcomes.get("judge")
     if judgement is None:  # a service did not answer, which is said with the places
-        runner.say_where(result, runner.places(result))
+        runner.say_where(result, runner.places_of(result))
         return runner.exit_code(result)
     registration: Registration = outcomes["register"]
     expected, version = (uri.rpartition("/")[2] for uri in (seat.model_uri, registration.model_uri))
@@ -103,7 +103,7 @@ def _challenge(settings: config.Run, seat: Seat, registry: Registry, tags: Mappi
         "decision": f"{judgement.uri}/decision.json",
         "decision_reasons": judgement.reasons,
     }
-    runner.say_where(result, runner.places(result) | {"samples": samples, "decision": said["decision"]})
+    runner.say_where(result, runner.places_of(result) | {"samples": samples, "decision": said["decision"]})
     print(_sentence(seat, registration, judgement, now))
     runner.summarise(result, flow, said)
     return runner.exit_code(result)

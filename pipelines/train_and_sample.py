@@ -9,7 +9,7 @@
 7. report     draw the page
 """
 
-from tasks import artifacts, config, known_score
+from tasks import artifacts, commands, known_score
 from tasks.dag import Step
 from tasks.evaluate import evaluate
 from tasks.normalise import Descent, normalise
@@ -20,7 +20,7 @@ from tasks.sample import sample
 from tasks.train import train
 
 
-def steps(run: config.Run) -> list[Step]:
+def steps(run: commands.Run) -> list[Step]:
     """The steps and what each needs; a model that is a score alone has no density to normalise."""
     normaliser = Step("normalise", normalise, Descent.of(run.normalise, run.sample), artifacts.Normaliser, ("train",))
     density = [] if run.train.energy == "score_only" else [normaliser]

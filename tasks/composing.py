@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks import classifier, composition, config, density, fixed
+from tasks import classifier, commands, composition, density, fixed
 from tasks.artifacts import Model
 from tasks.ebm import energies
 from tasks.ebm import model as models
@@ -20,17 +20,17 @@ from tasks.store import objects
 from tasks.store.schema import DataSchema
 
 
-def is_composed(config: config.Generate) -> bool:
+def is_composed(config: commands.Generate) -> bool:
     """Whether more is asked for than a model as it is."""
     return bool(config.times or config.classifier or config.fixed)
 
 
-def parts_of(config: config.Generate, folder: Path) -> dict[Path, str]:
+def parts_of(config: commands.Generate, folder: Path) -> dict[Path, str]:
     """The folder of each model -> the name that it is registered under, the first of `config.model`."""
     return {folder / f"part-{k}": uri for k, uri in enumerate((config.model, *config.times))}
 
 
-def digest_of(config: config.Generate) -> str:
+def digest_of(config: commands.Generate) -> str:
     """The sha256 of what a composition reads beside models: the classifier's source, and files of fixed values."""
     listing = {name: _file_digest(name, path) for name, path in config.fixed.items() if isinstance(path, str)}
     if config.classifier:
@@ -38,7 +38,7 @@ def digest_of(config: config.Generate) -> str:
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
-def publish(config: config.Generate, folder: Path) -> Model:
+def publish(config: commands.Generate, folder: Path) -> Model:
     """Check the parts that were fetched into `folder` against each other and the rest, and write the description."""
     parts = parts_of(config, folder)
     schemas = [DataSchema.from_json((part / "schema.json").read_text()) for part in parts]
@@ -97,7 +97,7 @@ def _listed(parts: dict[Path, str], weights: Sequence[float]) -> list[dict[str, 
     ]
 
 
-def _classifier(config: config.Generate, schema: DataSchema) -> dict[str, Any] | None:
+def _classifier(config: commands.Generate, schema: DataSchema) -> dict[str, Any] | None:
     if config.classifier is None or config.label is None:
         return None
     classify = classifier.load(config.classifier)

@@ -1,11 +1,9 @@
-"""The configuration of a run: one frozen class a step, every key typed, documented and checked when it is made.
+"""The configuration of steps: one frozen class each, every key typed, documented and checked when it is made.
 
-A key is set in YAML, by its dotted name on the command line (`--train.learning_rate 3e-4`) or by an environment
-variable (`SCOREFLEET_TRAIN__LEARNING_RATE`). `None` means: chosen from the number of rows and columns of the data.
+`None` means: chosen from the number of rows and columns of the data.
 """
 
-import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from tasks.allowed import LadderKernel, is_function, require
@@ -232,39 +230,6 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A whole run."""
-
-    name: str = "model"
-    """Name of the model in the registry."""
-    root: str = "./runs"
-    """Folder under which everything is kept."""
-    store: str | None = None
-    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
-    root when not given."""
-    seed: int = 0
-    """Seed of every random stream of the run."""
-    prepare: Prepare = field(default_factory=Prepare)
-    train: Train = field(default_factory=Train)
-    sample: Sample = field(default_factory=Sample)
-    normalise: Normalise = field(default_factory=Normalise)
-    evaluate: Evaluate = field(default_factory=Evaluate)
-    register: Register = field(default_factory=Register)
-    report: Report = field(default_factory=Report)
-    retrain: Retrain = field(default_factory=Retrain)
-    cluster: Cluster = field(default_factory=Cluster)
-
-    def __post_init__(self) -> None:
-        require(
-            self.name.replace("-", "").replace("_", "").isalnum(),
-            "name",
-            self.name,
-            "letters, digits, - and _",
-        )
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
-
-
-@dataclass(frozen=True)
 class Chains:
     """Chains that travel over a user's own density."""
 
@@ -301,73 +266,3 @@ class Chains:
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
         is_ladder = self.num_levels == 1 or self.num_levels >= 3
         require(is_ladder, "num_levels", self.num_levels, "1, which is no ladder, or at least 3")
-
-
-@dataclass(frozen=True)
-class SampleTarget(Chains):
-    """Draws from a user's own density."""
-
-    root: str = "./runs"
-    """Folder under which everything is kept."""
-    store: str | None = None
-    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
-    root when not given."""
-    seed: int = 0
-    """Seed of every random stream of the run."""
-    register: Register = field(default_factory=Register)
-    cluster: Cluster = field(default_factory=Cluster)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
-
-
-@dataclass(frozen=True)
-class Generate:
-    """Samples from a registered model, or from a composition of models, a classifier and fixed coordinates."""
-
-    model: str = ""
-    """Registered model: models:/NAME@ALIAS or models:/NAME/VERSION."""
-    times: tuple[str, ...] = ()
-    """Registered models whose densities multiply that of `model`: [models:/NAME@ALIAS, ...], with the same columns."""
-    weights: tuple[float, ...] = ()
-    """Exponents of the densities of `model` and of each of `times`, in that order; all 1 when not given."""
-    classifier: str | None = None
-    """MODULE:FUNCTION of log probabilities: points [row, dim] in the data's units and float64 -> [row, class],
-    differentiable; draws are then of the class `label`."""
-    label: int | None = None
-    """The class that the draws are of, a column of what `classifier` returns, from 0."""
-    fixed: dict[str, float | str] = field(default_factory=dict)
-    """Column: number, as in --fixed.mass 3.2, holds a column there in all draws; of an array column the path of a .npy
-    file of its shape, in which NaN is free."""
-    num_samples: int = 1024
-    """Rows to draw."""
-    root: str = "./runs"
-    """Folder under which everything is kept."""
-    store: str | None = None
-    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
-    root when not given."""
-    seed: int = 0
-    """Seed of every random stream of the run."""
-    sample: Sample = field(default_factory=Sample)
-    evaluate: Evaluate = field(default_factory=Evaluate)
-    register: Register = field(default_factory=Register)
-    cluster: Cluster = field(default_factory=Cluster)
-
-    def __post_init__(self) -> None:
-        require(
-            self.model.startswith("models:/"),
-            "model",
-            self.model,
-            "models:/NAME@ALIAS or models:/NAME/VERSION",
-        )
-        is_count = len(self.weights) in (0, 1 + len(self.times)) and (bool(self.times) or not self.weights)
-        require(is_count, "weights", list(self.weights), f"{1 + len(self.times)} numbers for a product of models")
-        is_weight = all(0 < weight < math.inf for weight in self.weights)
-        require(is_weight, "weights", list(self.weights), "positive")
-        require((self.classifier is None) == (self.label is None), "label", self.label, "given with classifier, only")
-        is_named = self.classifier is None or is_function(self.classifier)
-        require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
-        require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
-        require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -16,7 +16,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from tasks import config
+from tasks import commands
 from tasks.context import Context
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
@@ -48,7 +48,7 @@ class Outcome:
     was_done: bool
 
 
-def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
+def keys_of(steps: Sequence[Step], run: commands.Run) -> dict[str, str]:
     """The key of every step, in an order in which they can run."""
     by_name = {step.name: step for step in steps}
     order = TopologicalSorter({step.name: step.needs for step in steps}).static_order()
@@ -74,12 +74,12 @@ class Pipeline:
     """Steps with the run they belong to, and where their keys put them."""
 
     steps: Sequence[Step]
-    run: config.Run
+    run: commands.Run
     root: Path
     keys: Mapping[str, str]
 
     @classmethod
-    def of(cls, steps: Sequence[Step], run: config.Run) -> "Pipeline":
+    def of(cls, steps: Sequence[Step], run: commands.Run) -> "Pipeline":
         """Find every key; this reads what the steps read from outside, and refuses what is not there."""
         return cls(steps, run, folder_of(run.root), keys_of(steps, run))
 

@@ -14,6 +14,7 @@ from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.program import Program, Segment
+from tasks.store.layout import chains_of
 from tasks.store.schema import DataSchema
 
 
@@ -25,12 +26,12 @@ def to_table(
     The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
     draw itself. Without a density there is neither `log_density` nor `log_weight`.
     """
-    first_chain = block * program.block_size
-    kept = min(program.block_size, num_chains - first_chain)
+    chains = chains_of(block, program.block_size, num_chains)
+    kept = len(chains)
     position = segment.draws.position
     draws, dim = len(position), schema.dim
     flat = at_lowest(model.whole, position, program)[:, :kept].reshape(-1, dim)
-    chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
+    chain = np.tile(np.array(chains, dtype=np.int64), draws)
     draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
     denoised = _denoised(model, segment, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import composing, config, mlflow_model
+from tasks import commands, composing, mlflow_model
 from tasks.artifacts import Model
 from tasks.context import Context
 from tasks.ebm import model as models
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MODEL_URI = re.compile(r"models:/(?P<name>[\w .-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[0-9]+))")
 
 
-def fetch(config: config.Generate, context: Context) -> Model:
+def fetch(config: commands.Generate, context: Context) -> Model:
     """The step: the versions that the models' names, with their aliases, stand for now."""
     uri = tracking_uri(config.register, context.root)
     if not composing.is_composed(config):
@@ -31,7 +31,7 @@ def fetch(config: config.Generate, context: Context) -> Model:
     return composing.publish(config, context.folder)
 
 
-def versions_of(config: config.Generate) -> str:
+def versions_of(config: commands.Generate) -> str:
     """What each alias stands for now, so that a new champion is fetched and an old one is not fetched again, and the
     digest of what else is composed with them.
     """

@@ -23,27 +23,15 @@ from tasks import cluster, composition
 from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.hardware import made_on
+from tasks.job import Job
 from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
+from tasks.store.layout import chains_of
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.spool import Spool
-
-
-@dataclass(frozen=True)
-class Job:
-    """A store to fill: the program of its blocks, and how many chains it holds."""
-
-    program: Program
-    num_chains: int
-    store: str
-
-    @property
-    def num_blocks(self) -> int:
-        """Blocks that hold the chains; the last may be only partly kept."""
-        return -(-self.num_chains // self.program.block_size)
 
 
 class Made(NamedTuple):
@@ -54,11 +42,6 @@ class Made(NamedTuple):
     table: pa.Table
     state: dict[str, np.ndarray]
     facts: dict[str, Any]
-
-
-def _kept(program: Program, num_chains: int, block: int) -> int:
-    """Chains of a block that are in the store."""
-    return min(program.block_size, num_chains - block * program.block_size)
 
 
 class ChainMaker:
@@ -93,10 +76,10 @@ class ChainMaker:
         self, program: Program, num_chains: int, block: int, segment: int, before: dict[str, np.ndarray] | None
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
-        made = self._advanced(program, block, segment, before)
+        made, kept = self._advanced(program, block, segment, before), chains_of(block, program.block_size, num_chains)
         state = made.chains.to_tensors()
         facts = {
-            "levels": level_facts(made.stats, program.steps_per_level, _kept(program, num_chains, block)),
+            "levels": level_facts(made.stats, program.steps_per_level, len(kept)),
             **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
             "num_gradients": made.num_gradients,
@@ -126,7 +109,7 @@ class ChainActor(ChainMaker):
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def advance(self, job: Job, block: int, segment: int) -> Entry:
+    def advance(self, job: Job[Program], block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)

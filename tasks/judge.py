@@ -55,7 +55,7 @@ def judge(
     normaliser: Normaliser | None = None,
 ) -> Judgement:
     """Compare, decide, record."""
-    rows = _some(fair_rows(dataset, champion), MAX_SCORED, context.seed)
+    rows = some_rows(fair_rows(dataset, champion), context.seed, MAX_SCORED)
     facts, comparisons = facts_of(samples, evaluation), list[Comparison]()
     if len(rows) >= MIN_HELD_OUT:
         if normaliser and champion.normaliser_uri:
@@ -104,11 +104,7 @@ def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: i
     stores = [SampleStore(uri, writable=False) for uri in (samples_uri, champion.samples_uri)]
     draws = [schema.encode(one_draw_per_chain(store, MAX_DRAWS, seed)) for store in stores]
     size = min(len(part) for part in draws)
-    return compare_draws(draws[0][:size], draws[1][:size], schema.encode(_some(rows, MAX_DRAWS, seed)))
-
-
-def _some(table: pa.Table, size: int, seed: int) -> pa.Table:
-    return table.take(pa.array(np.sort(np.random.default_rng(seed).permutation(len(table))[:size])))
+    return compare_draws(draws[0][:size], draws[1][:size], schema.encode(some_rows(rows, seed, MAX_DRAWS)))
 
 
 def _normaliser(uri: str) -> Normaliser:

@@ -4,6 +4,7 @@ Data that another model is needed for (columns missing, new, or of another type)
 told, and the caller decides. Leaves `news.json`.
 """
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,7 +38,7 @@ def find_news(config: config.Retrain, context: Context, dataset: Dataset, champi
     stayed, departed = known.filter(pa.array(has_stayed)), known.filter(pa.array(~has_stayed))
     drift = _drift(schema, {"known": known, "arrived": arrived, "stayed": stayed, "departed": departed}, context.seed)
     news = News(str(context.folder), len(arrived), len(departed), tuple(drift))
-    objects.replace(context.folder, "news.json", json.dumps(news.__dict__, indent=2).encode())
+    objects.replace(context.folder, "news.json", json.dumps(dataclasses.asdict(news), indent=2).encode())
     return news
 
 

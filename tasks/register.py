@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config, mlflow_model
+from tasks import commands, config, mlflow_model
 from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Registration, Samples
 from tasks.champion import Registry, champion_of
 from tasks.context import Context
@@ -38,7 +38,7 @@ class Record:
     recipe: str
 
     @classmethod
-    def of(cls, run: config.Run) -> "Record":
+    def of(cls, run: commands.Run) -> "Record":
         """The recipe leaves out where the data are, which may be a new file every night."""
         parts = [run.prepare, run.train, run.sample, run.normalise, run.retrain]
         made = [run.seed, [dataclasses.asdict(part) | {"data": None} for part in parts]]

@@ -18,7 +18,8 @@ from tasks.draws import summarise_exchange, summarise_levels
 from tasks.ebm import noise
 from tasks.ebm.model import is_score_only
 from tasks.errors import UsageError
-from tasks.fleet import ChainActor, ChainMaker, Fleet, Job
+from tasks.fleet import ChainActor, ChainMaker, Fleet
+from tasks.job import Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.program import Program
@@ -218,7 +219,7 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
 class _Watcher:
     """Counts committed rows into a progress line."""
 
-    def __init__(self, name: str, job: Job):
+    def __init__(self, name: str, job: Job[Program]):
         self._progress = Progress(name, job.num_chains * job.program.num_draws, "rows")
         self._progress.update(0)
         self._num_rows = 0

@@ -33,11 +33,11 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
 MAX_ROWS = 20_000
 
 
-def some_rows(table: pa.Table, seed: int) -> pa.Table:
+def some_rows(table: pa.Table, seed: int, max_rows: int = MAX_ROWS) -> pa.Table:
     """All rows, or as many random ones as a comparison can bear, in their order."""
-    if len(table) <= MAX_ROWS:
+    if len(table) <= max_rows:
         return table
-    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), MAX_ROWS, replace=False)))
+    return table.take(np.sort(np.random.default_rng(seed).choice(len(table), max_rows, replace=False)))
 
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:

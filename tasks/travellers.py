@@ -6,7 +6,6 @@ warm-up tuned (metric and step size) is frozen before the first kept draw.
 
 import dataclasses
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet, Made
 from tasks.hardware import made_on
+from tasks.job import Job
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
@@ -33,6 +33,7 @@ from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress
 from tasks.provenance import provenance
+from tasks.store.layout import chains_of
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
@@ -42,20 +43,6 @@ NUM_WARM = 64
 
 WARM = "warm.safetensors"
 TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not use
-
-
-@dataclass(frozen=True)
-class Job:
-    """A store to fill: the program of its blocks, and how many chains it holds."""
-
-    program: travel.Program
-    num_chains: int
-    store: str
-
-    @property
-    def num_blocks(self) -> int:
-        """Blocks that hold the chains; the last may be only partly kept."""
-        return -(-self.num_chains // self.program.block_size)
 
 
 def sample_target(config: config.Chains, context: Context) -> Samples:
@@ -162,7 +149,7 @@ class TargetMaker:
         """One segment of one block, from the state that the segment before it left."""
         tuned = frozen.from_arrays(warm)
         leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
-        kept = min(program.block_size, num_chains - block * program.block_size)
+        kept = len(chains_of(block, program.block_size, num_chains))
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * program.thinning,
@@ -198,12 +185,11 @@ class TargetMaker:
 
     def _table(self, leg: travel.Leg, program: travel.Program, num_chains: int, tuned: Tuned, block: int) -> pa.Table:
         """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
-        first_chain = block * program.block_size
-        kept = min(program.block_size, num_chains - first_chain)
-        num_draws = len(leg.position)
+        chains, num_draws = chains_of(block, program.block_size, num_chains), len(leg.position)
+        kept = len(chains)
         z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
         x, log_det = self.support.constrain(z)
-        chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), num_draws)
+        chain = np.tile(np.array(chains, dtype=np.int64), num_draws)
         draw = np.repeat(np.arange(leg.first_draw, leg.first_draw + num_draws, dtype=np.int32), kept)
         return pa.table(
             {
@@ -228,7 +214,7 @@ class TargetActor(TargetMaker):
         """How populations walk to log Z, in the coordinates of a store's warm-up."""
         return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
 
-    def advance(self, job: Job | evidence.Job, block: int, segment: int) -> Entry:
+    def advance(self, job: Job[travel.Program] | evidence.Job, block: int, segment: int) -> Entry:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
@@ -250,7 +236,7 @@ def read_warm(store: str) -> dict[str, np.ndarray]:
 class _Watcher:
     """Counts committed rows into a progress line."""
 
-    def __init__(self, job: Job):
+    def __init__(self, job: Job[travel.Program]):
         self._progress = Progress("sample", job.num_chains * job.program.num_draws, "rows")
         self._progress.update(0)
         self._totals = {"rows": 0, "accepted": 0, "proposed": 0}

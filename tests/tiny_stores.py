@@ -8,7 +8,7 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from tasks import composing, composition, config
+from tasks import commands, composing, composition, config
 from tasks.artifacts import Model
 from tasks.ebm import model as models
 from tasks.fleet import ChainMaker
@@ -30,7 +30,7 @@ NUM_SEGMENTS = 9
 """Three blocks, the last of two chains, of three segments, the last of one draw."""
 
 
-def model_store(folder: Path, composed: config.Generate | None = None, **changes: Any) -> SampleStore:
+def model_store(folder: Path, composed: commands.Generate | None = None, **changes: Any) -> SampleStore:
     """Draws from an energy that was never trained, whose weights are random, or from a composition of such."""
     model = _composition(folder / "model", composed) if composed else _model(folder / "model")
     dim = composition.read_description(Path(model.uri))["dim"]
@@ -70,7 +70,7 @@ def _fill(store, make, description):
     return store
 
 
-def _composition(folder: Path, composed: config.Generate) -> Model:
+def _composition(folder: Path, composed: commands.Generate) -> Model:
     for part in composing.parts_of(composed, folder):
         _model(part)
     return composing.publish(composed, folder)

@@ -24,6 +24,11 @@ class Rows(NamedTuple):
     num_foreign: int
 
 
+def chains_of(block: int, block_size: int, num_chains: int) -> range:
+    """The chains of a block that are kept: all, but in the last."""
+    return range(block * block_size, min((block + 1) * block_size, num_chains))
+
+
 @dataclass(frozen=True)
 class Layout:
     """How chains and draws are cut into blocks and segments."""
@@ -64,7 +69,7 @@ class Layout:
 
     def chains(self, block: int) -> range:
         """The chains of a block that are kept."""
-        return range(block * self.block_size, min((block + 1) * self.block_size, self.num_chains))
+        return chains_of(block, self.block_size, self.num_chains)
 
     def draws(self, segment: int) -> range:
         """The draws of a segment."""

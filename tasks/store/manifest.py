@@ -130,11 +130,9 @@ class SampleStore:
         """The published rows in the order of block and segment, or those of some (block, segment) alone; every page is
         checked as it is read.
         """
+        shards = [entry.path for entry in self.each_entry() if places is None or (entry.block, entry.segment) in places]
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        shards, kind = (
-            [entry.path for entry in self.each_entry() if places is None or (entry.block, entry.segment) in places],
-            ds.ParquetFileFormat(default_fragment_scan_options=options),
-        )
+        kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
         return ds.dataset(shards, filesystem=objects.filesystem(self._objects), format=kind)
 
     def _checked(self, path: str, sha256: str) -> bytes:

@@ -24,7 +24,8 @@ PLACES = ["chain", "draw"]
 def to_parquet(table: pa.Table) -> bytes:
     """Parquet bytes: zstd, byte-stream-split floats, a checksum on every page; the same bytes every time."""
     sink = pa.BufferOutputStream()
-    _write(table, sink)
+    with writer(sink, table.schema) as file:
+        file.write_table(table.combine_chunks())
     return sink.getvalue().to_pybytes()
 
 
@@ -43,11 +44,6 @@ def encode(table: pa.Table) -> Encoded:
         data = to_parquet(table)
         sha256 = hashlib.sha256(data).hexdigest()
     return Encoded(data, sha256, digest.result())
-
-
-def _write(table: pa.Table, sink: Any) -> None:
-    with writer(sink, table.schema) as file:
-        file.write_table(table.combine_chunks())
 
 
 def writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:

@@ -22,11 +22,12 @@ import ray
 from tasks import config
 from tasks.cluster import connect
 from tasks.fleet import Fleet
+from tasks.job import Job
 from tasks.store.entry import Entry
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
-from tests.faults.walker import Job, Program, Walker, make
+from tests.faults.walker import Program, Walker, make
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
@@ -72,7 +73,7 @@ class Schedule:
         )
         return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
 
-    def job(self, store: Path) -> Job:
+    def job(self, store: Path) -> Job[Program]:
         """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
         return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), self.num_chains, str(store))
 

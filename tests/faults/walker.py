@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from tasks.job import Job
 from tasks.store.entry import Entry
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
@@ -38,20 +39,9 @@ class Program:
         return -(-self.num_draws // self.draws_per_segment)
 
 
-@dataclass(frozen=True)
-class Job:
-    """A store to fill."""
-
-    program: Program
-    num_chains: int
-    store: str
-
-    @property
-    def num_blocks(self) -> int:
-        return -(-self.num_chains // self.program.block_size)
-
-
-def make(job: Job, block: int, before: dict[str, np.ndarray] | None, segment: int) -> tuple[pa.Table, dict[str, Any]]:
+def make(
+    job: Job[Program], block: int, before: dict[str, np.ndarray] | None, segment: int
+) -> tuple[pa.Table, dict[str, Any]]:
     """Random walks: a pure function of the program, the block, the segment and the state before it."""
     program = job.program
     layout = Layout(job.num_chains, program.block_size, program.num_draws, program.draws_per_segment)
@@ -78,7 +68,7 @@ class Walker:
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def advance(self, job: Job, block: int, segment: int) -> Entry:
+    def advance(self, job: Job[Program], block: int, segment: int) -> Entry:
         """As the chains' actors do it."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from tasks import composing, composition, config
+from tasks import commands, composing, composition
 from tasks.draws import to_table
 from tasks.ebm.noise import ladder
 from tasks.mcmc import annealing
@@ -49,7 +49,7 @@ def drawn(folder, *rows, **changes):
     for k, part in enumerate(rows):
         gaussians.write(folder / f"part-{k}", part, "abc")
     times = tuple(f"models:/b/{k}" for k in range(1, len(rows)))
-    composing.publish(config.Generate(model="models:/a/1", times=times, **changes), folder)
+    composing.publish(commands.Generate(model="models:/a/1", times=times, **changes), folder)
     loaded, schema = composition.load(folder), composition.schema_of(folder)
 
     def target_at(level):

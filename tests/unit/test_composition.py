@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tasks import composing, composition, config, density
+from tasks import commands, composing, composition, density
 from tasks.errors import DataError, UsageError
 from tests import gaussians
 
@@ -59,7 +59,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def settings(**changes):
-    return config.Generate(model="models:/a/1", **changes)
+    return commands.Generate(model="models:/a/1", **changes)
 
 
 def compose(folder, *rows, **changes):

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks import config
+from tasks import commands
 from tasks.dag import Pipeline, Step
 from tasks.errors import DataError
 from tasks.journal import Journal
@@ -44,7 +44,7 @@ def pipeline(calls, root, first=1, second=10, seed=0, reads="x"):
         Step("second", calls.second, Setting(second), Number, needs=("first",)),
         Step("first", calls.first, Setting(first), Number, reads=lambda setting: reads),
     ]
-    return Pipeline.of(steps, config.Run(root=str(root), seed=seed))
+    return Pipeline.of(steps, commands.Run(root=str(root), seed=seed))
 
 
 def execute(made):

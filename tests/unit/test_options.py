@@ -1,12 +1,12 @@
 import pytest
 
 from pipelines.options import parse, parser_of
-from tasks import config
+from tasks import commands, config
 from tasks.errors import UsageError
 
 
 def settings_of(*arguments):
-    return parse(parser_of("run", config.Run, ""), config.Run, arguments)[0]
+    return parse(parser_of("run", commands.Run, ""), commands.Run, arguments)[0]
 
 
 def refusal_of(*arguments):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from pipelines.cli import main
-from tasks import config, native, replaying
+from tasks import commands, native, replaying
 from tasks.auditing import audit
 from tasks.differences import first_difference
 from tasks.errors import StorageError, UsageError
@@ -46,7 +46,7 @@ def test_compositions_are_whole_or_refused(tmp_path, monkeypatch):
     text = "def log_probabilities(x):\n    return x.log_softmax(1)\n"
     (tmp_path / "classes_that_change.py").write_text(text)
     words = {"classifier": "classes_that_change:log_probabilities", "label": 1, "fixed": {"c": 0.5}}
-    composed = config.Generate(model="models:/a/1", times=("models:/b/1",), **words)
+    composed = commands.Generate(model="models:/a/1", times=("models:/b/1",), **words)
     store, folder = model_store(tmp_path, composed), tmp_path / "model"
     source = open_source(store.uri, None)
     assert [replay(source, *place).reasons for place in ((0, 0), (2, 2))] == [(), ()]

@@ -3,9 +3,9 @@
 import dataclasses
 
 from pipelines.ticks import placed
-from tasks import config
+from tasks import commands, config
 
-RUN = config.Run(prepare=config.Prepare("sklearn:wine"), store="s3://bucket/nights/")
+RUN = commands.Run(prepare=config.Prepare("sklearn:wine"), store="s3://bucket/nights/")
 
 
 def test_draws_of_other_models_go_to_other_folders_and_those_of_one_to_one():
