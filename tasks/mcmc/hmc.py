@@ -25,11 +25,13 @@ def leapfrog(
     chains fell by `DIVERGED` nats or more on the way, before anything there was not a number.
     """
     lowest, is_diverged = state.value - DIVERGED, torch.zeros_like(state.value, dtype=torch.bool)
+    angle = torch.as_tensor(step_size, dtype=state.x.dtype).clamp(max=3.0)
+    kick, drift = (0.5 * angle).tan(), angle.sin()
     for _ in range(num_leapfrogs):
-        half = momentum + 0.5 * step_size * state.score
-        x = state.x + step_size * half
+        half = momentum + kick * state.score
+        x = state.x + drift * half
         state = State(x, *target(x))
-        momentum = half + 0.5 * step_size * state.score
+        momentum = half + kick * state.score
         is_diverged |= state.value < lowest
     return state, momentum, is_diverged
 

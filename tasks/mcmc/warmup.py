@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue
+from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue, skew
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.disperse import disperse
 from tasks.mcmc.jump import Jumps
@@ -77,14 +77,23 @@ def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[
     dim, x, score = window.x.shape[2], window.x.flatten(0, 1), window.score.flatten(0, 1)
     is_small = index > 0 and dim <= MOST_JUMPED and not tuned.coordinates.whitening.is_diagonal
     bent = bend.fit(seen) if is_small else None
-    whitening = tuned.coordinates.whitening
-    if bent or tuned.coordinates.bend:
+    whitening, old_bend, old_skews = tuned.coordinates
+    if bent or old_bend or old_skews:
         whitening = identity(dim, x.dtype)
     if bent:
         x, _, score = bent.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
     whitening = metric.learn(whitening, x, score)
+    skews = ()
+    import os
+    for _ in range(int(os.environ.get("PASS", 2)) if is_small else 0):
+        skewed = skew.fit(whitening, x.view(window.x.shape), score.view(window.x.shape))
+        if not skewed:
+            break
+        skews += (skewed,)
+        x, _, score = skewed.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
+        whitening = metric.learn(identity(dim, x.dtype), x, score)
     w = whitening.to_white(x).view(window.x.shape)
-    learned = Tuned(Coordinates(whitening, bent), window.step_size, LENGTH * widest(w))
+    learned = Tuned(Coordinates(whitening, bent, skews), window.step_size, LENGTH * widest(w))
     was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
     if not is_small or was_in_vain:
         return learned

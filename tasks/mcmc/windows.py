@@ -14,6 +14,9 @@ from tasks.mcmc.metropolis import State, Target, acceptance_probability
 from tasks.mcmc.streams import Stream
 
 TARGET_ACCEPTANCE, SMALLEST_STEP = 0.75, 0.03
+import os
+LARGEST_STEP=float(os.environ.get('LARGEST','1.571'))
+TARGET_ACCEPTANCE=float(os.environ.get('TACC','.75'))
 
 
 class Tuned(NamedTuple):
@@ -29,7 +32,10 @@ def in_precision(part: Any, dtype: torch.dtype) -> Any:
     """The same, with every floating-point tensor in `dtype`."""
     if isinstance(part, Tensor):
         return part.to(dtype) if part.is_floating_point() else part
-    return type(part)(*(in_precision(inner, dtype) for inner in part)) if isinstance(part, tuple) else part
+    if not isinstance(part, tuple):
+        return part
+    parts = (in_precision(inner, dtype) for inner in part)
+    return tuple(parts) if type(part) is tuple else type(part)(*parts)
 
 
 class Window(NamedTuple):
@@ -60,7 +66,7 @@ def run_window(stream: Stream, phase: int, state: State, target: Target, tuned: 
         else:
             moved.append(accepted[None])
             size.update(float(accepted.mean()))
-            size.step_size = max(size.step_size, SMALLEST_STEP)
+            size.step_size = min(max(size.step_size, SMALLEST_STEP), LARGEST_STEP)
         states.append(tuned.coordinates.push_state(white))
         used += steps
     later = states[len(states) // 4 :]
