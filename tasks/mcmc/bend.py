@@ -1,14 +1,13 @@
-"""A triangular change of coordinates that straightens what no metric can: scales that depend on another coordinate (a
-funnel) and means that follow its square (a banana).
+"""A triangular map (`triangular`) of draws: for scales that depend on another coordinate (a funnel) and means that
+follow its square (a banana).
 
 In an order of the coordinates, coordinate `i` of x is
 
-    x_i = a_i + sum_j<i (A_ij x_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i,
+    x_i = a_i + sum_j<i (A_ij x_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i.
 
-so that the Jacobian is triangular and `ln |dx/dz| = sum_i (c_i + (C z)_i)`. It is fitted so that z is near N(0, I): for
-each i in turn, a regression whose mean and log scale both depend on the z before it (Harvey, Econometrica 44, 1976).
-Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J. Uncertainty Quantification 6, 2018; for a funnel
-it is the non-centred parametrisation, which nobody has to write (Papaspiliopoulos et al., Stat. Sci. 22, 2007).
+It is fitted so that z is near N(0, I): for each i in turn, a regression whose mean and log scale both depend on the z
+before it (Harvey, Econometrica 44, 1976). For a funnel it is the non-centred parametrisation, which nobody has to write
+(Papaspiliopoulos et al., Stat. Sci. 22, 2007).
 
 Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: those are kept that
 are larger than chance would make all but two of them, and without any beyond 4 there is no bend at all.
@@ -55,8 +54,9 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
         shift[i], log_scale[i], slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]
         linear[i, :i], square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
         z[:, i], is_bent = line.residual, is_bent or line.is_bent
-    mixing = torch.linalg.inv(torch.eye(dim).to(x) - linear)[order.argsort()]
-    return Triangular(mixing @ shift, mixing, log_scale, slope, torch.diag_embed(square), 0 * shift) if is_bent else None
+    factor = torch.linalg.inv(torch.eye(dim).to(x) - linear)[order.argsort()]
+    bent = Triangular(factor @ shift, factor, log_scale, slope, torch.diag_embed(square), torch.zeros_like(shift))
+    return bent if is_bent else None
 
 
 class Line(NamedTuple):

@@ -1,4 +1,4 @@
-"""The coordinates that chains move in: a bend, if there is one, a skew on top of it, and an affine map on top of both."""
+"""The coordinates that chains move in: a bend and a skew, if there are any, and an affine map on top."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Coordinates(NamedTuple):
 
     whitening: Whitening
     bend: Triangular | None = None
-    skews: tuple[Triangular, ...] = ()
+    skew: Triangular | None = None
 
     def pull(self, target: Target) -> Target:
         """The target as a density of w, up to the constant of the affine maps."""
@@ -36,6 +36,10 @@ class Coordinates(NamedTuple):
             state = layer.push_state(state)
         return state
 
+    def to_white(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+        """`w(x)`."""
+        return self.pull_state(State(x, torch.zeros_like(x[:, 0]), torch.zeros_like(x))).x
+
     def from_white(self, w: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
         """`x(w)` and `ln |dx/dw|` without the constant of the affine maps: what a pulled density has more than the
         target's own."""
@@ -44,4 +48,4 @@ class Coordinates(NamedTuple):
 
     def _layers(self) -> list[Triangular | Whitening]:
         """From the target's coordinates to white ones."""
-        return [layer for layer in (self.bend, *self.skews, self.whitening) if layer is not None]
+        return [layer for layer in (self.bend, self.skew, self.whitening) if layer is not None]

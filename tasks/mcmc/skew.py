@@ -10,6 +10,9 @@ higher-order singular vectors: De Lathauwer, De Moor & Vandewalle, SIAM J. Matri
 makes `-z.q(z)` cancel T, for every monomial of the third order has one last coordinate; the second sum is a slope of
 log scales and the third a skew, which keep the map invertible (`triangular`).
 
+A skew stretches one tail and squeezes the other, of which the third order says nothing: by `exp LARGEST_SKEW` at most,
+so that jumps still reach tails that are exponential on both sides.
+
 It is kept where the Fisher divergence from N(0, I), `E|s(z) + z|^2`, falls by WORTH_IT or more on half of the chains
 with the map of the other half.
 """
@@ -23,20 +26,23 @@ from tasks.mcmc.metropolis import State
 from tasks.mcmc.preconditioning import Whitening, identity
 from tasks.mcmc.triangular import WIDTH, Triangular
 
-WORTH_IT, ROWS_A_TERM, LARGEST_SKEW, RIDGE = 0.03, 2, 1.0, 1e-9
+WORTH_IT, ROWS_A_TERM, LARGEST_SKEW, RIDGE = 0.03, 2, 0.2, 1e-9
 
 
-def fit(whitening: Whitening, x: Float[Tensor, "draw chain dim"], score: Float[Tensor, "draw chain dim"]) -> Triangular | None:
+def fit(
+    whitening: Whitening, x: Float[Tensor, "draw chain dim"], score: Float[Tensor, "draw chain dim"]
+) -> Triangular | None:
     """The map on top of a whitening, from draws and scores of many chains in its outer coordinates; None where the
     density asks for none or the draws are too few to tell.
     """
+    halves = ((x[:, k::2].flatten(0, 1), score[:, k::2].flatten(0, 1)) for k in (0, 1))
+    seen, held_out = (State(rows, rows[:, 0], of_rows) for rows, of_rows in halves)
     dim = x.shape[2]
-    if x[:, ::2].numel() / dim < ROWS_A_TERM * (1 + dim) * (2 + dim) / 2:
+    if len(seen.x) < ROWS_A_TERM * (1 + dim) * (2 + dim) / 2:
         return None
-    half = of_scores(whitening, x[:, ::2].flatten(0, 1), score[:, ::2].flatten(0, 1))
-    rest, rest_score = x[:, 1::2].flatten(0, 1), score[:, 1::2].flatten(0, 1)
-    straight = half.pull_state(State(rest, torch.zeros_like(rest[:, 0]), rest_score))
-    before, after = divergence(whitening, rest, rest_score), divergence(identity(dim, x.dtype), straight.x, straight.score)
+    straight = of_scores(whitening, seen.x, seen.score).pull_state(held_out)
+    before = divergence(whitening, held_out.x, held_out.score)
+    after = divergence(identity(dim, x.dtype), straight.x, straight.score)
     return of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1)) if after < before - WORTH_IT else None
 
 

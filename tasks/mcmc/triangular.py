@@ -8,8 +8,8 @@ Up to an affine map on its outer side, coordinate `i` is the i-th in an order, a
 so that means follow squares and products, scales follow other coordinates, and `m` is a skew of each coordinate by
 itself: `w sinh(asinh(z/w) + e)` up to a constant (Jones & Pewsey, Biometrika 96, 2009), whose slope stays between
 `exp -|e|` and `exp |e|`. It is onto and invertible whatever B, C, c and e are, with
-`ln |dy/dz| = sum_i (c_i + (C z)_i + ln m_i'(z_i))`. Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J.
-Uncertainty Quantification 6, 2018.
+`ln |dy/dz| = sum_i (c_i + (C z)_i + ln m_i'(z_i))`. Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA
+J. Uncertainty Quantification 6, 2018.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from torch import Tensor
 from tasks.mcmc.metropolis import State, Target
 
 WIDTH = 2.0
-"""The w of the skew: within some 2 deviations it is a parabola, and straight beyond."""
+"""The w of the skew: within some 2 deviations it is nearly a parabola, and straight beyond."""
 
 
 class Triangular(NamedTuple):

@@ -9,14 +9,11 @@ from torch import Tensor
 from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
-from tasks.mcmc.keep import is_jump, transition
+from tasks.mcmc.keep import LARGEST_STEP, is_jump, transition
 from tasks.mcmc.metropolis import State, Target, acceptance_probability
 from tasks.mcmc.streams import Stream
 
 TARGET_ACCEPTANCE, SMALLEST_STEP = 0.75, 0.03
-import os
-LARGEST_STEP=float(os.environ.get('LARGEST','1.571'))
-TARGET_ACCEPTANCE=float(os.environ.get('TACC','.75'))
 
 
 class Tuned(NamedTuple):
@@ -32,10 +29,7 @@ def in_precision(part: Any, dtype: torch.dtype) -> Any:
     """The same, with every floating-point tensor in `dtype`."""
     if isinstance(part, Tensor):
         return part.to(dtype) if part.is_floating_point() else part
-    if not isinstance(part, tuple):
-        return part
-    parts = (in_precision(inner, dtype) for inner in part)
-    return tuple(parts) if type(part) is tuple else type(part)(*parts)
+    return type(part)(*(in_precision(inner, dtype) for inner in part)) if isinstance(part, tuple) else part
 
 
 class Window(NamedTuple):
