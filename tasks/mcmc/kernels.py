@@ -71,7 +71,7 @@ def by_line_integral(rule: Rule, rule_name: str) -> Kernel:
 NO_TEST = "takes every step, without a Metropolis test"
 
 KERNELS: dict[KernelName, Kernel] = {
-    "hmc": Kernel("Hamiltonian Monte Carlo", partial(keep.transition, frequency=0.0), 0.75, exponent=-1 / 4, power=1),
+    "hmc": Kernel("Hamiltonian Monte Carlo", partial(keep.transition, frequency=0.0), 0.8, exponent=-1 / 4, power=1),
     "mala": Kernel("Metropolis-adjusted Langevin", single(mala.step), 0.574),
     "lecture_mala": Kernel("Metropolis-adjusted Langevin (lecture's form)", single(lecture_mala.step), 0.234, -1.0),
     "random_walk": Kernel("random-walk Metropolis", single(random_walk.step), 0.234, -1.0),

@@ -13,8 +13,8 @@ log scales and the third a skew, which keep the map invertible (`triangular`).
 A skew stretches one tail and squeezes the other, of which the third order says nothing: by `exp LARGEST_SKEW` at most,
 so that jumps still reach tails that are exponential on both sides.
 
-It is kept where the Fisher divergence from N(0, I), `E|s(z) + z|^2`, falls by WORTH_IT or more on half of the chains
-with the map of the other half.
+It is kept where the third order is most of what is not normal: where the Fisher divergence from N(0, I),
+`E|s(z) + z|^2`, is halved on half of the chains with the map of the other half, and falls by WORTH_IT or more.
 """
 
 import torch
@@ -43,7 +43,11 @@ def fit(
     straight = of_scores(whitening, seen.x, seen.score).pull_state(held_out)
     before = divergence(whitening, held_out.x, held_out.score)
     after = divergence(identity(dim, x.dtype), straight.x, straight.score)
-    return of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1)) if after < before - WORTH_IT else None
+    return (
+        of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1))
+        if after < min(before / 2, before - WORTH_IT)
+        else None
+    )
 
 
 def divergence(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> float:
