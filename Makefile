@@ -4,13 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: run test lint mutants clean
+.PHONY: run test lint mutants faults clean
 
 run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -19,6 +19,9 @@ lint: $(INSTALLED)
 
 mutants: $(INSTALLED)
 	$(BIN)/python -m tests.mutants
+
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults
 
 clean:
 	rm -rf .venv runs

@@ -20,7 +20,7 @@ def steps(settings: config.Generate) -> list[Step]:
     chains = dataclasses.replace(settings.sample, num_chains=num_chains)
     return [
         Step("fetch", fetch, settings, artifacts.Model, reads=versions_of),
-        Step("sample", sample, chains, artifacts.Samples, ("fetch",)),
+        Step("sample", sample, chains, artifacts.Samples, ("fetch",), place=settings.store),
         Step("evaluate", judge_chains, settings.evaluate, artifacts.Evaluation, ("sample",)),
     ]
 

@@ -90,7 +90,13 @@ def _explain_type(key: str, reason: str) -> str:
     if not expected or not given:
         return f"{key}: {' '.join(reason.split())[:300]}"
     allowed = " or ".join(expected).replace("NoneType", "null").replace("tuple", "a list [A, B]")
-    return f"{key} must be {allowed}, but got {given[1].strip()[:80]!r}"
+    words = re.search(r"Literal\[(.*)\]", allowed)
+    value, close = given[1].strip()[:80], ""
+    if words:
+        names = re.findall(r"'(\w+)'", words[1])
+        allowed = allowed.replace(words[0], f"one of {', '.join(names)}")
+        close = "".join(f"; did you mean {name!r}?" for name in difflib.get_close_matches(value, names, n=1))
+    return f"{key} must be {allowed}, but got {value!r}{close}"
 
 
 def nearest(name: str, known: Sequence[str]) -> str:

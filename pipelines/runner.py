@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,12 @@ from typing import Any
 from pipelines.flow import Flow
 from tasks import config
 from tasks.artifacts import Evaluation, Registration
+from tasks.cluster import one_line_failures
 from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
 from tasks.provenance import git_commit, versions
+from tasks.redaction import redact
 from tasks.store import signature
 from tasks.store.objects import open_store
 from tasks.store.verify import verify
@@ -36,12 +38,26 @@ class Result:
 
 def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
     """Run every step that is not done; returns the exit code."""
+    result = conduct(steps, settings, flow)
+    if result is None:
+        return 0
+    say_where(result, places(result))
+    summarise(result, flow, {})
+    return exit_code(result)
+
+
+def conduct(steps: Sequence[Step], settings: config.Run, flow: Flow) -> Result | None:
+    """Run every step that is not done; None where steps were only to be named."""
     pipeline = Pipeline.of(steps, settings)
     if flow.start is not None and flow.start not in pipeline.keys:
         raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
     if flow.dry_run:
-        return _plan(pipeline, flow)
-    open_store(str(pipeline.root))  # refuses a root that cannot be written before anything is computed
+        _plan(pipeline, flow)
+        return None
+    for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
+        open_store(place)  # refuses what cannot be written before anything is computed
+    if flow.summary and not Path(flow.summary).parent.is_dir():
+        raise UsageError(f"--summary {flow.summary} is in no folder: make {Path(flow.summary).parent} first")
     if flow.sign:
         signature.private_key(flow.sign)  # so is a key that cannot be used
     if flow.force or flow.start:
@@ -49,10 +65,13 @@ def run(steps: Sequence[Step], settings: config.Run, flow: Flow) -> int:
     result = _execute(pipeline)
     if flow.sign:
         _sign(result.outcomes["sample"].artifact.uri, flow.sign)
-    _say_where(result)
+    return result
+
+
+def summarise(result: Result, flow: Flow, more: Mapping[str, Any]) -> None:
+    """Write what the last lines say as JSON, where the user asked for it."""
     if flow.summary:
-        Path(flow.summary).write_text(json.dumps(_summary(result), indent=2) + "\n")
-    return _exit_code(result)
+        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n")
 
 
 def _sign(samples: str, key_file: str) -> None:
@@ -63,14 +82,13 @@ def _sign(samples: str, key_file: str) -> None:
     signature.sign(samples, key_file)
 
 
-def _plan(pipeline: Pipeline, flow: Flow) -> int:
+def _plan(pipeline: Pipeline, flow: Flow) -> None:
     again = list(pipeline.keys) if flow.force else []
     if flow.start:
         again = list(pipeline.keys)[list(pipeline.keys).index(flow.start) :]
     for name in pipeline.keys:
         state = "done already" if pipeline.is_done(name) and name not in again else "would run"
         print(f"{name:<8} {state}: {pipeline.folder(name)}")
-    return 0
 
 
 def _execute(pipeline: Pipeline) -> Result:
@@ -102,7 +120,8 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
         if not pipeline.is_done(name):
             print(f"{name:<8} started", file=sys.stderr, flush=True)
         try:
-            outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
+            with one_line_failures():
+                outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
         except ServiceError as error:
             if any(name in step.needs for step in pipeline.steps):
                 raise
@@ -120,7 +139,7 @@ def _say_step(name: str, outcome: Outcome) -> None:
     print(f"{name:<8} done in {clock(outcome.seconds)}, peak memory {peak}", file=sys.stderr, flush=True)
 
 
-def _say_where(result: Result) -> None:
+def say_where(result: Result, places: Mapping[str, str]) -> None:
     """What a person wants to know at the end, in as few lines as possible."""
     evaluation: Evaluation = result.outcomes["evaluate"].artifact
     if not evaluation.is_converged:
@@ -136,12 +155,28 @@ def _say_where(result: Result) -> None:
         )
     if result.failure:
         print(f"scorefleet: {result.failure}", file=sys.stderr)
-    for label, place in _places(result).items():
+    _say_champion(result)
+    for label, place in places.items():
         print(f"{label:<8} {place}")
 
 
-def _places(result: Result) -> dict[str, str]:
-    uri = tracking_uri(result.pipeline.run.register, result.pipeline.root)
+def _say_champion(result: Result) -> None:
+    """That a new version is not the one in use, which a user might think."""
+    outcome = result.outcomes.get("register")
+    if outcome is None or outcome.was_done or "judge" in result.outcomes:
+        return
+    registered: Registration = outcome.artifact
+    if registered.champion_uri not in (None, registered.model_uri):
+        print(
+            f"{registered.model_uri} is registered; the champion stays {registered.champion_uri}, and `scorefleet "
+            "retrain` with this configuration judges the one by the other",
+            file=sys.stderr,
+        )
+
+
+def places(result: Result) -> dict[str, str]:
+    """Where samples and page are, and how to look at the record."""
+    uri = redact(tracking_uri(result.pipeline.run.register, result.pipeline.root))
     page = _uri(result, "report")
     return {
         "samples": result.outcomes["sample"].artifact.uri,
@@ -173,7 +208,7 @@ def _summary(result: Result) -> dict[str, Any]:
             name: {"seconds": outcome.seconds, "peak_bytes": outcome.peak_bytes, "was_done": outcome.was_done}
             for name, outcome in result.outcomes.items()
         },
-        "exit_code": _exit_code(result),
+        "exit_code": exit_code(result),
     }
 
 
@@ -182,7 +217,8 @@ def _uri(result: Result, step: str) -> str | None:
     return result.outcomes[step].artifact.uri if step in result.outcomes else None
 
 
-def _exit_code(result: Result) -> int:
+def exit_code(result: Result) -> int:
+    """0, or what went wrong."""
     if result.failure:
         return result.failure.exit_code
     return 0 if result.outcomes["evaluate"].artifact.is_converged else NOT_CONVERGED

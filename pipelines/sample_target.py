@@ -9,7 +9,7 @@ import dataclasses
 
 from tasks import artifacts, config
 from tasks.dag import Step
-from tasks.density import digest_of
+from tasks.density import digest_of, support_of
 from tasks.evaluate import judge_travellers
 from tasks.travel_report import report_travel
 from tasks.travellers import sample_target
@@ -19,8 +19,9 @@ def steps(settings: config.SampleTarget) -> list[Step]:
     """The steps and what each needs."""
     keys = [field.name for field in dataclasses.fields(config.Chains)]
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
+    support_of(chains)  # refuses what it cannot be before any step starts
     return [
-        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of),
+        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of, place=settings.store),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
         Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]

@@ -11,13 +11,15 @@ from typing import Any, NoReturn
 from tasks.errors import StorageError, UsageError
 from tasks.store import objects
 
+STORE = "Folder or s3://BUCKET/PATH of the samples."
+
 
 class Parser(argparse.ArgumentParser):
-    """A mistake is one line, and every command takes a store and a file for its summary."""
+    """A mistake is one line, and every command takes one subject, a store by default, and a file for its summary."""
 
-    def __init__(self, command: str, description: str):
+    def __init__(self, command: str, description: str, subject: str = "STORE", meaning: str = STORE):
         super().__init__(f"scorefleet {command}", description=description, allow_abbrev=False)
-        self.add_argument("store", metavar="STORE", help="The folder of the samples, the one with dataset.json.")
+        self.add_argument(subject.lower(), metavar=subject, help=meaning)
         self.add_argument("--summary", metavar="FILE", help="Write the outcome as JSON.")
 
     def error(self, message: str) -> NoReturn:

@@ -5,7 +5,7 @@
 3. sample     run fleets of Metropolis-adjusted Langevin chains down the noise levels
 4. normalise  find log Z, which makes likelihoods of energies
 5. evaluate   judge the chains, then the draws against held-out rows
-6. register   record the model in MLflow, with an alias if its chains converged
+6. register   record the model in MLflow, as the champion if it is the first whose chains converged
 7. report     draw the page
 """
 
@@ -14,7 +14,7 @@ from tasks.dag import Step
 from tasks.evaluate import evaluate
 from tasks.normalise import Descent, normalise
 from tasks.prepare import prepare, source_digest
-from tasks.register import register
+from tasks.register import Record, register
 from tasks.report import report
 from tasks.sample import sample
 from tasks.train import train
@@ -28,15 +28,15 @@ def steps(run: config.Run) -> list[Step]:
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
         Step("train", train, run.train, artifacts.Model, ("prepare",), reads=known_score.digest_of),
-        Step("sample", sample, run.sample, artifacts.Samples, ("train",)),
+        Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
         Step(
             "register",
             register,
-            run.register,
+            Record.of(run),
             artifacts.Registration,
-            ("prepare", "train", "sample", "evaluate"),
+            ("prepare", "train", "sample", "evaluate", *(step.name for step in density)),
         ),
         Step("report", report, run.report, artifacts.Report, ("prepare", "train", "sample", "evaluate")),
     ]

@@ -26,12 +26,15 @@ class Model:
 
 @dataclass(frozen=True)
 class Samples:
-    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps, if there was one."""
+    """A sample store under `uri`; `control_uri` holds the draws of a ladder of twice the steps, if there was one, and
+    `beside` is the folder of what else the step left.
+    """
 
     uri: str
     digest: str
     num_rows: int
     control_uri: str | None
+    beside: str
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,46 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Registration:
-    """A version of a registered model, `models:/name/version`, and the MLflow run that it came from."""
+    """A version of a registered model, `models:/name/version`, the MLflow run that it came from, and the version that
+    had the alias then.
+    """
 
     model_uri: str
     run_id: str
+    champion_uri: str | None = None
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that had the alias when a challenger came, its files under `uri`, and where it came from: its data,
+    its samples, and its normaliser where it has a density.
+    """
+
+    uri: str
+    model_uri: str
+    is_exact: bool
+    data_uri: str
+    samples_uri: str
+    normaliser_uri: str
+
+
+@dataclass(frozen=True)
+class News:
+    """`news.json` under `uri`: how the data differ from the champion's, and what of it is not chance."""
+
+    uri: str
+    num_arrived: int
+    num_departed: int
+    drift: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """`decision.json` under `uri`: whether the challenger is to replace the champion, and why."""
+
+    uri: str
+    is_promoted: bool
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,13 @@
 import logging
 import os
 import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import ray
+from ray.exceptions import RayError, RayTaskError
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
@@ -25,17 +29,17 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
         return
     if os.environ.get("RAY_AUTH_MODE") != "token":
         raise UsageError("RAY_AUTH_MODE must be token before Ray is imported: call tasks.secure.secure_ray() first")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        _connect(cluster, working_folder)
+    finally:
+        signal.signal(signal.SIGTERM, before)  # Ray sets a handler that ends the process without a word
+
+
+def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
     if cluster.address is None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        ray.init(
-            address="local",
-            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
-            include_dashboard=False,
-            object_store_memory=256 * 2**20,
-            _node_ip_address="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        _start(cluster)
         return
     try:
         ray.init(
@@ -47,6 +51,34 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
     except ConnectionError as error:
         message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
         raise ServiceError(message) from error
+
+
+def _start(cluster: config.Cluster) -> None:
+    try:
+        ray.init(
+            address="local",
+            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
+            include_dashboard=False,
+            object_store_memory=256 * 2**20,
+            _node_ip_address="127.0.0.1",
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # Ray has no narrower class for a node of its own that is not up in time
+        line = str(error).strip().partition("\n")[0]
+        raise ServiceError(f"Ray did not start ({line}): the machine may be too busy, run the same again") from error
+
+
+@contextmanager
+def one_line_failures() -> Iterator[None]:
+    """What Ray raises when its processes or nodes are lost, as one line; what a task of ours raised passes as it is."""
+    try:
+        yield
+    except RayTaskError:
+        raise
+    except RayError as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ServiceError(f"Ray was lost ({lines[-1][:160]}): run the same again, and it goes on from here") from error
 
 
 def num_cpus() -> int:

@@ -188,7 +188,7 @@ class Register:
     experiment: str = "scorefleet"
     """MLflow experiment of the runs."""
     alias: str = "champion"
-    """Alias that the new model version receives."""
+    """Alias of the version in use: the first whose chains converged has it until `retrain` finds a better one."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +200,18 @@ class Report:
 
     def __post_init__(self) -> None:
         require(1 <= self.num_images <= 400, "report.num_images", self.num_images, "from 1 to 400")
+
+
+@dataclass(frozen=True)
+class Retrain:
+    """Train a challenger of the champion (`scorefleet retrain`)."""
+
+    warm_steps: int | None = None
+    """Optimiser steps of a challenger that starts from the champion's weights; when not given it starts afresh, with
+    train.num_steps."""
+
+    def __post_init__(self) -> None:
+        require(self.warm_steps is None or self.warm_steps >= 1, "retrain.warm_steps", self.warm_steps, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -226,7 +238,10 @@ class Run:
     name: str = "model"
     """Name of the model in the registry."""
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     prepare: Prepare = field(default_factory=Prepare)
@@ -236,6 +251,7 @@ class Run:
     evaluate: Evaluate = field(default_factory=Evaluate)
     register: Register = field(default_factory=Register)
     report: Report = field(default_factory=Report)
+    retrain: Retrain = field(default_factory=Retrain)
     cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
@@ -292,7 +308,10 @@ class SampleTarget(Chains):
     """Draws from a user's own density."""
 
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     register: Register = field(default_factory=Register)
@@ -324,7 +343,10 @@ class Generate:
     num_samples: int = 1024
     """Rows to draw."""
     root: str = "./runs"
-    """Folder or URI under which everything is kept."""
+    """Folder under which everything is kept."""
+    store: str | None = None
+    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
+    root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
     sample: Sample = field(default_factory=Sample)

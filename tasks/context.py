@@ -9,7 +9,9 @@ from tasks.journal import Journal
 
 @dataclass(frozen=True)
 class Context:
-    """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model."""
+    """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model;
+    `place` is where its draws go, a folder or bucket, when that is not in its folder.
+    """
 
     key: str
     folder: Path
@@ -18,3 +20,9 @@ class Context:
     root: Path
     cluster: config.Cluster
     journal: Journal
+    place: str | None = None
+
+    @property
+    def draws(self) -> str:
+        """The store of the step's draws."""
+        return self.place or str(self.folder / "draws")

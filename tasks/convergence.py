@@ -75,7 +75,7 @@ def _log_density_p_value(draws: pa.Table, control: pa.Table) -> float:
 
 def read_ladder(samples: Samples) -> dict[str, Any]:
     """How the chains went down the noise levels."""
-    return json.loads((Path(samples.uri).parent / "draws-ladder.json").read_text())
+    return json.loads((Path(samples.beside) / "draws-ladder.json").read_text())
 
 
 def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, num_judged: int) -> Measurements:
@@ -89,7 +89,7 @@ def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, nu
         target_acceptance=ladder["target_acceptance"],
         acceptance=tuple(level["acceptance"] for level in levels),
         num_stuck=tuple(level["num_stuck"] for level in levels),
-        num_nonfinite=on_the_way + sum(entry.facts["num_nonfinite"] for entry in store.entries()),
+        num_nonfinite=on_the_way + sum(entry.facts["num_nonfinite"] for entry in store.each_entry()),
         flaw=KERNELS[description["kernel"]].flaw,
         swap_rates=tuple(ladder["exchange"]["swap_rate"]) if ladder["exchange"] else (),
     )

@@ -21,7 +21,7 @@ from tasks.context import Context
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.provenance import code_digest
-from tasks.store.objects import folder_of, open_store, put_if_absent
+from tasks.store.objects import folder_of, open_store, place_of, put_if_absent
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Step:
     artifact: type
     needs: tuple[str, ...] = ()
     reads: Callable[[Any], str] | None = None
+    place: str | None = None
+    """Where the step leaves its draws: a folder or `s3://bucket/path`; in its own folder when None."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def keys_of(steps: Sequence[Step], run: config.Run) -> dict[str, str]:
             "name": run.name,
             "seed": run.seed,
             "reads": step.reads(step.config) if step.reads else None,
+            "place": place_of(step.place) if step.place else None,
             "needs": [keys[need] for need in step.needs],
         }
         keys[name] = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
@@ -112,7 +115,8 @@ class Pipeline:
         folder = self.folder(step.name)
         store = open_store(str(folder))
         run, key = self.run, self.keys[step.name]
-        context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal)
+        place = place_of(step.place) if step.place else None
+        context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal, place)
         start = time.monotonic()
         with PeakMemory() as memory:
             artifact = step.run(step.config, context, *needs)

@@ -26,6 +26,8 @@ NUM_PROBES = 16
 
 def load(name: str) -> LogDensity:
     """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
+    # Chains go where a density is no number, and are turned back there: an exception would end them all.
+    torch.distributions.Distribution.set_default_validate_args(False)
     module_name, _, function_name = name.partition(":")
     folder = str(Path.cwd())
     if folder not in sys.path:
@@ -38,6 +40,8 @@ def load(name: str) -> LogDensity:
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
+        if function is not None:
+            raise UsageError(f"{name} is {type(function).__name__}, but must be a function of points [chain, dim]")
         near = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise UsageError(f"{module_name} has no function {function_name!r}; it has {', '.join(near) or 'none'}")
     log_density: Any = function
@@ -74,6 +78,11 @@ def check(name: str, log_density: LogDensity, support: Support) -> None:
         raise DataError(
             f"target {name!r} must return one log density a row, shape ({NUM_PROBES},) for points "
             f"{tuple(x.shape)}, but returned {got}"
+        )
+    if not _evaluated(name, lambda: log_density(x.clone().requires_grad_())).requires_grad:
+        raise DataError(
+            f"target {name!r} returns numbers that torch cannot differentiate by the points: leave out .detach(), "
+            "numpy and torch.tensor(...); a constant density is 0 * x.sum(1)"
         )
     first = _evaluated(name, lambda: log_density(x[:1]))
     if not torch.allclose(first, value[:1], rtol=1e-6, equal_nan=True):

@@ -1,6 +1,6 @@
 """Turns chain states into rows of a sample store."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from tasks.composition import Composition
+from tasks.ebm import noise
 from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
@@ -31,7 +32,7 @@ def to_table(
     flat = at_lowest(model.whole, position, program)[:, :kept].reshape(-1, dim)
     chain = np.tile(np.arange(first_chain, first_chain + kept, dtype=np.int64), draws)
     draw = np.repeat(np.arange(segment.first_draw, segment.first_draw + draws, dtype=np.int32), kept)
-    denoised = at_lowest(model.denoise, position, program)[:, :kept].reshape(-1, dim)
+    denoised = _denoised(model, segment, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():
         raise DataError(
             f"the model has no finite score where the chains of block {block} went: train it again, with a lower "
@@ -58,6 +59,18 @@ def _flat(values: Tensor, kept: int) -> np.ndarray:
     return values[:, :kept].reshape(-1).cpu().numpy()
 
 
+def _denoised(model: Trained | Composition, segment: Segment, program: Program) -> Tensor:
+    """`E[x|x']` of kept positions [draw, chain, dim]: of a model by the scores that its chains have, times the
+    temperature of the density that they walk on; of a composition by those of its parts, which have to be evaluated.
+    """
+    draws = segment.draws
+    if isinstance(model, Composition):
+        return at_lowest(model.denoise, draws.position, program)
+    x, score = (rows.flatten(0, 1) for rows in (draws.position, program.ladder.temperature * draws.score))
+    level = torch.full((len(x),), program.ladder.levels[-1], device=x.device)
+    return noise.denoise(x, score, level).reshape(draws.position.shape).cpu()
+
+
 def at_lowest(rows_of: Callable[[Tensor, Tensor], Tensor], position: Tensor, program: Program) -> Tensor:
     """What a model makes of kept positions [draw, chain, dim], a whole block at a time as the chains were advanced."""
     level = torch.full((program.block_size,), program.ladder.levels[-1], device=position.device)
@@ -70,15 +83,15 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
 
 
-def level_facts(stats: list[LevelStats], num_steps: int) -> list[dict[str, float]]:
+def level_facts(stats: list[LevelStats], num_steps: int, kept: int) -> list[dict[str, float]]:
     """What a block's steps did at each level: for the manifest, so without anything that differs by machine."""
     return [
         {
             "accepted": int(level.accepted.sum()),
             "probability": level.probability,
             "proposed": num_steps * len(level.accepted),
-            "min_accepted": int(level.accepted.min()),
-            "num_stuck": int((level.accepted == 0).sum()),
+            "min_accepted": int(level.accepted[:kept].min()),
+            "num_stuck": int((level.accepted[:kept] == 0).sum()),
             "num_nonfinite": level.num_nonfinite,
         }
         for level in stats
@@ -129,43 +142,47 @@ def trace_table(stay: Segment) -> pa.Table:
     )
 
 
-def summarise_exchange(program: Program, segments: list[list[dict[str, Any]]]) -> dict[str, Any]:
+def summarise_exchange(program: Program, blocks: Iterable[list[dict[str, Any]]]) -> dict[str, Any]:
     """All blocks' facts about exchange, of their segments in order: `acceptance` of the steps at the exchanged levels,
     `swap_rate` of each with the next lower one, and round trips, which the last segment has counted from the start.
     """
-    every = [fact for block in segments for fact in block]
-    proposed = sum(fact["num_rounds"] * fact["num_chains"] for fact in every)
-    probability, tried, swapped = (
-        np.sum([fact[key] for fact in every], axis=0) for key in ("probability", "tried", "swapped")
-    )
-    num_chains = sum(block[-1]["num_chains"] for block in segments)
+    total = dict.fromkeys(("probability", "tried", "swapped"), np.zeros(()))
+    proposed, num_chains, round_trips = 0, 0, 0
+    for segments in blocks:
+        for fact in segments:
+            total = {key: sums + np.array(fact[key]) for key, sums in total.items()}
+            proposed += fact["num_rounds"] * fact["num_chains"]
+        num_chains += segments[-1]["num_chains"]
+        round_trips += segments[-1]["round_trips"]
     return {
         "levels": list(program.ladder.exchanged),
         "rounds": program.exchange_rounds + (program.num_draws - 1) * program.thinning,
-        "acceptance": (probability / proposed).tolist(),
-        "swap_rate": (swapped / tried).tolist(),
-        "round_trips_per_chain": sum(block[-1]["round_trips"] for block in segments) / num_chains,
+        "acceptance": (total["probability"] / proposed).tolist(),
+        "swap_rate": (total["swapped"] / total["tried"]).tolist(),
+        "round_trips_per_chain": round_trips / num_chains,
     }
 
 
-def summarise_levels(program: Program, facts: list[list[dict[str, float]]]) -> list[dict[str, Any]]:
+SUMMED = ("probability", "proposed", "num_stuck", "num_nonfinite")
+
+
+def summarise_levels(program: Program, facts: Iterable[list[dict[str, float]]]) -> list[dict[str, Any]]:
     """All blocks' facts about each level, from the highest noise to the lowest."""
     ladder = program.ladder
-    levels = []
-    for logit_beta, step_size, blocks in zip(ladder.levels, ladder.step_sizes, zip(*facts, strict=True), strict=True):
-        total = {
-            key: sum(block[key] for block in blocks)
-            for key in ("probability", "proposed", "num_stuck", "num_nonfinite")
+    totals = [dict.fromkeys(SUMMED, 0.0) | {"min_accepted": np.inf} for _ in ladder.levels]
+    for block in facts:
+        for total, level in zip(totals, block, strict=True):
+            total.update({key: total[key] + level[key] for key in SUMMED})
+            total["min_accepted"] = min(total["min_accepted"], level["min_accepted"])
+    return [
+        {
+            "logit_beta": logit_beta,
+            "beta": 1 / (1 + float(np.exp(-logit_beta))),
+            "step_size": step_size,
+            "acceptance": total["probability"] / total["proposed"],
+            "min_chain_acceptance": total["min_accepted"] / program.steps_per_level,
+            "num_nonfinite": int(total["num_nonfinite"]),
+            "num_stuck": int(total["num_stuck"]),
         }
-        levels.append(
-            {
-                "logit_beta": logit_beta,
-                "beta": 1 / (1 + float(np.exp(-logit_beta))),
-                "step_size": step_size,
-                "acceptance": total["probability"] / total["proposed"],
-                "min_chain_acceptance": min(block["min_accepted"] for block in blocks) / program.steps_per_level,
-                "num_nonfinite": total["num_nonfinite"],
-                "num_stuck": total["num_stuck"],
-            }
-        )
-    return levels
+        for logit_beta, step_size, total in zip(ladder.levels, ladder.step_sizes, totals, strict=True)
+    ]

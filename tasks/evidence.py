@@ -81,7 +81,7 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
         done.append(entry)
         progress.update(len(done))
 
-    entries = fleet.run(job, on_commit)
+    entries = fleet.fill(job, on_commit)
     store = SampleStore(job.store)
     store.publish(entries, {"program": dataclasses.asdict(job.program)})
     by_population = store.dataset().to_table()["log_z"].to_numpy()

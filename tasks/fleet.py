@@ -6,8 +6,10 @@ what ran twice.
 """
 
 import dataclasses
+import queue
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +29,7 @@ from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.manifest import Entry, SampleStore
+from tasks.store.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -53,13 +56,9 @@ class Made(NamedTuple):
     facts: dict[str, Any]
 
 
-def state_before(store: SampleStore, block: int, segment: int) -> dict[str, np.ndarray] | None:
-    """The chain state that a segment goes on from; None for the first of its block."""
-    if segment == 0:
-        return None
-    previous = store.committed(block, segment - 1)
-    assert previous is not None
-    return store.load_state(previous)
+def _kept(program: Program, num_chains: int, block: int) -> int:
+    """Chains of a block that are in the store."""
+    return min(program.block_size, num_chains - block * program.block_size)
 
 
 class ChainMaker:
@@ -74,11 +73,11 @@ class ChainMaker:
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level, and the levels to exchange between."""
         target_at, dim = self.target_at(tuning.temperature), self.model.dim
-        ladder = annealing.tune(stream, target_at, levels, dim, tuning)
+        ladder = annealing.tune(stream, target_at, levels, dim, tuning, self.device)
         if not tuning.is_exchanged:
             return ladder
         others = dataclasses.replace(stream, purpose=f"{stream.purpose}/exchange")
-        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim)
+        return ladder_exchange.choose_levels(others, target_at, ladder, tuning.num_chains, dim, self.device)
 
     def walk(self, program: Program) -> tuple[pa.Table, pa.Table]:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
@@ -97,7 +96,7 @@ class ChainMaker:
         made = self._advanced(program, block, segment, before)
         state = made.chains.to_tensors()
         facts = {
-            "levels": level_facts(made.stats, program.steps_per_level),
+            "levels": level_facts(made.stats, program.steps_per_level, _kept(program, num_chains, block)),
             **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
             "num_gradients": made.num_gradients,
@@ -133,7 +132,7 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return entry
-        made = self.make(job.program, job.num_chains, block, segment, state_before(store, block, segment))
+        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
         return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
 
 
@@ -158,32 +157,60 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def run(self, job: Any, on_commit: Callable[[Entry], None]) -> list[Entry]:
+    def fill(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
+        """`run` for a job whose segments are entries of a store: all of them, in order."""
+        entries, num_rows = Spool(), 0
+
+        def keep(entry: Entry) -> None:
+            nonlocal num_rows
+            entries.add(entry)
+            num_rows += entry.rows
+            on_commit(entry)
+
+        try:
+            self.run(job, keep)
+        except KeyboardInterrupt as stop:
+            stop.args = (f"{num_rows:,} rows kept",)
+            raise
+        return entries
+
+    def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:
         """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
 
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
+        Each call says itself that it is done, so a segment costs the driver the same however many actors there are.
         """
-        waiting = deque((block, 0) for block in range(job.num_blocks))
-        working: dict[Any, tuple[Any, int, int]] = {}
-        arriving, idle, entries = dict(self.arrivals), [], []
-        while waiting or working:
-            while idle and waiting:
-                actor, (block, segment) = idle.pop(), waiting.popleft()
-                working[actor.advance.remote(job, block, segment)] = actor, block, segment
-            (done,), _ = ray.wait([*working, *arriving], num_returns=1)
-            result = ray.get(done)
-            if done in arriving:
-                idle.append(arriving.pop(done))
-                continue
-            actor, block, segment = working.pop(done)
+        done: queue.SimpleQueue[tuple[Any, tuple[int, int] | None, Future[Any]]] = queue.SimpleQueue()
+        blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[Any]()
+        num_left = job.num_blocks * job.program.num_segments
+
+        def call(actor: Any, place: tuple[int, int] | None, reference: Any) -> None:
+            reference.future().add_done_callback(lambda future: done.put((actor, place, future)))
+
+        for arrival, actor in self.arrivals.items():
+            call(actor, None, arrival)
+        while num_left:
+            actor, place, future = done.get()
+            result = future.result()
             idle.append(actor)
-            entries.append(result)
-            on_commit(result)
-            if segment + 1 < job.program.num_segments:
-                waiting.appendleft((block, segment + 1))
-        return sorted(entries, key=lambda entry: (entry.block, entry.segment))
+            if place is not None:
+                on_commit(result)
+                num_left -= 1
+                if place[1] + 1 < job.program.num_segments:
+                    going_on.append((place[0], place[1] + 1))
+            while idle and (following := _following(going_on, blocks)) is not None:
+                actor = idle.popleft()
+                call(actor, following, actor.advance.remote(job, *following))
 
     def dismiss(self) -> None:
         """Give the actors' places back."""
         for actor in self.actors:
             ray.kill(actor)
+
+
+def _following(going_on: deque[tuple[int, int]], blocks: Iterator[int]) -> tuple[int, int] | None:
+    """The segment to make next: of a block that is begun, if there is one, so that few are."""
+    if going_on:
+        return going_on.popleft()
+    block = next(blocks, None)
+    return None if block is None else (block, 0)

@@ -9,7 +9,6 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import ray
 import torch
@@ -93,9 +92,10 @@ def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
         temperature=config.temperature,
     )
     job = Job(program, config.populations.num_populations, str(context.folder))
-    watch: Any = _Watcher(job)
-    found: list[Any] = fleet.run(job, watch)
+    watcher = _Watcher(job)
+    fleet.run(job, watcher)
     fleet.dismiss()
+    found = [watcher.found[block] for block in range(job.num_blocks)]
     return Normaliser(
         uri=str(context.folder),
         logit_beta=level,
@@ -119,7 +119,7 @@ class PopulationActor:
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
-        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning)
+        return annealing.tune(stream, self.model.target, levels, self.model.dim, tuning, self.device)
 
     def advance(self, job: Job, block: int, segment: int) -> Found:
         """Walk one population and keep what it found; one that is there already is left alone."""
@@ -159,13 +159,14 @@ def _tune(config: Descent, context: Context, fleet: Fleet, lowest: float) -> Lad
 
 
 class _Watcher:
-    """Counts finished populations into a progress line."""
+    """Keeps what populations found, and counts them into a progress line."""
 
     def __init__(self, job: Job):
         self._progress = Progress("normalise", job.num_blocks, "populations")
         self._progress.update(0)
-        self._found: list[float] = []
+        self.found: dict[int, Found] = {}
 
     def __call__(self, found: Found) -> None:
-        self._found.append(found.log_z)
-        self._progress.update(len(self._found), f"log Z {min(self._found):.2f} to {max(self._found):.2f}")
+        self.found[found.block] = found
+        log_z = [one.log_z for one in self.found.values()]
+        self._progress.update(len(log_z), f"log Z {min(log_z):.2f} to {max(log_z):.2f}")

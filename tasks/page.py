@@ -3,6 +3,7 @@ from.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from tasks.artifacts import Report
 from tasks.context import Context
@@ -17,6 +19,7 @@ from tasks.evaluate import to_csv
 from tasks.figures.style import CONTROL, DATA, DRAWS, Picture
 from tasks.store import objects
 
+OPTION = re.compile(r"--\w+(?:\.\w+)*(?: \d+)?")
 PAGE = "report.html"
 
 
@@ -29,6 +32,7 @@ def render(template: str, **values: Any) -> str:
         lstrip_blocks=True,
         loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text()),
     )
+    environment.filters["options"] = _options
     colours = {"data": DATA, "draws": DRAWS, "control": CONTROL}
     return environment.get_template(template).render(colours=colours, **values)
 
@@ -46,6 +50,11 @@ def publish(context: Context, text: str, pictures: Mapping[str, Picture], tables
         context.journal.artifact(csv_files / f"{name}.csv", "report/tables")
     objects.replace(context.folder, PAGE, text.encode())
     return Report(str(context.folder / PAGE))
+
+
+def _options(text: str) -> Markup:
+    """A sentence whose options of the command line, each with its value, are code and stay on one line."""
+    return Markup(OPTION.sub(lambda option: f"<code>{option[0]}</code>", str(escape(text))))
 
 
 def listing(facts: Mapping[str, Any]) -> str:

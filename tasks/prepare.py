@@ -21,17 +21,16 @@ from tasks.store.checks import check
 from tasks.store.files import paths_of, read_files
 from tasks.store.schema import DataSchema, LabelColumn, rows_of, shape_of
 from tasks.store.shards import logical_digest, type_name
+from tasks.store.splitting import content_of, split_rows
 from tasks.store.standardise import describe, fit
-
-SPLITS = ("train", "validation", "test")
-MIN_SPLIT_ROWS = {"train": 20, "validation": 2, "test": 2}
 
 
 def prepare(config: config.Prepare, context: Context) -> Dataset:
     """Everything that later steps know about the data."""
     table, label = _read(config)
     table = check(table, label, config.data)
-    splits = split_rows(table.num_rows, config.validation_fraction, config.test_fraction, context.seed)
+    content = content_of(table, label)
+    splits = split_rows(content, config.validation_fraction, config.test_fraction, context.seed)
     schema = _fit(table, label, splits["train"])
     for name, indices in splits.items():
         objects.replace(context.folder, f"{name}.arrow", _to_ipc(table.take(pa.array(indices))))
@@ -63,24 +62,6 @@ def source_digest(config: config.Prepare) -> str:
         with path.open("rb") as file:
             digest.update(json.dumps([path.name, hashlib.file_digest(file, "sha256").hexdigest()]).encode())
     return digest.hexdigest()
-
-
-def split_rows(num_rows: int, validation_fraction: float, test_fraction: float, seed: int) -> dict[str, np.ndarray]:
-    """Sorted row indices of each split: a function of the seed and the number of rows alone.
-
-    Rows are ordered by raw Philox numbers, whose stream numpy never changes (that of `permutation` it may).
-    """
-    order = np.argsort(np.random.Philox(key=np.array([seed, num_rows], np.uint64)).random_raw(num_rows), kind="stable")
-    num_validation = max(MIN_SPLIT_ROWS["validation"], round(num_rows * validation_fraction))
-    num_test = max(MIN_SPLIT_ROWS["test"], round(num_rows * test_fraction))
-    num_train = num_rows - num_validation - num_test
-    if num_train < MIN_SPLIT_ROWS["train"]:
-        raise UsageError(
-            f"prepare.validation_fraction {validation_fraction} and prepare.test_fraction {test_fraction} "
-            f"leave {num_train} of {num_rows} rows to learn from: make them smaller"
-        )
-    parts = np.split(order, [num_train, num_train + num_validation])
-    return {name: np.sort(part) for name, part in zip(SPLITS, parts, strict=True)}
 
 
 def data_digest(table: pa.Table, schema: DataSchema) -> str:

@@ -1,18 +1,26 @@
-"""Step 6: record the model in MLflow as a model version, which gets the alias if its chains converged.
+"""Step 6: record the model in MLflow as a model version, which gets the alias if no other has it.
 
-The alias moves only to a model whose verdict is good. One that failed gets its version, marked so, and no
-alias, even where no version holds it yet: who asks for the champion must never receive a model that failed.
+The first version whose chains converged is the champion, until `scorefleet retrain` has judged a better one on the same
+rows or the user moves the alias: a run that tries something must not change what others are served. A model that
+failed gets its version, marked so, and no alias: who asks for the champion must never receive a model that failed.
 """
 
+import dataclasses
+import hashlib
 import json
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import config, mlflow_model
-from tasks.artifacts import Dataset, Evaluation, Model, Registration, Samples
+from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Registration, Samples
+from tasks.champion import Registry, champion_of
 from tasks.context import Context
+from tasks.locks import locked
 from tasks.provenance import git_commit, versions
+from tasks.store import objects
+from tasks.store.document import NAME as DATASET
 from tasks.tracking_server import connect, open_run, service, tracking_uri
 
 if TYPE_CHECKING:
@@ -22,48 +30,79 @@ if TYPE_CHECKING:
 KEY_TAG = "scorefleet.key"
 
 
+@dataclass(frozen=True)
+class Record:
+    """Where to register, and `recipe`, a digest of all of the configuration that makes a model what it is."""
+
+    register: config.Register
+    recipe: str
+
+    @classmethod
+    def of(cls, run: config.Run) -> "Record":
+        """The recipe leaves out where the data are, which may be a new file every night."""
+        parts = [run.prepare, run.train, run.sample, run.normalise, run.retrain]
+        made = [run.seed, [dataclasses.asdict(part) | {"data": None} for part in parts]]
+        return cls(run.register, hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest())
+
+
 def register(
-    config: config.Register,
+    config: Record,
     context: Context,
     dataset: Dataset,
     model: Model,
     samples: Samples,
     evaluation: Evaluation,
+    normaliser: Normaliser | None = None,
 ) -> Registration:
     """Find or make the version that carries this step's key: a second call makes nothing twice."""
-    uri = tracking_uri(config, context.root)
-    facts = _facts(context, dataset, model, samples, evaluation)
+    settings, registry = config.register, Registry(config.register, context.name, context.root)
+    uri = tracking_uri(settings, context.root)
+    facts = _facts(context, dataset, model, samples, evaluation) | {"recipe": config.recipe}
+    facts |= {"normaliser_uri": normaliser.uri} if normaliser else {}
     context.journal.tags(facts)
-    context.journal.artifact(Path(samples.uri) / "dataset.json", "samples")
+    objects.replace(context.folder, DATASET, _description(samples))  # the store may be in a bucket
+    context.journal.artifact(context.folder / DATASET, "samples")
     context.journal.artifact(Path(evaluation.uri) / "evaluation.json", "evaluation")
     with service(uri):
         client = connect(uri)
         version = _find_version(client, context)
         if version is None:
-            run_id = open_run(client, context.journal, config.experiment, context.root / "mlartifacts", context.name)
+            artifact_root = context.root / "mlartifacts"
+            run_id = open_run(client, context.journal, settings.experiment, artifact_root, context.name)
             model_id = _log_model(client, context, run_id, dataset, model)
             version = _create_version(client, context, run_id, model_id, facts)
-        if evaluation.is_converged:
-            client.set_registered_model_alias(context.name, config.alias, version.version)
-    return Registration(f"models:/{context.name}/{version.version}", version.run_id or "")
+        with locked(registry.lock):
+            champion = champion_of(client, context.name, settings.alias)
+            if champion is None and evaluation.is_converged:
+                client.set_registered_model_alias(context.name, settings.alias, version.version)
+                champion = str(version.version)
+    champion_uri = champion and f"models:/{context.name}/{champion}"
+    return Registration(f"models:/{context.name}/{version.version}", version.run_id or "", champion_uri)
 
 
 def _facts(
     context: Context, dataset: Dataset, model: Model, samples: Samples, evaluation: Evaluation
 ) -> dict[str, str]:
     """What the version and its run carry as tags."""
-    made = json.loads((Path(samples.uri) / "dataset.json").read_text())
+    made = json.loads(_description(samples))
     facts = {
         KEY_TAG: context.key,
         "data_digest": dataset.digest,
         "model_digest": model.digest,
         "samples_digest": samples.digest,
+        "data_uri": dataset.uri,
+        "samples_uri": samples.uri,
         "verdict": "converged" if evaluation.is_converged else "not converged",
         "verdict_reasons": " ".join(evaluation.reasons),
         "is_exact": str(made["is_exact"]).lower(),
         "git_commit": git_commit() or "none",
     }
     return facts | {f"version.{name}": number for name, number in versions().items()}
+
+
+def _description(samples: Samples) -> bytes:
+    """What the draws say of themselves."""
+    return objects.read(objects.open_store(samples.uri, writable=False), DATASET)
 
 
 def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | None":

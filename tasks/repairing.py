@@ -7,13 +7,15 @@ repair that is killed can be started again.
 
 import hashlib
 from collections.abc import Callable
-from pathlib import Path
+
+from obstore.store import ObjectStore
 
 from tasks.errors import StorageError, UsageError
+from tasks.origin import ORIGIN, to_bytes
 from tasks.replaying import Source, changes_since, open_source, warm_up_again
 from tasks.store import objects
 from tasks.store.entry import Entry, commit_path, to_record
-from tasks.store.manifest import MANIFEST, to_safetensors, to_table
+from tasks.store.manifest import MANIFEST, to_manifest, to_safetensors
 from tasks.store.shards import logical_digest, to_parquet
 from tasks.store.verify import Proof, verify
 from tasks.travellers import WARM
@@ -29,19 +31,19 @@ def repair(uri: str, model: str | None, say: Say) -> Proof:
     hopeless = [finding for finding in proof.findings if finding.kind == "wrong"]
     if not proof.entries or hopeless:
         raise StorageError(f"cannot be repaired: {(hopeless or proof.findings)[0]}; run what made the store again")
-    folder = objects.folder_of(uri)
-    for name in ("shards", "states", "commits"):
-        if (folder / name).is_symlink():
-            raise StorageError(f"{folder / name} is a link: put the folder itself there")
-    _repair_records(folder, proof, say)
+    store = objects.open_store(uri)
+    _repair_records(store, proof, say)
+    if _has(proof, ORIGIN):
+        data = to_bytes(proof.description["origin"])
+        _keep(store, ORIGIN, data, proof.description["files"][ORIGIN], say)
     broken = _broken_segments(proof)
     if broken or _has(proof, WARM):
         _refuse_changes(proof)
         if _has(proof, WARM):
-            _keep(folder, WARM, warm_up_again(proof.description), proof.description["files"][WARM], say)
+            _keep(store, WARM, warm_up_again(proof.description), proof.description["files"][WARM], say)
         source = open_source(uri, model)
         for entry in broken:
-            _remake(folder, source, entry, {finding.what for finding in proof.findings}, say)
+            _remake(store, source, entry, {finding.what for finding in proof.findings}, say)
     return verify(uri)
 
 
@@ -66,21 +68,21 @@ def _refuse_changes(proof: Proof) -> None:
         raise UsageError(f"the shards cannot be made again here: {'; '.join(changes)}: use what made them")
 
 
-def _repair_records(folder: Path, proof: Proof, say: Say) -> None:
+def _repair_records(store: ObjectStore, proof: Proof, say: Say) -> None:
     """The manifest, the commit records, and shards that nothing lists."""
     if _has(proof, MANIFEST):
-        data = to_parquet(to_table(proof.entries))
-        _keep(folder, MANIFEST, data, proof.description["manifest_sha256"], say)
+        data = to_manifest(proof.entries)
+        _keep(store, MANIFEST, data, proof.description["manifest_sha256"], say)
     for finding in proof.findings:
         if finding.kind == "extra":
-            (folder / finding.what).unlink()
+            objects.remove(store, finding.what)
             say(f"removed {finding.what}")
         elif finding.entry is not None and finding.what == commit_path(finding.entry.block, finding.entry.segment):
             record = to_record(finding.entry)
-            _keep(folder, finding.what, record, _sha256(record), say)
+            _keep(store, finding.what, record, _sha256(record), say)
 
 
-def _remake(folder: Path, source: Source, entry: Entry, broken: set[str], say: Say) -> None:
+def _remake(store: ObjectStore, source: Source, entry: Entry, broken: set[str], say: Say) -> None:
     """A segment's shard, its state, or both."""
     made = source.remake(entry)
     digest = logical_digest(made.table)
@@ -92,17 +94,16 @@ def _remake(folder: Path, source: Source, entry: Entry, broken: set[str], say: S
             f"{entry.name} came out with other rows, digest {digest[:12]} for {entry.digest[:12]}: {change}"
         )
     if entry.path in broken:
-        _keep(folder, entry.path, to_parquet(made.table), entry.sha256, say)
+        _keep(store, entry.path, to_parquet(made.table), entry.sha256, say)
     if entry.state_path in broken:
-        _keep(folder, entry.state_path, to_safetensors(made.state), entry.state_sha256, say)
+        _keep(store, entry.state_path, to_safetensors(made.state), entry.state_sha256, say)
 
 
-def _keep(folder: Path, name: str, data: bytes, sha256: str, say: Say) -> None:
+def _keep(store: ObjectStore, name: str, data: bytes, sha256: str, say: Say) -> None:
     """Write a file, unless it would not be the one that is recorded."""
     if _sha256(data) != sha256:
         raise StorageError(f"{name} made again has other bytes than the recorded ones: use the libraries that wrote it")
-    place = folder / name
-    objects.replace(place.parent, place.name, data)
+    objects.put_over(store, name, data)
     say(f"made {name} again")
 
 

@@ -22,6 +22,7 @@ from tasks.fleet import ChainMaker, Made
 from tasks.hardware import device_like, made_on
 from tasks.mcmc import ladder_travel, travel
 from tasks.mcmc import program as programs
+from tasks.origin import DECIDING
 from tasks.provenance import code_digest, digest_of, versions
 from tasks.rebuild import rebuild
 from tasks.store import objects
@@ -30,13 +31,10 @@ from tasks.store.layout import Layout
 from tasks.store.manifest import DATASET, from_safetensors, to_safetensors
 from tasks.store.proven import read_description, read_entries
 from tasks.store.shards import logical_digest, to_parquet
-from tasks.store.verify import check_shard
+from tasks.store.verify import check_rows
 from tasks.travellers import WARM, TargetMaker
 
 Make = Callable[[int, int, dict[str, np.ndarray] | None], Made]
-DECIDING = ("torch", "numpy", "pyarrow")
-"""Libraries whose versions decide rows, or, the last, how they are written."""
-
 AS_IT_WAS = "run this where that file is as it was"
 
 
@@ -95,8 +93,11 @@ def replay(source: Source, block: int, segment: int) -> Replay:
         last = max(source.entries)
         raise UsageError(f"there is no block {block} segment {segment}: the last is block {last[0]} segment {last[1]}")
     made, reasons = source.remake(entry), []
+    stored = _stored(source, entry)
+    if isinstance(stored, str):
+        reasons.append(stored)
     if logical_digest(made.table) != entry.digest:
-        reasons.append(f"rows differ: {_where(source, entry, made.table)}")
+        reasons.append(f"rows differ: {_where(stored, made.table)}")
     if _sha256(to_safetensors(made.state)) != entry.state_sha256:
         reasons.append("the chain state after the rows differs")
     wrong = [name for name, value in made.facts.items() if value != entry.facts.get(name)]
@@ -128,14 +129,18 @@ def changes_since(description: dict[str, Any], entry: Entry | None) -> tuple[str
     )
 
 
-def _where(source: Source, entry: Entry, table: pa.Table) -> str:
-    """The first difference to the stored rows."""
+def _stored(source: Source, entry: Entry) -> pa.Table | str:
+    """The rows that the store has, or why they are not those that were written."""
     try:
         data = objects.read(objects.open_store(source.uri, writable=False), entry.path)
-        stored = check_shard(data, entry, Layout.of(source.description))
+        return check_rows(data, entry, Layout.of(source.description))
     except StorageError as error:
-        return f"the logical digest is not the recorded one, and the stored shard cannot be read ({error})"
-    return first_difference(stored, table)
+        return f"the stored shard is not what was written: {error}"
+
+
+def _where(stored: pa.Table | str, table: pa.Table) -> str:
+    """The first difference to the stored rows."""
+    return "the logical digest is not the recorded one" if isinstance(stored, str) else first_difference(stored, table)
 
 
 def _model_make(description: dict[str, Any], entry: Entry, model: str | None) -> Make:

@@ -51,7 +51,7 @@ def _shown(
     config: config.Report, context: Context, dataset: Dataset, samples: Samples, evaluation: Evaluation
 ) -> Shown:
     """The same rows that were judged, so that tables and pictures speak of the same draws."""
-    folder, beside = Path(dataset.uri), Path(samples.uri).parent
+    folder, beside = Path(dataset.uri), Path(samples.beside)
     schema = read_schema(folder)
     held_out = pa.concat_tables([read_split(folder, name) for name in HELD_OUT])
     assert samples.control_uri is not None
@@ -106,7 +106,7 @@ def _provenance(
         "Versions": page.listing(description["versions"]),
     }
     folders = {"prepare": dataset.uri, "train": model.uri, "evaluate": evaluation.uri}
-    folders["sample"] = str(Path(samples.uri).parent)
+    folders["sample"] = samples.beside
     return facts | page.costs({name: Path(folders[name]) for name in ("prepare", "train", "sample", "evaluate")})
 
 

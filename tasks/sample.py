@@ -2,14 +2,16 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import ray
 
-from tasks import cluster, config
+from tasks import cluster, config, origin
 from tasks.artifacts import Model, Samples
 from tasks.context import Context
 from tasks.draws import summarise_exchange, summarise_levels
@@ -50,7 +52,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
-    draws, program = _fill("draws", config, run)
+    draws, program = _fill("draws", context.draws, config, run)
     _show(program, run)
     twice = dataclasses.replace(
         config,
@@ -59,10 +61,10 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control, _ = _fill("control", twice, run)
+    control, _ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
     published = draws.description()
-    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri)
+    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri, str(context.folder))
 
 
 def lowest_noise(configured: float | None, model: Path) -> float:
@@ -92,14 +94,19 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
     )
 
 
-def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
+def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
     """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
     beside = open_store(str(run.context.folder))
-    program = program_of(name, config, run.context.seed, run.dim, _tune(name, config, run))
-    store = SampleStore(str(run.context.folder / name))
+    made_by = {key: run.made_from[key] for key in ("model_digest", "schema_digest")}
+    settings = dataclasses.asdict(config)
+    del settings["num_control_chains"]  # of another store
+    begun = origin.origin_of(ChainMaker.__module__, run.context.seed, settings, made_by)
+    ladder = _read_ladder(origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run))))
+    program = program_of(name, config, run.context.seed, run.dim, ladder)
+    store = SampleStore(place)
     job = Job(program, config.num_chains, store.uri)
-    entries = run.fleet.run(job, _Watcher(name, job))
-    levels = summarise_levels(program, [entry.facts["levels"] for entry in entries if entry.segment == 0])
+    entries = run.fleet.fill(job, _Watcher(name, job))
+    levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
         "levels": levels,
@@ -110,16 +117,16 @@ def _fill(name: str, config: config.Sample, run: Run) -> tuple[SampleStore, Prog
         "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    store.publish(entries, run.made_from | description_of(config, program, exchange))
+    kept = origin.described(place)
+    described = {"origin": kept["origin"], "files": {origin.ORIGIN: kept["sha256"]}}
+    store.publish(entries, run.made_from | description_of(config, program, exchange) | described)
     return store, program
 
 
-def _exchange_of(program: Program, entries: list[Entry]) -> dict[str, Any]:
+def _exchange_of(program: Program, entries: Iterable[Entry]) -> dict[str, Any]:
     """What all rounds of exchange did; entries are in the order of block and segment."""
-    blocks: dict[int, list[dict[str, Any]]] = {}
-    for entry in entries:
-        blocks.setdefault(entry.block, []).append(entry.facts["exchange"])
-    return summarise_exchange(program, list(blocks.values()))
+    blocks = groupby(entries, lambda entry: entry.block)
+    return summarise_exchange(program, ([entry.facts["exchange"] for entry in block] for _, block in blocks))
 
 
 def _show(program: Program, run: Run) -> None:
@@ -143,7 +150,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     path = f"{name}-tuning.json"
     beside = open_store(str(run.context.folder))
     if exists(beside, path):
-        return _read_ladder(read(beside, path))
+        return _read_ladder(json.loads(read(beside, path)))
     assert config.lowest_noise is not None
     assert config.target_acceptance is not None
     assert config.kernel is not None
@@ -159,11 +166,10 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
     tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
-    return _read_ladder(read(beside, path))
+    return _read_ladder(json.loads(read(beside, path)))
 
 
-def _read_ladder(data: bytes) -> Ladder:
-    kept = json.loads(data)
+def _read_ladder(kept: dict[str, Any]) -> Ladder:
     lists = {key: tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms", "exchanged")}
     return Ladder(**lists, temperature=kept["temperature"], kernel=kept["kernel"])
 

@@ -5,18 +5,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
+
+AHEAD = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1}
+"""What Arrow may hold while it looks for rows: by default it would unpack tens of shards ahead."""
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
-    """A random draw of each of at most `max_chains` random chains, in their order: independent rows."""
+    """A random draw of each of at most `max_chains` random chains, in their order: independent rows. No shard is read
+    but theirs, so there are at most `max_chains`.
+    """
     description, random = store.description(), np.random.default_rng(seed)
-    num_chains, num_draws = description["num_chains"], description["program"]["num_draws"]
+    num_chains, program = description["num_chains"], description["program"]
+    num_draws, size, length = (program[key] for key in ("num_draws", "block_size", "draws_per_segment"))
     chains = random.choice(num_chains, min(num_chains, max_chains), replace=False)
     wanted = np.full(num_chains, -1)
     wanted[chains] = random.integers(num_draws, size=len(chains))
     parts = []
-    for batch in store.dataset().to_batches():
+    places = {(chain // size, wanted[chain] // length) for chain in chains}
+    for batch in store.dataset(places).to_batches(**AHEAD):
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
@@ -34,14 +42,41 @@ def some_rows(table: pa.Table, seed: int) -> pa.Table:
 
 def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     """All draws of the first chains, ordered by chain and draw, without the user's columns; with log densities if the
-    store has them.
+    store has them. No block is read but theirs, and what is returned is in memory once.
     """
-    wanted, dataset = ("chain", "superchain", "draw", "position", "log_density", "accepted"), store.dataset()
+    layout = Layout.of(store.description())
+    blocks = range(-(-min(num_chains, layout.num_chains) // layout.block_size))
+    places = {(block, segment) for block in blocks for segment in range(layout.num_segments)}
+    wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
+    dataset = store.dataset(places)
     columns = [name for name in wanted if name in dataset.schema.names]
-    table = dataset.to_table(columns=columns, filter=ds.field("chain") < num_chains)
-    return table.sort_by([("chain", "ascending"), ("draw", "ascending")])
+    arrays, num_rows = dict[str, np.ndarray](), 0
+    for batch in dataset.to_batches(columns=columns, filter=ds.field("chain") < num_chains, **AHEAD):
+        at = batch["chain"].to_numpy() * layout.num_draws + batch["draw"].to_numpy()
+        num_rows += len(at)
+        for name in columns:
+            values = _values(batch[name])
+            if name not in arrays:
+                arrays[name] = np.empty((num_chains * layout.num_draws, *values.shape[1:]), values.dtype)
+            arrays[name][at] = values
+    assert num_rows == num_chains * layout.num_draws
+    return pa.table({name: _column(values) for name, values in arrays.items()})
+
+
+def _values(column: pa.Array) -> np.ndarray:
+    if not pa.types.is_fixed_size_list(column.type):
+        return column.to_numpy()
+    return column.flatten().to_numpy().reshape(len(column), -1)
+
+
+def _column(values: np.ndarray) -> pa.Array:
+    if values.ndim == 1:
+        return pa.array(values)
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
 def vectors(column: pa.ChunkedArray) -> np.ndarray:
     """A column of fixed-size lists as an array [row, dim]."""
-    return pc.list_flatten(column).to_numpy().reshape(len(column), -1)
+    flat = pc.list_flatten(column)
+    values = flat.chunk(0) if flat.num_chunks == 1 else flat  # of several chunks a copy is made
+    return values.to_numpy().reshape(len(column), -1)

@@ -10,6 +10,7 @@ from tasks.errors import UserError
 from tasks.journal import Journal
 from tasks.redaction import redact
 from tasks.replay import Replay
+from tasks.store import objects
 from tasks.tracking_server import connect, endpoint_digest, limit_mlflow, open_run, service, tracking_uri
 
 __all__ = ["Journal", "Mirror", "MirrorStatus", "tracking_uri"]
@@ -108,7 +109,6 @@ class Mirror:
 
     def _remember(self, offset: int) -> None:
         server = endpoint_digest(self._uri, self._experiment)
-        temporary = self._sent_path.with_suffix(".temporary")
-        temporary.write_text(json.dumps({"server": server, "run_id": self._run_id, "offset": offset}))
-        temporary.replace(self._sent_path)
+        sent = json.dumps({"server": server, "run_id": self._run_id, "offset": offset}).encode()
+        objects.replace(self._sent_path.parent, self._sent_path.name, sent)
         self._offset = offset

@@ -6,6 +6,7 @@ had.
 """
 
 import dataclasses
+import json
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from tasks import cluster, config
-from tasks.artifacts import Dataset, Model
+from tasks.artifacts import Champion, Dataset, Model
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.augment import NUM_WARPS
@@ -56,9 +57,9 @@ CHECKPOINT, KNOWN = "checkpoint.safetensors", "known.safetensors"
 UNWARPED = ("persistent", "explicit")  # particles have no conditions, and warped rows another law
 
 
-def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
-    """Train until the last step and keep the moving average of the weights."""
-    config = _completed(config, dataset)
+def train(config: config.Train, context: Context, dataset: Dataset, start: Champion | None = None) -> Model:
+    """Train until the last step, from the weights of `start` if there is one; keep the weights' moving average."""
+    config = _completed(_like(config, start), dataset)
     known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
     cluster.require_cpus(config.num_workers, "train.num_workers")
@@ -67,6 +68,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
         "num_conditions": NUM_WARPS if config.augmentation else 0,
     }
+    _require_same(architecture, start)
     mailbox = Mailbox.remote()
     settings = {
         "config": config,
@@ -75,6 +77,7 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "known": known,
         "seed": context.seed,
         "mailbox": mailbox,
+        "start": start and start.uri,
     }
     assert config.num_steps is not None
     with Watch(mailbox, "train", config.num_steps, "steps", context.journal), interruptible():
@@ -93,6 +96,25 @@ def train(config: config.Train, context: Context, dataset: Dataset) -> Model:
         "train": dataclasses.asdict(config),
     }
     return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
+
+
+def _like(config: config.Train, start: Champion | None) -> config.Train:
+    """What was left out of the network's form is that of the weights to start from, however many rows there are now."""
+    if start is None:
+        return config
+    found = json.loads((Path(start.uri) / "model.json").read_text())
+    return dataclasses.replace(config, energy=config.energy or found["energy"], width=config.width or found["width"])
+
+
+def _require_same(architecture: dict[str, Any], start: Champion | None) -> None:
+    """Weights fit a network of their own form alone."""
+    found = json.loads((Path(start.uri) / "model.json").read_text()) if start else architecture
+    for key, value in architecture.items():
+        if found[key] != value:
+            raise UsageError(
+                f"the network's {key} is {value} here and {found[key]} in {start and start.model_uri}, from which "
+                "retrain.warm_steps would start: make it the same, or leave retrain.warm_steps out"
+            )
 
 
 @contextmanager
@@ -184,6 +206,9 @@ def train_worker(job: dict[str, Any]) -> None:
     torch.manual_seed(int(stream.at(0, 0).integers(2**31, 1)))  # initial weights, the same on every worker
     network, average, optimizer = _untrained(config, job["architecture"], device)
     network.fit_anchor(dequantise(rows, grid, stream.at(0, 1)))
+    if job["start"]:
+        network.load_state_dict(safetensors.torch.load((Path(job["start"]) / "weights.safetensors").read_bytes()))
+        average = moving_average(network, config.ema_decay)
     loss_of = LOSSES[config.objective](network, config.time_score_weight)
     known = safetensors.torch.load(Path(job["known"]).read_bytes())["score"].to(device) if job["known"] else None
     begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size, known=known)

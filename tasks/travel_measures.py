@@ -3,6 +3,7 @@ how the ladder went.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from jaxtyping import Float, Int
 
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
-from tasks.store.manifest import Entry, SampleStore
+from tasks.store.layout import Layout
+from tasks.store.manifest import SampleStore
 from tasks.subsets import vectors, whole_chains
 from tasks.travel_verdict import Travel
 
@@ -40,23 +42,23 @@ class Measured(NamedTuple):
 
 def measure_travel(store: SampleStore) -> Measured:
     """Read the draws, and what their segments recorded."""
-    description, facts = store.description(), [entry.facts for entry in store.entries()]
+    description, made = store.description(), total_facts(entry.facts for entry in store.each_entry())
     draws = read_draws(store)
     summary = summarise(draws)
-    ladder = ladder_table(description["program"], facts)
-    accepted, proposed = (sum(fact[key] for fact in facts) for key in ("accepted", "proposed"))
+    ladder = ladder_table(description["program"], made)
     mixing = _mixing(summary)
     travel = Travel(
-        rhat=_largest(summary, "rhat"),
+        rhat=mixing["chains/rhat_max"],
         nested_rhat=mixing.get("chains/nested_rhat_max"),
-        bulk_ess=_least(summary, "bulk_ess"),
-        tail_ess=_least(summary, "tail_ess"),
-        acceptance=accepted / proposed,
-        min_chain_acceptance=min(fact["min_accepted"] / fact["proposed_per_chain"] for fact in facts),
-        num_nonfinite=sum(fact["num_nonfinite"] for fact in facts),
-        num_round_trips=sum(sum(fact["round_trips"]) for fact in facts) if ladder else None,
+        num_starts=len(np.unique(draws.superchain)),
+        bulk_ess=mixing["chains/bulk_ess_min"],
+        tail_ess=mixing["chains/tail_ess_min"],
+        acceptance=made["accepted"] / made["proposed"],
+        min_chain_acceptance=made["min_chain_acceptance"],
+        num_nonfinite=made["num_nonfinite"],
+        num_round_trips=made["round_trips"] if ladder else None,
     )
-    gradients = gradients_per_chain(store.entries())
+    gradients = made["num_evaluations"] / Layout.of(description).num_blocks
     metrics = mixing | {
         "chains/is_exact": float(description["is_exact"]),
         "chains/acceptance": travel.acceptance,
@@ -66,7 +68,7 @@ def measure_travel(store: SampleStore) -> Measured:
         "chains/ess_per_1000_gradients": 1000 * travel.bulk_ess / (len(draws.position) * gradients),
     }
     if ladder:
-        metrics |= _ladder_metrics(ladder, facts, description["num_chains"])
+        metrics |= _ladder_metrics(ladder, made, description["num_chains"])
     metrics |= {f"evidence/{key}": value for key, value in (description["evidence"] or {}).items()}
     return Measured(travel, metrics, {"summary": summary} | ({"ladder": ladder} if ladder else {}))
 
@@ -135,35 +137,44 @@ def _least(summary: pa.Table, name: str) -> float:
 
 
 def _mixing(summary: pa.Table) -> dict[str, float]:
-    """The log density's own numbers, which stand in the first row, and the worst of the coordinates."""
-    first, rest = summary.slice(0, 1), summary.slice(1)
+    """The log density's own numbers, which stand in the first row, and the worst of it and the coordinates."""
+    first = summary.slice(0, 1)
     metrics = {f"chains/{name}_log_density": _largest(first, name) for name in ("rhat", "bulk_ess", "tail_ess")}
-    metrics |= {"chains/rhat_max": _largest(rest, "rhat")}
-    metrics |= {f"chains/{name}_min": _least(rest, name) for name in ("bulk_ess", "tail_ess")}
+    metrics |= {"chains/rhat_max": _largest(summary, "rhat")}
+    metrics |= {f"chains/{name}_min": _least(summary, name) for name in ("bulk_ess", "tail_ess")}
     if summary["nested_rhat"].null_count == 0:
         metrics["chains/nested_rhat_log_density"] = _largest(first, "nested_rhat")
         metrics["chains/nested_rhat_max"] = _largest(summary, "nested_rhat")
     return metrics
 
 
-def gradients_per_chain(entries: list[Entry]) -> float:
-    """Evaluations of the density and its gradient a chain after the warm-up, replicas and all."""
-    num_blocks = 1 + max(entry.block for entry in entries)
-    return sum(entry.facts["num_evaluations"] for entry in entries) / num_blocks
+SUMMED = ("accepted", "proposed", "num_nonfinite", "num_evaluations")
+SUMMED_BY_LEVEL = ("level_accepted", "swapped", "swaps_tried", "level_proposed", "num_nonfinite_hot")
 
 
-def ladder_table(program: dict[str, Any], facts: list[dict[str, Any]]) -> pa.Table | None:
+def total_facts(facts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """The sums of what segments counted, `num_evaluations` of the density and its gradient a chain among them, and the
+    least share of proposals that a chain accepted in a segment.
+    """
+    total: dict[str, Any] = dict.fromkeys(SUMMED, 0) | {"round_trips": 0, "min_chain_acceptance": math.inf}
+    for fact in facts:
+        total |= {key: total[key] + fact[key] for key in SUMMED}
+        total |= {key: total.get(key, 0) + np.array(fact[key]) for key in SUMMED_BY_LEVEL if key in fact}
+        total["round_trips"] += sum(fact.get("round_trips", ()))
+        least = fact["min_accepted"] / fact["proposed_per_chain"]
+        total["min_chain_acceptance"] = min(total["min_chain_acceptance"], least)
+    return total
+
+
+def ladder_table(program: dict[str, Any], made: dict[str, Any]) -> pa.Table | None:
     """One row a level, from the reference to the density: what was tuned, how often proposals are accepted there, and
     how often a swap with the next level is rejected.
     """
     if "ladder" not in program:
         return None
     ladder = program["ladder"]
-    accepted, swapped, tried = (
-        np.sum([fact[key] for fact in facts], axis=0) for key in ("level_accepted", "swapped", "swaps_tried")
-    )
-    rejection = 1 - swapped / np.maximum(tried, 1)
-    acceptance = accepted / sum(fact["level_proposed"] for fact in facts)
+    rejection = 1 - made["swapped"] / np.maximum(made["swaps_tried"], 1)
+    acceptance = made["level_accepted"] / made["level_proposed"]
     return pa.table(
         {
             "inverse_temperature": ladder["levels"],
@@ -175,15 +186,14 @@ def ladder_table(program: dict[str, Any], facts: list[dict[str, Any]]) -> pa.Tab
     )
 
 
-def _ladder_metrics(ladder: pa.Table, facts: list[dict[str, Any]], num_chains: int) -> dict[str, float]:
+def _ladder_metrics(ladder: pa.Table, made: dict[str, Any], num_chains: int) -> dict[str, float]:
     rejection = np.array(ladder["swap_rejection"].to_pylist()[:-1])
-    trips = sum(sum(fact["round_trips"]) for fact in facts)
     return {
         "ladder/num_levels": len(ladder),
         "ladder/barrier": float(rejection.sum()),
         "ladder/rejection_max": float(rejection.max()),
-        "ladder/round_trips": trips,
-        "ladder/round_trips_per_chain": trips / num_chains,
-        "ladder/num_nonfinite_hot": sum(fact["num_nonfinite_hot"] for fact in facts),
+        "ladder/round_trips": made["round_trips"],
+        "ladder/round_trips_per_chain": made["round_trips"] / num_chains,
+        "ladder/num_nonfinite_hot": int(made["num_nonfinite_hot"]),
         "ladder/best_num_levels": max(3, math.ceil(2 * float(rejection.sum())) + 1),
     }

@@ -42,7 +42,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
     """Draw every picture, write the page, its figures and its tables."""
     store, beside = SampleStore(samples.uri, writable=False), Path(evaluation.uri)
     tables = {name: pyarrow.csv.read_csv(path) for name in TABLES if (path := beside / f"{name}.csv").exists()}
-    pictures = pictures_of(_shown(config, store, tables))
+    pictures = pictures_of(_shown(config, store, samples, tables))
     provenance = _provenance(config, context, samples, evaluation, store.description())
     tables["provenance"] = page.pairs(provenance)
     document = json.loads((beside / "evaluation.json").read_text())
@@ -79,7 +79,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
     return page.publish(context, text, pictures, tables)
 
 
-def _shown(config: config.Chains, store: SampleStore, tables: dict[str, pa.Table]) -> Shown:
+def _shown(config: config.Chains, store: SampleStore, samples: Samples, tables: dict[str, pa.Table]) -> Shown:
     description, entries = store.description(), store.entries()
     found = description["evidence"]
     volume = 0.0
@@ -94,12 +94,12 @@ def _shown(config: config.Chains, store: SampleStore, tables: dict[str, pa.Table
         replicas=_replicas(config, store, entries) if "ladder" in tables else None,
         round_trips=_round_trips(entries) if "ladder" in tables else np.zeros(0),
         evidence=found,
-        by_population=_by_population(store) + volume if found else np.zeros(0),
+        by_population=_by_population(Path(samples.beside)) + volume if found else np.zeros(0),
     )
 
 
-def _by_population(store: SampleStore) -> np.ndarray:
-    beside = SampleStore(str(Path(store.uri).parent / EVIDENCE), writable=False)
+def _by_population(folder: Path) -> np.ndarray:
+    beside = SampleStore(str(folder / EVIDENCE), writable=False)
     return beside.dataset().to_table()["log_z"].to_numpy()
 
 
@@ -129,7 +129,7 @@ def _round_trips(entries: list[Entry]) -> np.ndarray:
 
 
 def _seconds(samples: Samples) -> float:
-    return json.loads((Path(samples.uri).parent / "manifest.json").read_text())["seconds"]
+    return json.loads((Path(samples.beside) / "manifest.json").read_text())["seconds"]
 
 
 def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> dict[str, str]:
@@ -176,5 +176,5 @@ def _provenance(
         "Code": git_commit() or "an installed package",
         "Versions": page.listing(description["versions"]),
     }
-    folders = {"sample": Path(samples.uri).parent, "evaluate": Path(evaluation.uri)}
+    folders = {"sample": Path(samples.beside), "evaluate": Path(evaluation.uri)}
     return facts | page.costs(folders)

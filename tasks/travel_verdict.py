@@ -4,6 +4,8 @@ Thresholds are the conventions of Vehtari et al., Bayesian Analysis 16, 2021: ra
 400 effective draws in the bulk and in the tails, for every coordinate and the log density.
 """
 
+import dataclasses
+import math
 from dataclasses import dataclass
 
 from tasks.verdict import Check, Verdict, check_finite
@@ -25,6 +27,8 @@ class Travel:
 
     rhat: float
     nested_rhat: float | None
+    num_starts: int
+    """Superchains among the chains looked at."""
     bulk_ess: float
     tail_ess: float
     acceptance: float
@@ -41,7 +45,7 @@ def judge_travel(measured: Travel) -> Verdict:
         (
             _rhat("R-hat between chains", measured.rhat)
             if measured.nested_rhat is None
-            else _rhat("R-hat between starting points", measured.nested_rhat),
+            else _nested_rhat(measured.nested_rhat, measured),
             _ess("bulk", measured.bulk_ess),
             _ess("tails", measured.tail_ess),
             _moving(measured),
@@ -59,9 +63,24 @@ def _rhat(name: str, rhat: float) -> Check:
     return Check(name, f"{rhat:.4f}", f"< {MAX_RHAT}", is_passed, sentence)
 
 
+def _nested_rhat(rhat: float, measured: Travel) -> Check:
+    """With n effective draws of one law, K starting points have an R-hat near `sqrt(1 + K/n)`: it says how many are
+    needed before anything can be said."""
+    check, num_starts = _rhat("R-hat between starting points", rhat), measured.num_starts
+    by_chance = math.sqrt(1 + num_starts / measured.bulk_ess) if measured.bulk_ess > 0 else math.nan
+    if check.is_passed or not by_chance >= MAX_RHAT:
+        return check
+    enough = math.ceil(num_starts / (MAX_RHAT**2 - 1))
+    few = (
+        f" {measured.bulk_ess:,.0f} effective draws from {num_starts} starting points bring it to {by_chance:.3f} even "
+    )
+    said = "where all have one law, so there are too few to tell"
+    return dataclasses.replace(check, sentence=f"{check.sentence}{few}{said}: {enough:,} or more are needed.")
+
+
 def _ess(where: str, ess: float) -> Check:
     is_passed = ess >= MIN_ESS
-    sentence = f"The {where} of the worst coordinate hold {ess:,.0f} effective draws, " + (
+    sentence = f"The {where} hold {ess:,.0f} effective draws, the worst coordinate's or the log density's, " + (
         f"{MIN_ESS:.0f} or more." if is_passed else f"where {MIN_ESS:.0f} are needed; raise num_draws or num_chains."
     )
     return Check(f"Effective draws in the {where}", f"{ess:,.0f}", f">= {MIN_ESS:.0f}", is_passed, sentence)

@@ -26,7 +26,7 @@ def measures(metrics: Metrics, seconds: float, num_effective: float) -> list[Lin
     """What is measured beside the verdict."""
     lines = [
         Line(
-            "Split R-hat of the worst coordinate",
+            "Split R-hat, the worst",
             f"{metrics.get('chains/rhat_max', float('nan')):.4f}",
             None,
             "Between half chains, rank-normalised; with many short chains it stays above 1.01 even where all have one "
@@ -44,7 +44,7 @@ def measures(metrics: Metrics, seconds: float, num_effective: float) -> list[Lin
             "Effective draws per 1,000 gradients",
             f"{metrics.get('chains/ess_per_1000_gradients', float('nan')):,.2f}",
             None,
-            "Bulk of the worst coordinate, over all gradients of the chains that were judged.",
+            "Bulk of the worst coordinate or the log density, over all gradients of the chains that were judged.",
             "",
         ),
         Line(

@@ -17,10 +17,10 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density, evidence
+from tasks import cluster, config, density, evidence, origin
 from tasks.artifacts import Samples
 from tasks.context import Context
-from tasks.fleet import Fleet, Made, state_before
+from tasks.fleet import Fleet, Made
 from tasks.hardware import made_on
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
@@ -64,20 +64,27 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     density.check(config.target, density.load(config.target), support)
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
-    store = SampleStore(str(context.folder / "draws"))
+    store = SampleStore(context.draws)
     inside = open_store(store.uri)
+    settings = dataclasses.asdict(config)
+    del settings["log_z"]  # which is found beside the draws
+    begun = {"target_digest": density.digest_of(config)}
+    origin.claim(store.uri, origin.origin_of(TargetMaker.__module__, context.seed, settings, begun), lambda: WARM)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, config.num_chains, store.uri)
-    entries = fleet.run(job, _Watcher(job))
+    entries = fleet.fill(job, _Watcher(job))
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
-    store.publish(entries, description_of(config, context.seed, program, read(inside, WARM), found))
+    described = description_of(config, context.seed, program, read(inside, WARM), found)
+    kept = origin.described(store.uri)
+    files = described["files"] | {origin.ORIGIN: kept["sha256"]}
+    store.publish(entries, described | {"origin": kept["origin"], "files": files})
     published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None)
+    return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
 
 
 def description_of(
@@ -155,14 +162,16 @@ class TargetMaker:
         """One segment of one block, from the state that the segment before it left."""
         tuned = frozen.from_arrays(warm)
         leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
+        kept = min(program.block_size, num_chains - block * program.block_size)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * program.thinning,
-            "min_accepted": int(leg.accepted.sum(0).min()),
+            "min_accepted": int(leg.accepted[:, :kept].sum(0).min()),
             "proposed_per_chain": len(leg.accepted) * program.thinning,
         }
         state = {name: value.numpy() for name, value in leg.state.items()}
-        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | leg.counts)
+        counts = {name: count[:kept] if name == "round_trips" else count for name, count in leg.counts.items()}
+        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | counts)
 
     def white_target(self, warm: dict[str, np.ndarray]) -> Target:
         """The density in the coordinates that the warm-up learned."""
@@ -228,7 +237,7 @@ class TargetActor(TargetMaker):
         if isinstance(job, evidence.Job):
             made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
         else:
-            before = state_before(store, block, segment)
+            before = store.state_before(block, segment)
             made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
         return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
 

@@ -1,11 +1,13 @@
 """Shapes and types of tensors are checked while testing."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from jaxtyping import install_import_hook
+
+from tests import ceph, faulty_proxy
 
 install_import_hook(["tasks.ebm", "tasks.mcmc"], "beartype.beartype")
 
@@ -31,3 +33,30 @@ def tiny_copy(tiny_folders: dict[str, Path], tmp_path: Path) -> Copy:
         return Path(shutil.copytree(tiny_folders[kind] / "store", tmp_path / kind / "store"))
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint of a real S3, Ceph's; skipped where its daemons are not installed."""
+    missing = ceph.missing()
+    if missing:
+        pytest.skip(f"Ceph is not installed ({', '.join(missing)}): apt-get install {' '.join(ceph.PACKAGES)}")
+    with ceph.running(tmp_path_factory.mktemp("ceph")) as endpoint:
+        ceph.make_bucket(endpoint, ceph.BUCKET)
+        yield endpoint
+
+
+@pytest.fixture
+def place(s3: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A place in a bucket that no other test uses, and what the environment says of how to get there."""
+    for name, value in ceph.environment(s3).items():
+        monkeypatch.setenv(name, value)
+    return f"s3://{ceph.BUCKET}/{request.node.name.replace('[', '-').rstrip(']')}"
+
+
+@pytest.fixture
+def proxy(place: str, s3: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[faulty_proxy.Proxy]:
+    """The same S3 behind a proxy that can be told to fail."""
+    with faulty_proxy.before(s3) as made:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", made.endpoint)
+        yield made

@@ -90,7 +90,9 @@ def finish(
         manifest = {"step": step, "seconds": 12.3, "peak_bytes": 2**30}
         objects.replace(unfinished.context(step).folder, "manifest.json", json.dumps(manifest).encode())
     description = stores["draws"].description()
-    samples = Samples(stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri)
+    samples = Samples(
+        stores["draws"].uri, description["digest"], description["num_rows"], stores["control"].uri, str(folder)
+    )
     logs = tuple((0.1 * np.random.default_rng(2).standard_normal(16)).tolist())
     normaliser = Normaliser(str(root / "normalise"), levels[-1], 1.0, logs, logs)
     return FinishedRun(root, dataset, model, samples, normaliser)
@@ -127,6 +129,7 @@ def _store(folder: Path, clean, schema, num_draws, levels, random) -> SampleStor
     entry = store.commit(0, 0, table, {"x": position}, {"num_nonfinite": 0})
     ladder = {"levels": levels, "step_sizes": [0.1] * len(levels), "score_norms": [1.0] * len(levels)}
     program = {"ladder": ladder, "steps_per_level": NUM_STEPS, "num_draws": num_draws, "thinning": 10}
+    program |= {"block_size": num_chains, "draws_per_segment": num_draws}
     versions = {"python": "3.11", "torch": "2.13"}
     provenance = {
         "model_digest": hashlib.sha256(b"").hexdigest(),

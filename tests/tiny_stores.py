@@ -11,7 +11,7 @@ import torch
 from tasks import composing, composition, config
 from tasks.artifacts import Model
 from tasks.ebm import model as models
-from tasks.fleet import ChainMaker, state_before
+from tasks.fleet import ChainMaker
 from tasks.hardware import made_on
 from tasks.mcmc.annealing import Ladder
 from tasks.sample import description_of, made_from, program_of
@@ -64,7 +64,7 @@ def target_store(folder: Path, target: str = TARGET, **changes: Any) -> SampleSt
 def _fill(store, make, description):
     entries = []
     for block, segment in Layout.of(description).places():
-        made = make(block, segment, state_before(store, block, segment))
+        made = make(block, segment, store.state_before(block, segment))
         entries.append(store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu")))
     store.publish(entries, description)
     return store

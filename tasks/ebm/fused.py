@@ -128,6 +128,8 @@ class Tape:
         assert called is not None
 
         def evaluate(x: Float[Tensor, "chain dim"]) -> tuple[Float[Tensor, " chain"], Float[Tensor, "chain dim"]]:
+            if x.dtype != torch.float32 or x.shape[1:] != (self.dim,):
+                raise ValueError(f"points must be float32 [row, {self.dim}], but got {x.dtype} {tuple(x.shape)}")
             x = x.contiguous()
             value, score = native.empty(x.shape[:1]), native.empty(x.shape)
             num_instructions = len(self.instructions)  # which names the tape, and so keeps the weights

@@ -184,13 +184,20 @@ class Tuning:
     """Whether levels for replica exchange are chosen as well."""
 
 
-def tune(stream: Stream, target_at: TargetAt, levels: tuple[float, ...], dim: int, tuning: Tuning) -> Ladder:
+def tune(
+    stream: Stream,
+    target_at: TargetAt,
+    levels: tuple[float, ...],
+    dim: int,
+    tuning: Tuning,
+    device: torch.device | str = "cpu",
+) -> Ladder:
     """The ladder with one step size a level: each starts from the last level's, scaled by the noise.
 
     The first is `beta d^(-1/3)` for MALA (Roberts & Rosenthal 1998), and what `Kernel.exponent` says for others.
     """
     kernel = KERNELS[tuning.kernel]
-    state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, tuning.temperature, "cpu")
+    state, _ = start(stream, target_at(levels[0]), tuning.num_chains, dim, tuning.temperature, device)
     step_sizes: list[float] = []
     score_norms: list[float] = []
     ratio = dim**kernel.exponent

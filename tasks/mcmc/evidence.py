@@ -97,6 +97,8 @@ def next_level(b: float, excess: Float[Tensor, " particle"]) -> float:
     of particles inside the support, since no level brings others back.
     """
     inside = excess[excess.isfinite()]
+    if not len(inside):
+        return 1.0  # nothing to weigh: no population will find a finite density either
     low, high = b, 1.0
     if _kept(inside, 1 - b) >= KEPT:
         return 1.0

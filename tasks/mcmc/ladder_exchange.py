@@ -9,6 +9,7 @@ import dataclasses
 import math
 
 import numpy as np
+import torch
 
 from tasks.mcmc import exchange
 from tasks.mcmc.annealing import Annealed, Ladder, TargetAt, anneal
@@ -37,11 +38,18 @@ def travel(
     return replicas, rounds
 
 
-def choose_levels(stream: Stream, target_at: TargetAt, ladder: Ladder, num_chains: int, dim: int) -> Ladder:
+def choose_levels(
+    stream: Stream,
+    target_at: TargetAt,
+    ladder: Ladder,
+    num_chains: int,
+    dim: int,
+    device: torch.device | str = "cpu",
+) -> Ladder:
     """The ladder with its exchanged levels: those nearest to the `2 Lambda + 2` that would reject swaps equally often,
     with Lambda the sum of the rejection rates (Syed et al. 2022), measured on chains that are thrown away.
     """
-    walk = anneal(stream, target_at, ladder, NUM_STEPS, num_chains, dim)
+    walk = anneal(stream, target_at, ladder, NUM_STEPS, num_chains, dim, device)
     every = dataclasses.replace(ladder, exchanged=tuple(range(len(ladder.levels))))
     swaps = dataclasses.replace(stream, purpose=f"{stream.purpose}/swaps")
     _, rounds = travel(swaps, 0, NUM_ROUNDS, begin(every, walk), target_at, every)

@@ -55,6 +55,7 @@ class Draws(NamedTuple):
 
     position: Float[Tensor, "draw chain dim"]
     log_density: Float[Tensor, "draw chain"]
+    score: Float[Tensor, "draw chain dim"]
     accepted: Int[Tensor, "draw chain"]
     num_nonfinite: int
 
@@ -162,6 +163,7 @@ def _keep(
     draws = Draws(
         torch.stack([state.x for state, _ in kept]),
         torch.stack([state.value for state, _ in kept]),
+        torch.stack([state.score for state, _ in kept]),
         torch.stack([accepted for _, accepted in kept]),
         _count_nonfinite(rounds),
     )

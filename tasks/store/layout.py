@@ -77,8 +77,19 @@ class Layout:
     def compare(self, block: int, segment: int, chain: np.ndarray, draw: np.ndarray) -> Rows:
         """What is wrong with the rows of a segment: `Rows(0, 0, 0)` when each (chain, draw) of it is there once."""
         chains, draws = self.chains(block), self.draws(segment)
+        if _is_in_order(chains, draws, chain, draw):
+            return Rows(0, 0, 0)
         chain, draw = chain.astype(np.int64) - chains.start, draw.astype(np.int64) - draws.start
         is_own = (chain >= 0) & (chain < len(chains)) & (draw >= 0) & (draw < len(draws))
         cells = draw[is_own] * len(chains) + chain[is_own]
         counts = np.bincount(cells, minlength=len(chains) * len(draws))
         return Rows(int((counts == 0).sum()), int((counts > 1).sum()), int((~is_own).sum()))
+
+
+def _is_in_order(chains: range, draws: range, chain: np.ndarray, draw: np.ndarray) -> bool:
+    """Whether rows lie as they are written, by draw and chain: ten times as quick to see as to count them."""
+    shape = len(draws), len(chains)
+    if len(chain) != len(draw) or len(chain) != len(draws) * len(chains):
+        return False
+    of_chains, of_draws = np.arange(chains.start, chains.stop), np.arange(draws.start, draws.stop)
+    return bool((chain.reshape(shape) == of_chains).all() and (draw.reshape(shape) == of_draws[:, None]).all())

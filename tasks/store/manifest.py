@@ -10,7 +10,9 @@ whole.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ import safetensors.numpy
 from tasks.errors import StorageError
 from tasks.store import document, merkle, objects
 from tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
-from tasks.store.shards import from_parquet, logical_digest, to_parquet
+from tasks.store.shards import each_table, encode, writer
 
 MANIFEST = "manifest.parquet"
 DATASET = document.NAME
@@ -29,6 +31,9 @@ COLUMNS = pa.schema(
     [(field.name, pa.int64() if field.type is int else pa.string()) for field in dataclasses.fields(Entry)]
 )
 """Those of the manifest: of an entry, with its facts as JSON."""
+
+MANIFEST_ROWS = 4096
+"""Entries that are in memory at a time."""
 
 
 class SampleStore:
@@ -55,23 +60,25 @@ class SampleStore:
 
         Returns what is committed: another writer's entry if it was first. `facts` must be JSON.
         """
-        data, state_data = to_parquet(table), to_safetensors(state)
-        sha256, state_sha256 = _sha256(data), _sha256(state_data)
+        shard, state_data = encode(table), to_safetensors(state)
+        state_sha256 = _sha256(state_data)
         entry = Entry(
             block=block,
             segment=segment,
-            path=shard_path(block, segment, sha256),
+            path=shard_path(block, segment, shard.sha256),
             rows=table.num_rows,
-            bytes=len(data),
-            sha256=sha256,
-            digest=logical_digest(table),
+            bytes=len(shard.data),
+            sha256=shard.sha256,
+            digest=shard.digest,
             state_path=state_path(block, segment, state_sha256),
             state_sha256=state_sha256,
             facts=facts,
         )
         record = to_record(entry)
-        objects.put_if_absent(self._objects, entry.path, data)
-        objects.put_if_absent(self._objects, entry.state_path, state_data)
+        with ThreadPoolExecutor(1) as beside:  # one wait for the disk in place of two
+            kept = beside.submit(objects.put_if_absent, self._objects, entry.state_path, state_data)
+            objects.put_if_absent(self._objects, entry.path, shard.data)
+            kept.result()
         objects.put_if_absent(self._objects, commit_path(block, segment), record)
         winner = self.committed(block, segment)
         assert winner is not None
@@ -81,15 +88,23 @@ class SampleStore:
         """The chain state after a segment; `StorageError` when it is not what was committed."""
         return from_safetensors(entry.state_path, self._checked(entry.state_path, entry.state_sha256))
 
-    def publish(self, entries: list[Entry], description: dict[str, Any]) -> str:
+    def state_before(self, block: int, segment: int) -> dict[str, np.ndarray] | None:
+        """The chain state that a segment goes on from; None for the first of its block."""
+        if segment == 0:
+            return None
+        previous = self.committed(block, segment - 1)
+        assert previous is not None
+        return self.load_state(previous)
+
+    def publish(self, entries: Iterable[Entry], description: dict[str, Any]) -> str:
         """Make the store whole and return its logical digest: of all rows by block and segment.
 
-        A store that is published already stays as it is; `StorageError` if it holds other rows.
+        `entries` are in that order, and are gone through more than once. A store that is published already stays as it
+        is; `StorageError` if it holds other rows.
         """
-        entries = sorted(entries, key=lambda entry: (entry.block, entry.segment))
-        objects.put_if_absent(self._objects, MANIFEST, to_parquet(to_table(entries)))
+        objects.put_if_absent(self._objects, MANIFEST, to_manifest(entries))
         manifest = objects.read(self._objects, MANIFEST)  # perhaps an earlier try's, by another library version
-        if from_parquet(manifest) != to_table(entries):
+        if not _is_of(manifest, entries):
             raise StorageError(f"{self.uri}/{MANIFEST} lists other shards: remove the folder and run again")
         whole = description | totals(entries) | {"manifest_sha256": _sha256(manifest)}
         objects.put_if_absent(self._objects, DATASET, document.seal(whole))
@@ -103,16 +118,24 @@ class SampleStore:
 
     def entries(self) -> list[Entry]:
         """The published entries in the order of block and segment, from a manifest that is proven whole."""
+        return list(self.each_entry())
+
+    def each_entry(self) -> Iterator[Entry]:
+        """`entries`, of which a few thousand are in memory at a time."""
         description = self.description()
         data = self._checked(MANIFEST, description["manifest_sha256"])
-        return from_table(from_parquet(data, COLUMNS, description["num_shards"]))
+        return from_manifest(data, description["num_shards"])
 
-    def dataset(self) -> ds.Dataset:
-        """The published rows in the order of block and segment; every page is checked as it is read."""
-        folder = objects.folder_of(self.uri)
+    def dataset(self, places: Collection[tuple[int, int]] | None = None) -> ds.Dataset:
+        """The published rows in the order of block and segment, or those of some (block, segment) alone; every page is
+        checked as it is read.
+        """
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-        shards = [str(folder / entry.path) for entry in self.entries()]
-        return ds.dataset(shards, format=ds.ParquetFileFormat(default_fragment_scan_options=options))
+        shards, kind = (
+            [entry.path for entry in self.each_entry() if places is None or (entry.block, entry.segment) in places],
+            ds.ParquetFileFormat(default_fragment_scan_options=options),
+        )
+        return ds.dataset(shards, filesystem=objects.filesystem(self._objects), format=kind)
 
     def _checked(self, path: str, sha256: str) -> bytes:
         data = objects.read(self._objects, path)
@@ -125,19 +148,25 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def totals(entries: Sequence[Entry]) -> dict[str, Any]:
+def totals(entries: Iterable[Entry]) -> dict[str, Any]:
     """What `dataset.json` says of all entries: `digest`, `num_rows`, `num_shards`, `merkle_root`.
 
     `digest` is of the rows alone, not of when, where or by how many they were made; `merkle_root` is of the commit
     records, and so of files.
     """
-    rows = [[entry.block, entry.segment, entry.rows, entry.digest] for entry in entries]
-    return {
-        "digest": _sha256(json.dumps(rows).encode()),
-        "num_rows": sum(entry.rows for entry in entries),
-        "num_shards": len(entries),
-        "merkle_root": merkle.root([merkle.leaf(to_record(entry)) for entry in entries]).hex(),
-    }
+    digest, counts = hashlib.sha256(b"["), {"num_rows": 0, "num_shards": 0}
+
+    def leaves() -> Iterator[bytes]:
+        for entry in entries:
+            row = json.dumps([entry.block, entry.segment, entry.rows, entry.digest])
+            digest.update(((", " if counts["num_shards"] else "") + row).encode())
+            counts["num_rows"] += entry.rows
+            counts["num_shards"] += 1
+            yield merkle.leaf(to_record(entry))
+
+    root = merkle.root(leaves()).hex()
+    digest.update(b"]")
+    return {"digest": digest.hexdigest()} | counts | {"merkle_root": root}
 
 
 def to_safetensors(state: dict[str, np.ndarray]) -> bytes:
@@ -153,13 +182,41 @@ def from_safetensors(where: str, data: bytes) -> dict[str, np.ndarray]:
         raise StorageError(f"{where} is damaged: {str(error).splitlines()[0]}") from error
 
 
+def to_manifest(entries: Iterable[Entry]) -> bytes:
+    """The manifest: one row an entry, as Parquet, whose rows are packed a few thousand at a time."""
+    sink, each = pa.BufferOutputStream(), iter(entries)
+    with writer(sink, COLUMNS) as file:
+        while some := list(islice(each, MANIFEST_ROWS)):
+            file.write_table(to_table(some))
+    return sink.getvalue().to_pybytes()
+
+
+def _is_of(manifest: bytes, entries: Iterable[Entry]) -> bool:
+    """Whether a manifest lists these entries, by whatever version of a library it was written."""
+    each = iter(entries)
+    for table in each_table(manifest, COLUMNS):
+        if table != to_table(list(islice(each, len(table)))):
+            return False
+    return next(each, None) is None
+
+
+def from_manifest(data: bytes, num_shards: int | None = None) -> Iterator[Entry]:
+    """The entries of a manifest, read a few thousand at a time; `StorageError` for what is not of the columns or the
+    number that it must be, and for an entry that no store of ours would have written.
+    """
+    for table in each_table(data, COLUMNS, num_shards):
+        yield from from_table(table)
+
+
 def to_table(entries: Sequence[Entry]) -> pa.Table:
-    """The manifest: one row an entry."""
+    """Rows of the manifest: one an entry."""
     rows = [dataclasses.asdict(entry) | {"facts": json.dumps(entry.facts)} for entry in entries]
     return pa.Table.from_pylist(rows, COLUMNS)
 
 
 def from_table(table: pa.Table) -> list[Entry]:
-    """The entries of a manifest; `StorageError` for one that no store of ours would have written."""
-    rows = table.to_pylist()
-    return [entry_of(MANIFEST, row | {"facts": parse(MANIFEST, row["facts"].encode())}) for row in rows]
+    """The entries of rows of a manifest; `StorageError` for one that no store of ours would have written."""
+    columns = table.to_pydict()
+    columns["facts"] = [parse(MANIFEST, facts.encode()) for facts in columns["facts"]]
+    rows = zip(*columns.values(), strict=True)
+    return [entry_of(MANIFEST, dict(zip(columns, row, strict=True))) for row in rows]

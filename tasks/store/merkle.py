@@ -7,7 +7,7 @@ leaf. A proof that a record is in the list has ceil(log2 n) hashes, and needs no
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def leaf(record: bytes) -> bytes:
@@ -15,14 +15,22 @@ def leaf(record: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + record).digest()
 
 
-def root(leaves: Sequence[bytes]) -> bytes:
-    """The hash of a list of leaves' hashes; that of nothing is SHA-256 of no bytes."""
-    if not leaves:
+def root(leaves: Iterable[bytes]) -> bytes:
+    """The hash of a list of leaves' hashes; that of nothing is SHA-256 of no bytes.
+
+    In one pass: whole subtrees of falling size wait, as the ones of the number of leaves in binary.
+    """
+    waiting: list[bytes] = []
+    for index, node in enumerate(leaves):
+        while index & 1:
+            node, index = _node(waiting.pop(), node), index >> 1
+        waiting.append(node)
+    if not waiting:
         return hashlib.sha256().digest()
-    if len(leaves) == 1:
-        return leaves[0]
-    split = _split(len(leaves))
-    return _node(root(leaves[:split]), root(leaves[split:]))
+    whole = waiting.pop()
+    while waiting:
+        whole = _node(waiting.pop(), whole)
+    return whole
 
 
 def path(index: int, leaves: Sequence[bytes]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Whole files, written once: every write is put-if-absent, and is on disk before it counts.
+"""Whole files, written once, in a folder or a bucket: every write is put-if-absent, and is durable before it counts.
 
 obstore's own `put(mode="create")` into a folder links a file that it never synced (seen by strace), so after
 a power cut a name may stand for half a file. Into folders we therefore write ourselves, in the order that
@@ -15,24 +15,35 @@ from pathlib import Path
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError
-from obstore.store import LocalStore, ObjectStore
+from obstore.store import LocalStore, ObjectStore, S3Store
+from pyarrow import fs
 
 from tasks.errors import StorageError, UsageError
+from tasks.store import bucket, bucket_files
+
+
+def place_of(uri: str) -> str:
+    """One name for one place: the absolute path of a folder, or `s3://bucket/path`; other schemes are refused."""
+    return bucket.canonical(uri) if uri.startswith(bucket.SCHEME) else str(folder_of(uri))
 
 
 def folder_of(uri: str) -> Path:
     """The local folder that a path or `file://` URI names; any other scheme is refused."""
     scheme, separator, rest = uri.partition("://")
     if separator and scheme != "file":
-        raise UsageError(f"{uri} cannot be opened: only folders and file:// URIs are supported yet")
+        allowed = "only a folder or file:// can be here" if scheme == "s3" else "a folder, file:// and s3:// can"
+        raise UsageError(f"{scheme}:// cannot be opened: {allowed}")
     return Path(rest if separator else uri).resolve()
 
 
 def open_store(uri: str, writable: bool = True) -> ObjectStore:
-    """A folder as an object store; made when absent, and proven to take a file before work is spent on it.
+    """A folder or bucket as an object store; a folder is made when absent. It is proven to take a file before work is
+    spent on it: a folder each time, a bucket once a process.
 
-    With `writable=False` the folder must exist and is left as it is. `StorageError` where that cannot be.
+    With `writable=False` it must exist and is left as it is. `StorageError` where that cannot be.
     """
+    if uri.startswith(bucket.SCHEME):
+        return _open_bucket(bucket.canonical(uri), writable)
     folder = folder_of(uri)
     with _one_line_errors(f"folder {folder}"):
         if writable:
@@ -45,6 +56,21 @@ def open_store(uri: str, writable: bool = True) -> ObjectStore:
         return LocalStore(folder)
 
 
+def _open_bucket(uri: str, writable: bool) -> S3Store:
+    with _one_line_errors(uri):
+        store = bucket.open_bucket(uri)
+        if writable and uri not in _proven:
+            bucket.prove_writable(store, uri)
+            _proven.add(uri)
+        elif uri not in _proven and not any(bucket.attempt(lambda: next(iter(obstore.list(store, chunk_size=1)), []))):
+            raise StorageError(f"{uri} does not exist: check the path")
+        return store
+
+
+_proven: set[str] = set()
+"""Buckets' places that this process has seen to take files."""
+
+
 def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
     """Keep `data` under `path` unless something is there already; True when this call did it, durably.
 
@@ -54,12 +80,31 @@ def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
         assert store.prefix is not None
         with _one_line_errors(f"{store.prefix}/{path}"):
             return _link_if_absent(Path(store.prefix), path, data)
-    with _one_line_errors(path):
+    with _one_line_errors(_name(store, path)):
         try:
-            obstore.put(store, path, data, mode="create")
+            bucket.attempt(lambda: obstore.put(store, path, data, mode="create"))
         except AlreadyExistsError:
             return False
         return True
+
+
+def put_over(store: ObjectStore, path: str, data: bytes) -> None:
+    """Keep `data` under `path`, whole or not at all, over what is there; durable on return."""
+    if isinstance(store, LocalStore):
+        place = _local(store, path)
+        replace(place.parent, place.name, data)
+        return
+    with _one_line_errors(_name(store, path)):
+        bucket.attempt(lambda: obstore.put(store, path, data))
+
+
+def remove(store: ObjectStore, path: str) -> None:
+    """Remove an object."""
+    with _one_line_errors(_name(store, path)):
+        if isinstance(store, LocalStore):
+            _local(store, path).unlink()
+        else:
+            bucket.attempt(lambda: obstore.delete(store, path))
 
 
 def replace(folder: Path, name: str, data: bytes) -> None:
@@ -73,29 +118,54 @@ def replace(folder: Path, name: str, data: bytes) -> None:
 
 def read(store: ObjectStore, path: str) -> bytes:
     """All of an object; `StorageError` when there is none, or a link, which could lead out of the store."""
-    with _one_line_errors(path):
+    with _one_line_errors(_name(store, path)):
         if not isinstance(store, LocalStore):
-            return obstore.get(store, path).bytes().to_bytes()
-        local = Path(str(store.prefix)) / path
-        if local.resolve() != local:
+            return bucket.attempt(lambda: obstore.get(store, path).bytes().to_bytes())
+        local = _local(store, path)
+        if local.is_symlink():
             raise StorageError(f"{path} is a link: put the file itself there")
         return local.read_bytes()  # not by obstore, whose threads a forked process, such as torch's workers, lacks
 
 
 def exists(store: ObjectStore, path: str) -> bool:
     """Whether there is an object of that name."""
-    with _one_line_errors(path):
+    with _one_line_errors(_name(store, path)):
         try:
-            obstore.head(store, path)
+            bucket.attempt(lambda: obstore.head(store, path))
         except FileNotFoundError:
             return False
         return True
 
 
+def filesystem(store: ObjectStore) -> fs.FileSystem:
+    """The objects for pyarrow, by their paths in the store."""
+    if isinstance(store, S3Store):
+        return bucket_files.filesystem(store)
+    assert isinstance(store, LocalStore)
+    return fs.SubTreeFileSystem(str(store.prefix), fs.LocalFileSystem())
+
+
 def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
     """The paths of all objects, or of those in a folder; of half-written ones too."""
-    with _one_line_errors("the store"):
-        return {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
+    with _one_line_errors(_name(store, prefix or "")):
+        return bucket.attempt(
+            lambda: {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
+        )
+
+
+def _local(store: LocalStore, path: str) -> Path:
+    """Where an object of a folder lies; a link on the way there, which could lead out of the store, is refused."""
+    local = Path(str(store.prefix)) / path
+    if local.parent.resolve() != local.parent:
+        raise StorageError(f"{local.parent} is a link: put the folder itself there")
+    return local
+
+
+def _name(store: ObjectStore, path: str) -> str:
+    """What an object is called to people."""
+    if not isinstance(store, S3Store):
+        return path
+    return "/".join(filter(None, (f"{bucket.SCHEME}{store.config.get('bucket')}", str(store.prefix or ""), path)))
 
 
 def _link_if_absent(root: Path, path: str, data: bytes) -> bool:
@@ -157,12 +227,20 @@ def _one_line_errors(what: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise StorageError(f"{what} does not exist: it was moved, or never written") from error
+        if "no such bucket" in bucket.reason_of(error):
+            raise _in_bucket(what, error) from None
+        raise StorageError(f"{what} does not exist: it was moved, or never written") from None
     except OSError as error:
         remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another with --root"
         raise StorageError(f"{what} cannot be used: {error.strerror or _first_line(error)}; {remedy}") from error
-    except BaseError as error:
+    except BaseError as error:  # without its cause: a server's answer may quote a key
+        if what.startswith(bucket.SCHEME):
+            raise _in_bucket(what, error) from None
         raise StorageError(f"{what} cannot be used: {_first_line(error)}") from error
+
+
+def _in_bucket(what: str, error: Exception) -> StorageError:
+    return StorageError(f"{what} cannot be used: {bucket.reason_of(error)}; {bucket.remedy_of(error)}")
 
 
 def _first_line(error: Exception) -> str:

@@ -15,8 +15,7 @@ from tasks.store import objects
 from tasks.store.document import NAME as DATASET
 from tasks.store.document import unseal
 from tasks.store.entry import SHA256, Entry, entry_of, parse
-from tasks.store.manifest import COLUMNS, MANIFEST, from_table, totals
-from tasks.store.shards import from_parquet
+from tasks.store.manifest import MANIFEST, from_manifest, totals
 
 
 def read_description(store: ObjectStore) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def read_manifest(store: ObjectStore, description: dict[str, Any]) -> list[Entry
     data = objects.read(store, MANIFEST)
     if hashlib.sha256(data).hexdigest() != description["manifest_sha256"]:
         raise StorageError("its sha256 is not the recorded one")
-    return from_table(from_parquet(data, COLUMNS, description["num_shards"]))
+    return list(from_manifest(data, description["num_shards"]))
 
 
 def read_commits(store: ObjectStore, description: dict[str, Any]) -> list[Entry]:

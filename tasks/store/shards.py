@@ -7,6 +7,9 @@ logical digest is the sha256 of names, types and values alone.
 import hashlib
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,21 +17,69 @@ import pyarrow.parquet as pq
 
 from tasks.errors import StorageError
 
+PLACES = ["chain", "draw"]
+"""Columns that say where in the run a row belongs."""
+
 
 def to_parquet(table: pa.Table) -> bytes:
     """Parquet bytes: zstd, byte-stream-split floats, a checksum on every page; the same bytes every time."""
-    floats = [path for path, kind in _leaves(table.schema) if pa.types.is_floating(kind)]
-    others = [path for path, kind in _leaves(table.schema) if not pa.types.is_floating(kind)]
     sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.combine_chunks(),
+    _write(table, sink)
+    return sink.getvalue().to_pybytes()
+
+
+class Encoded(NamedTuple):
+    """A shard's file, the sha256 of its bytes, and the logical digest of its rows."""
+
+    data: bytes
+    sha256: str
+    digest: str
+
+
+def encode(table: pa.Table) -> Encoded:
+    """`to_parquet` with both digests; that of the rows is made while they are packed: neither keeps Python's lock."""
+    with ThreadPoolExecutor(1) as beside:
+        digest = beside.submit(logical_digest, table)
+        data = to_parquet(table)
+        sha256 = hashlib.sha256(data).hexdigest()
+    return Encoded(data, sha256, digest.result())
+
+
+def _write(table: pa.Table, sink: Any) -> None:
+    with writer(sink, table.schema) as file:
+        file.write_table(table.combine_chunks())
+
+
+def writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
+    """Writes tables of these columns, each as a row group, the way that `to_parquet` says."""
+    floats = [path for path, kind in _leaves(columns) if pa.types.is_floating(kind)]
+    others = [path for path, kind in _leaves(columns) if not pa.types.is_floating(kind)]
+    return pq.ParquetWriter(
         sink,
+        columns,
         compression="zstd",
         use_byte_stream_split=floats,  # pyright: ignore[reportArgumentType]  (its stub forgets lists)
         use_dictionary=others,  # pyright: ignore[reportArgumentType]
         write_page_checksum=True,
     )
-    return sink.getvalue().to_pybytes()
+
+
+def places_of(data: bytes, rows: int) -> tuple[pa.Schema, pa.Table]:
+    """The columns of a shard, and of its rows only `chain` and `draw`; `StorageError` when it has not so many rows, or
+    no such columns of whole numbers.
+    """
+    file = _opened(data, None, rows)
+    with _one_line():
+        columns = file.schema_arrow
+        kinds = [columns.field(name).type for name in PLACES if name in columns.names]
+        if len(kinds) < len(PLACES) or not all(pa.types.is_integer(kind) for kind in kinds):
+            raise ValueError("it has no columns chain and draw of whole numbers")
+        table = file.read(PLACES, use_threads=False)
+        if table.num_rows != rows:
+            raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
+        if any(column.null_count for column in table.columns):
+            raise ValueError("it has nulls for chains or draws")
+        return columns, table
 
 
 def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None = None) -> pa.Table:
@@ -37,17 +88,37 @@ def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None
     No page holds the names and types of columns: that they are right is proven by the sha256 of the file alone. What is
     said of `columns` and `rows` is compared before any page is opened.
     """
-    try:
+    file = _opened(data, columns, rows)
+    with _one_line():
+        table = file.read(use_threads=False)
+        if rows is not None and table.num_rows != rows:
+            raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
+        return table
+
+
+def each_table(data: bytes, columns: pa.Schema, rows: int | None = None) -> Iterator[pa.Table]:
+    """The row groups of a file of `writer`, as `from_parquet` reads them."""
+    file = _opened(data, columns, rows)
+    for group in range(file.num_row_groups):
+        with _one_line():
+            yield file.read_row_group(group, use_threads=False)
+
+
+def _opened(data: bytes, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
+    with _one_line():
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         if columns is not None and file.schema_arrow != columns:
             raise ValueError(f"its columns are not {', '.join(columns.names)} with their types")
         if rows is not None and file.metadata.num_rows != rows:
             raise ValueError(f"it has {file.metadata.num_rows} rows where {rows} are recorded")
-        table = file.read(use_threads=False)
-        if rows is not None and table.num_rows != rows:
-            raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
-        return table
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        return file
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, MemoryError, KeyError) as error:
         raise StorageError(f"a Parquet shard is damaged: {str(error).splitlines()[0]}") from error
 
 

@@ -32,7 +32,7 @@ def sign(uri: str, key_file: str) -> None:
     data = objects.read(objects.open_store(uri, writable=False), DATASET)
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     document = {"algorithm": "Ed25519", "public_key": public.hex(), "signature": key.sign(data).hex()}
-    objects.replace(objects.folder_of(uri), SIGNATURE, json.dumps(document, indent=2).encode())
+    objects.put_over(objects.open_store(uri), SIGNATURE, json.dumps(document, indent=2).encode())
 
 
 def check(uri: str, key_file: str) -> None:

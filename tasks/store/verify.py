@@ -2,8 +2,12 @@
 
 What is compared with what: `dataset.json` with its own seal; the manifest with `dataset.json` (sha256, and the totals
 of its entries: digest, rows, Merkle root); the entries with the program (every block and segment once); each commit
-record and each state with its entry; each shard with its entry (bytes, sha256, page checksums, rows, logical digest),
-with the program (every chain and draw once) and with the other shards (columns and types); the folder with them all.
+record and each state with its entry; each shard with its entry (bytes, sha256, rows), with the program (every chain
+and draw once) and with the other shards (columns and types); the folder with them all.
+
+A file that has the recorded sha256 is the one that was written, so no column but `chain` and `draw` is unpacked. That
+its rows have the recorded logical digest was so when they were written, and whoever reads them all (`check_rows`, for
+replays and audits) compares it again.
 
 A shard that nothing lists is damage, since who reads the folder reads its rows. Anything else that nothing lists, such
 as a state that lost a race or what a killed writer left half written, is named and is not damage: nothing reads it.
@@ -28,11 +32,13 @@ from tasks.store.entry import Entry, commit_path, to_record
 from tasks.store.layout import Layout
 from tasks.store.manifest import MANIFEST, totals
 from tasks.store.proven import read_description, read_entries, read_manifest
-from tasks.store.shards import from_parquet, logical_digest
+from tasks.store.shards import from_parquet, logical_digest, places_of
 from tasks.store.signature import SIGNATURE
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20
+READERS = 2
+"""Threads a processor."""
 
 
 @dataclass(frozen=True)
@@ -93,25 +99,33 @@ def verify(uri: str) -> Proof:
     return Proof(uri, description, tuple(entries), tuple(findings + extra), tuple(notes))
 
 
-def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Table:
-    """The rows of a shard whose sha256 is right; `StorageError` when they are not what the entry and program say."""
+def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Schema:
+    """The columns of a shard whose sha256 is right; `StorageError` when its chains and draws are not what the entry and
+    program say.
+    """
     expected = layout.num_rows(entry.block, entry.segment)
     if len(data) != entry.bytes:
         raise StorageError(f"it has {len(data):,} bytes where {entry.bytes:,} are recorded")
     if entry.rows != expected:
         raise StorageError(f"{entry.rows:,} rows are recorded where the program has {expected:,}")
-    table = from_parquet(data, rows=entry.rows)
-    kinds = [table.schema.field(name).type for name in ("chain", "draw") if name in table.column_names]
-    if len(kinds) < 2 or not all(pa.types.is_integer(kind) for kind in kinds):
-        raise StorageError("it has no columns chain and draw of whole numbers")
-    if _digest_of(table) != entry.digest:
-        raise StorageError("its rows do not have the recorded logical digest")
+    columns, table = places_of(data, entry.rows)
     rows = layout.compare(entry.block, entry.segment, table["chain"].to_numpy(), table["draw"].to_numpy())
     if any(rows):
         raise StorageError(
             f"{rows.num_missing:,} of its chains and draws are missing, {rows.num_repeated:,} are there more than once "
             f"and {rows.num_foreign:,} rows belong to other segments"
         )
+    return columns
+
+
+def check_rows(data: bytes, entry: Entry, layout: Layout) -> pa.Table:
+    """The rows of a shard; `StorageError` when they are not what its entry and the program say, by every digest."""
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise StorageError(f"its {len(data):,} bytes do not have the recorded sha256")
+    check_shard(data, entry, layout)
+    table = from_parquet(data, rows=entry.rows)
+    if _digest_of(table) != entry.digest:
+        raise StorageError("its rows do not have the recorded logical digest")
     return table
 
 
@@ -171,11 +185,13 @@ def _check_files(store: ObjectStore, description: dict[str, Any], names: set[str
 
 
 def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, names: set[str]) -> list[Finding]:
-    """All segments, a shard in memory for each processor: hashing and unpacking leave Python's lock to the others."""
+    """All segments, two shards in memory for each processor: one is hashed, which leaves Python's lock to the others,
+    while the next is read.
+    """
     own = [entry for entry in entries if layout.has(entry.block, entry.segment)]
     findings: list[Finding] = []
     columns: pa.Schema | None = None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(READERS * (os.cpu_count() or 1)) as pool:
         all_checked = pool.map(lambda entry: _check_segment(store, entry, layout, names), own)
         for entry, checked in zip(own, all_checked, strict=True):
             findings += checked.findings
@@ -197,7 +213,7 @@ def _check_segment(store: ObjectStore, entry: Entry, layout: Layout, names: set[
     columns = None
     if isinstance(shard, bytes):
         try:
-            columns = check_shard(shard, entry, layout).schema
+            columns = check_shard(shard, entry, layout)
         except StorageError as error:
             found.append(Finding("damaged", entry.path, str(error), entry))
     return Checked([finding for finding in found if isinstance(finding, Finding)], columns)

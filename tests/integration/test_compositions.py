@@ -16,7 +16,7 @@ from tasks.artifacts import Dataset, Evaluation, Model, Samples
 from tasks.context import Context
 from tasks.ebm import model as models
 from tasks.journal import Journal
-from tasks.register import register
+from tasks.register import Record, register
 from tasks.store.manifest import SampleStore
 from tests import gaussians
 from tests.integration.tiny import clean_environment, summary_of
@@ -67,8 +67,8 @@ def root(tmp_path_factory, empty_database):
         (folder / "evaluation.json").write_text("{}")
         context = Context(f"{name:k<64}", folder, name, 0, root, config.Cluster(), Journal(folder / "journal.jsonl"))
         here = str(folder)
-        made = Dataset(here, "d", {}, 2), Model(here, models.digest(folder)), Samples(here, "s", 1, None)
-        register(config.Register(), context, *made, Evaluation(here, True, (), {}))
+        made = Dataset(here, "d", {}, 2), Model(here, models.digest(folder)), Samples(here, "s", 1, None, here)
+        register(Record(config.Register(), "r"), context, *made, Evaluation(here, True, (), {}))
     return root
 
 

@@ -251,9 +251,9 @@ MUTANTS = (
     Mutant(
         "a commit before its rows",
         _MANIFEST,
-        "objects.put_if_absent(self._objects, entry.path, data)",
-        "objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
-        "        objects.put_if_absent(self._objects, entry.path, data)",
+        "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
+        "            objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
+        "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
         (MANIFEST,),
     ),
     Mutant("digest that does not see the rows", _MANIFEST, "entry.rows, entry.digest]", "entry.rows]", (MANIFEST,)),

@@ -1,5 +1,13 @@
 """Bugs that the tests must find: where each is planted, as an exact replacement of text, and who must find it."""
 
-from tests.mutants import densities, kernels, ladders, stores, streams, training
+from tests.mutants import densities, gates, kernels, ladders, stores, streams, training
 
-MUTANTS = (*kernels.MUTANTS, *ladders.MUTANTS, *streams.MUTANTS, *training.MUTANTS, *densities.MUTANTS, *stores.MUTANTS)
+MUTANTS = (
+    *kernels.MUTANTS,
+    *ladders.MUTANTS,
+    *streams.MUTANTS,
+    *training.MUTANTS,
+    *densities.MUTANTS,
+    *stores.MUTANTS,
+    *gates.MUTANTS,
+)

@@ -7,7 +7,11 @@ DAMAGE = "tests/faults/test_store_damage.py"
 DIAGNOSTICS = "tests/unit/test_diagnostics.py"
 HOSTILE = "tests/unit/test_hostile_store.py"
 LAYOUT = "tests/unit/test_layout.py"
+MANIFEST = "tests/unit/test_manifest.py"
 MERKLE = "tests/unit/test_merkle.py"
+BUCKET = "tests/unit/test_bucket.py"
+BUCKETS = "tests/integration/test_buckets.py"
+ORIGIN = "tests/unit/test_origin.py"
 READERS = "tests/integration/test_readers.py"
 REPLAYING = "tests/unit/test_replaying.py"
 SIGNATURE = "tests/unit/test_signature.py"
@@ -18,6 +22,9 @@ _DIAGNOSTICS = "tasks/mcmc/diagnostics.py"
 _ENTRY = "tasks/store/entry.py"
 _LAYOUT = "tasks/store/layout.py"
 _MERKLE = "tasks/store/merkle.py"
+_BUCKET = "tasks/store/bucket.py"
+_OBJECTS = "tasks/store/objects.py"
+_ORIGIN = "tasks/origin.py"
 _REPAIRING = "tasks/repairing.py"
 _REPLAYING = "tasks/replaying.py"
 _SIGNATURE = "tasks/store/signature.py"
@@ -46,6 +53,39 @@ MUTANTS = (
         "inflation = 1 + (num_steps - 1) * ACCEPTANCE_CORRELATION",
         "inflation = 1",
         (DIAGNOSTICS,),
+    ),
+    # Buckets, and what began a store.
+    Mutant(
+        "a bucket's second writer overwrites the first",
+        _OBJECTS,
+        'obstore.put(store, path, data, mode="create")',
+        "obstore.put(store, path, data)",
+        (BUCKETS,),
+    ),
+    Mutant("requests are sent once", _BUCKET, "range(_attempts() - 1)", "range(0)", (BUCKET,)),
+    Mutant("a refusal is sent again", _BUCKET, "if _PERMANENT.search(str(error)) or", "if", (BUCKET,)),
+    Mutant("a bucket that overwrites passes", _BUCKET, "    if not is_kept:\n", "    if False:\n", (BUCKETS,)),
+    Mutant("another origin goes on", _ORIGIN, "    if found:\n", "    if False:\n", (ORIGIN,)),
+    Mutant(
+        "nested keys of an origin pass", _ORIGIN, "found += differences(old, new,", "differences(old, new,", (ORIGIN,)
+    ),
+    Mutant(
+        "denoised by the score of the tempered density",
+        "tasks/draws.py",
+        "program.ladder.temperature * draws.score",
+        "draws.score",
+        ("tests/unit/test_draws.py",),
+    ),
+    Mutant("subtrees of any size are joined", _MERKLE, "while index & 1:", "while waiting:", (MERKLE,)),
+    Mutant(
+        "entries in the order of commits",
+        "tasks/store/spool.py",
+        " ORDER BY block, segment",
+        " ORDER BY block DESC",
+        (MANIFEST,),
+    ),
+    Mutant(
+        "rows in order of anything pass", _LAYOUT, "(chain.reshape(shape) == of_chains).all()", "True", (LAYOUT, VERIFY)
     ),
     # The proof of a store.
     Mutant(
@@ -87,7 +127,14 @@ MUTANTS = (
         "",
         (DAMAGE,),
     ),
-    Mutant("links are followed", "tasks/store/objects.py", "if local.resolve() != local:", "if False:", (HOSTILE,)),
+    Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
+    Mutant(
+        "linked folders are followed",
+        "tasks/store/objects.py",
+        "if local.parent.resolve() != local.parent:",
+        "if False:",
+        (HOSTILE,),
+    ),
     Mutant(
         "replay does not compare rows",
         _REPLAYING,

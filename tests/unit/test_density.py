@@ -28,6 +28,12 @@ def broken(x):
 def flat(x):
     return torch.zeros(len(x), dtype=x.dtype)
 
+def detached(x):
+    return torch.tensor(-0.5 * x.square().sum(1).detach().numpy())
+
+def gamma(x):
+    return torch.distributions.Gamma(x[:, 0].exp(), 1.0).log_prob(x[:, 1].exp())
+
 not_a_function = 3
 """
 
@@ -52,7 +58,7 @@ def test_a_function_is_found_in_the_working_folder():
     [
         ("nowhere:normal", "needs the module 'nowhere'"),
         ("my_densities:norm", "it has normal"),
-        ("my_densities:not_a_function", "has no function 'not_a_function'"),
+        ("my_densities:not_a_function", "is int, but must be a function"),
     ],
 )
 def test_a_name_without_a_function_is_refused(name, message):
@@ -67,7 +73,8 @@ def test_a_name_without_a_function_is_refused(name, message):
         ("scalar", r"shape \(16,\)"),
         ("undefined", "finite, with its gradient, at none"),
         ("broken", "raised IndexError"),
-        ("flat", "raised RuntimeError"),
+        ("flat", "cannot differentiate by the points"),
+        ("detached", "leave out .detach"),
     ],
 )
 def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
@@ -75,3 +82,8 @@ def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
     with pytest.raises(DataError, match=message) as caught:
         density.check(name, density.load(name), parse("real", 3))
     assert "\n" not in str(caught.value)
+
+
+def test_a_density_of_torch_distributions_is_no_number_where_a_chain_diverged():
+    log_density = density.load("my_densities:gamma")
+    assert log_density(torch.tensor([[float("nan"), 0.0], [1.0, 0.0]])).isnan().tolist() == [True, False]

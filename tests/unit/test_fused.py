@@ -107,3 +107,12 @@ def test_what_it_does_not_know_is_left_to_autograd():
     slow = model.Model(model.build(3, "inner_product", 16, 1).double(), description).target(LEVEL)
     x = torch.randn(4, 3, dtype=torch.float64)
     torch.testing.assert_close(slow(x)[1], -x)
+
+
+@pytest.mark.parametrize("energy", FORMS)
+def test_points_of_another_width_or_type_are_refused(energy):
+    target = fused.target(trained_like(energy, 3, 16, 2, 0), LEVEL)
+    assert target is not None
+    for x in (torch.zeros(4, 2), torch.zeros(4, 3, dtype=torch.float64)):
+        with pytest.raises((ValueError, RuntimeError)):
+            target(x)

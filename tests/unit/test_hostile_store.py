@@ -193,9 +193,12 @@ def test_a_store_is_no_link_and_a_link_in_it_is_not_followed(tiny_copy, tmp_path
     folder = tiny_copy("model")
     (tmp_path / "link").symlink_to(folder)
     assert verify(str(tmp_path / "link")).is_whole  # the user's own name for it
-    (folder / "shards").rename(tmp_path / "elsewhere")
-    (folder / "shards").symlink_to(tmp_path / "elsewhere")
-    assert not verify(str(folder)).is_whole
+    for name in ("shards", "manifest.parquet"):
+        (folder / name).rename(tmp_path / name)
+        (folder / name).symlink_to(tmp_path / name)
+        assert "is a link" in str(verify(str(folder)).findings)
+        (folder / name).unlink()
+        (tmp_path / name).rename(folder / name)
 
 
 def test_the_record_of_another_segment_is_refused(tmp_path):

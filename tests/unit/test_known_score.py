@@ -82,7 +82,7 @@ def test_scores_are_those_of_standardised_rows(prepared, name):
         ("in_other_units", "is not that of the rows"),
         ("coupled", "beside other rows"),
         ("wrong_shape", "must return scores"),
-        ("broken", "is not finite at 1,440 of 1,440"),
+        ("broken", "is not finite at 1,431 of 1,431"),
         ("raising", "raised RuntimeError: no such thing"),
     ],
 )

@@ -13,6 +13,7 @@ import pytest
 
 from tasks.errors import StorageError
 from tasks.store.manifest import Entry, SampleStore
+from tasks.store.spool import Spool
 
 WRITER = """
 import dataclasses, json, os, sys, time
@@ -76,8 +77,10 @@ def commit(store: SampleStore, block: int, segment: int, mark: int = 0) -> Entry
 
 def published(folder: Path, order: list[int], **facts: str) -> SampleStore:
     store = SampleStore(str(folder))
-    entries = [commit(store, block, 0) for block in order]
-    store.publish([dataclasses.replace(entry, facts=facts) for entry in entries], {"model": "abc"})
+    entries = Spool()
+    for block in order:
+        entries.add(dataclasses.replace(commit(store, block, 0), facts=facts))
+    store.publish(entries, {"model": "abc"})
     return store
 
 

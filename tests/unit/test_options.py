@@ -59,6 +59,11 @@ def test_dashes_and_the_short_form_of_data_are_understood():
             "train.batch_size must be a multiple of train.num_workers (2), but got 9",
         ),
         (("--seed", "-1"), "seed must be from 0 to 2^63 - 1, but got -1"),
+        (
+            ("--train.energy", "scalarhead"),
+            "train.energy must be one of scalar_head, inner_product, score_only or null, but got 'scalarhead'; "
+            "did you mean 'scalar_head'?",
+        ),
         (("missing.yaml",), "missing.yaml"),
     ],
 )

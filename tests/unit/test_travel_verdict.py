@@ -8,6 +8,7 @@ from tasks.travel_verdict import Travel, judge_travel
 GOOD = Travel(
     rhat=1.002,
     nested_rhat=1.001,
+    num_starts=64,
     bulk_ess=9000.0,
     tail_ess=4000.0,
     acceptance=0.76,
@@ -30,7 +31,7 @@ def test_many_short_chains_are_judged_by_their_superchains():
         ({"nested_rhat": None, "rhat": 1.011}, "R-hat between chains is 1.0110, where less than 1.01 is needed"),
         ({"nested_rhat": 1.2}, "R-hat between starting points is 1.2000"),
         ({"nested_rhat": None, "rhat": math.nan}, "R-hat between chains is nan"),
-        ({"bulk_ess": 399.0}, "399 effective draws, where 400 are needed"),
+        ({"bulk_ess": 399.0}, "399 effective draws, the worst coordinate's or the log density's, where 400 are needed"),
         ({"tail_ess": math.nan}, "nan effective draws"),
         ({"min_chain_acceptance": 0.0}, "stuck"),
         ({"num_nonfinite": 3}, "3 energies were not finite, where 0 are allowed; mend the density"),
@@ -40,3 +41,12 @@ def test_each_measurement_can_refuse_and_says_so_first(changes, words):
     verdict = judge_travel(dataclasses.replace(GOOD, **changes))
     assert not verdict.is_converged
     assert words in verdict.reasons[0]
+
+
+def test_too_few_draws_to_tell_are_told_from_chains_that_disagree():
+    few = judge_travel(dataclasses.replace(GOOD, nested_rhat=1.016, bulk_ess=2000.0))
+    assert (
+        "2,000 effective draws from 64 starting points bring it to 1.016 even where all have one law" in few.reasons[0]
+    )
+    assert "3,185 or more are needed" in few.reasons[0]
+    assert "one law" not in judge_travel(dataclasses.replace(GOOD, nested_rhat=1.016)).reasons[0]

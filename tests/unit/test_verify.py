@@ -13,7 +13,8 @@ from tasks.errors import StorageError
 from tasks.store.entry import Entry
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
-from tasks.store.verify import check_shard, verify
+from tasks.store.shards import from_parquet, logical_digest
+from tasks.store.verify import check_rows, check_shard, verify
 from tests.tiny_stores import NUM_SEGMENTS
 
 PROGRAM = {"block_size": 4, "num_draws": 4, "draws_per_segment": 2}
@@ -34,6 +35,13 @@ def store_of(folder, tables, num_chains=8, change=lambda entry: entry, **descrip
     ]
     store.publish(entries, {"num_chains": num_chains, "program": PROGRAM} | description)
     return str(folder)
+
+
+def bad_store(folder, tables):
+    """A store of rows that have no logical digest, whose files are all as recorded."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("tasks.store.shards.logical_digest", lambda table: "0" * 64)
+        return store_of(folder, tables, program={"block_size": 8, "num_draws": 1, "draws_per_segment": 1})
 
 
 def whole():
@@ -105,9 +113,23 @@ def test_a_shard_of_other_columns_is_named(tmp_path):
 
 
 def test_a_shard_whose_logical_digest_is_not_the_recorded_one_is_damaged(tmp_path):
+    """Which takes unpacking all of it: `replay` and `audit` do, and `verify` sees that the commit record is another."""
     uri = store_of(tmp_path, whole(), change=lambda entry: dataclasses.replace(entry, digest="0" * 64))
-    reasons = {finding.reason for finding in verify(uri).findings if finding.what.startswith("shards")}
-    assert reasons == {"its rows do not have the recorded logical digest"}
+    proof = verify(uri)
+    assert what(proof) == [(("damaged"), "commits/" + f"{block:06}") for block in (0, 0, 1, 1)]
+    entry, layout = proof.entries[0], Layout.of(proof.description)
+    data = (tmp_path / entry.path).read_bytes()
+    with pytest.raises(StorageError, match="its rows do not have the recorded logical digest"):
+        check_rows(data, entry, layout)
+    digest = logical_digest(from_parquet(data))
+    assert check_rows(data, dataclasses.replace(entry, digest=digest), layout).num_rows == 8
+
+
+@pytest.mark.parametrize("chain", [[None, *range(1, 8)], [0.5] * 8, ["0"] * 8])
+def test_chains_that_are_no_whole_numbers_are_damage(chain, tmp_path):
+    tables = {(0, 0): {"chain": chain, "draw": np.zeros(8, int)}}
+    (finding,) = verify(bad_store(tmp_path, tables)).findings
+    assert ("nulls" if None in chain else "whole numbers") in finding.reason
 
 
 def test_totals_that_are_not_those_of_the_manifest_are_wrong(tmp_path, monkeypatch):
@@ -158,7 +180,7 @@ def test_the_command_says_what_it_found_and_how_it_ended(tiny_copy, tmp_path, ca
     ("words", "code", "reason"),
     [
         (["verify"], 2, "required: STORE"),
-        (["verify", "s3://bucket/path"], 2, "only folders and file:// URIs"),
+        (["verify", "gs://bucket/path"], 2, "a folder, file:// and s3:// can"),
         (["verify", "nowhere"], 4, "does not exist"),
         (["replay", ".", "--block", "-1"], 2, "at least 0"),
         (["audit", ".", "--num-shards", "0"], 2, "at least 1"),

@@ -1,0 +1,132 @@
+"""`scorefleet retrain` and `scorefleet rollback`: what comes before a challenger is trained, and after it is judged."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipelines import retrain as pipeline
+from pipelines import runner, train_and_sample
+from pipelines.flow import Flow
+from tasks import champion, config
+from tasks.artifacts import Judgement, News, Registration
+from tasks.champion import Registry, Seat
+from tasks.dag import Pipeline, keys_of
+from tasks.errors import DataError
+from tasks.locks import locked
+from tasks.register import KEY_TAG, Record
+from tasks.store.objects import folder_of, open_store
+from tasks.tracking import Journal
+
+
+def retrain(settings: config.Run, flow: Flow, accept_drift: bool) -> int:
+    """One tick; a second one of the same model on this machine waits, and then finds nothing new."""
+    root = folder_of(settings.root)
+    open_store(str(root))
+    registry = Registry(settings.register, settings.name, root)
+    with locked(root / "retrain" / f"{settings.name}.lock"):
+        found = champion.find(registry)
+        first = placed(settings, "")
+        own = Pipeline.of(train_and_sample.steps(first), first)
+        if found is None or (found[1].get(KEY_TAG) == own.keys["register"] and not all(map(own.is_done, own.keys))):
+            return runner.run(own.steps, first, flow)  # the first one, or what is left of it
+        version, tags = found
+        settings = placed(settings, version)
+        seat = Seat(settings.register, f"models:/{settings.name}/{version}", tags.get(KEY_TAG, ""))
+        news = _news(Pipeline.of(pipeline.steps(settings, seat), settings))
+        if not news.num_arrived + news.num_departed and tags.get("recipe") == Record.of(settings).recipe:
+            return _say_nothing_new(seat, tags, flow)
+        _refuse_drift(news, seat, accept_drift)
+        return _challenge(settings, seat, registry, tags, flow)
+
+
+def placed(settings: config.Run, champion: str) -> config.Run:
+    """Every model's draws in a folder of their own where the configuration names one place for them: a new champion's
+    come beside the old one's, not over them.
+    """
+    if settings.store is None:
+        return settings
+    bare = dataclasses.replace(settings, store=None)
+    key = keys_of(train_and_sample.steps(bare), bare)["sample"][:16]
+    after = f"-after-{champion}" if settings.retrain.warm_steps and champion else ""
+    return dataclasses.replace(settings, store=f"{settings.store.rstrip('/')}/{key}{after}")
+
+
+def _news(tick: Pipeline) -> News:
+    """Run what comes before training."""
+    artifacts: dict[str, Any] = {}
+    journal = Journal(tick.root / "journal" / f"{tick.key[:16]}.jsonl")
+    for name in pipeline.BEFORE_TRAINING:
+        artifacts[name] = tick.execute(name, artifacts, journal).artifact
+    return artifacts["news"]
+
+
+def _say_nothing_new(seat: Seat, tags: Mapping[str, str], flow: Flow) -> int:
+    print(f"nothing new: data and configuration are those of the champion {seat.model_uri}", file=sys.stderr)
+    print(f"samples  {tags['samples_uri']}")
+    _write(flow.summary, {"outcome": "nothing new", "champion": seat.model_uri, "samples": tags["samples_uri"]})
+    return 0
+
+
+def _refuse_drift(news: News, seat: Seat, accept_drift: bool) -> None:
+    if not news.drift:
+        return
+    drift = "; ".join(news.drift)
+    if not accept_drift:
+        raise DataError(
+            f"the data have drifted from those of {seat.model_uri}: {drift}. Mend them, or, if this is how they are "
+            "now, go on with --accept-drift"
+        )
+    print(f"accepted: {drift}", file=sys.stderr)
+
+
+def _challenge(settings: config.Run, seat: Seat, registry: Registry, tags: Mapping[str, str], flow: Flow) -> int:
+    """Train, judge, record; the alias moves last."""
+    result = runner.conduct(pipeline.steps(settings, seat), settings, flow)
+    if result is None:
+        return 0
+    outcomes = {name: outcome.artifact for name, outcome in result.outcomes.items()}
+    judgement: Judgement | None = outcomes.get("judge")
+    if judgement is None:  # a service did not answer, which is said with the places
+        runner.say_where(result, runner.places(result))
+        return runner.exit_code(result)
+    registration: Registration = outcomes["register"]
+    expected, version = (uri.rpartition("/")[2] for uri in (seat.model_uri, registration.model_uri))
+    now = champion.promote(registry, expected, version) if judgement.is_promoted else expected
+    samples = outcomes["sample"].uri if now == version else tags["samples_uri"]
+    said = {
+        "outcome": "promoted" if now == version else "not promoted",
+        "champion": f"models:/{settings.name}/{now}",
+        "champion_samples": samples,
+        "decision": f"{judgement.uri}/decision.json",
+        "decision_reasons": judgement.reasons,
+    }
+    runner.say_where(result, runner.places(result) | {"samples": samples, "decision": said["decision"]})
+    print(_sentence(seat, registration, judgement, now))
+    runner.summarise(result, flow, said)
+    return runner.exit_code(result)
+
+
+def _sentence(seat: Seat, registration: Registration, judgement: Judgement, now: str) -> str:
+    reasons, name = " ".join(judgement.reasons), registration.model_uri
+    if not judgement.is_promoted:
+        return f"not promoted: {name} does not replace {seat.model_uri}. {reasons}"
+    if now == name.rpartition("/")[2]:
+        return f"promoted: {name} replaces {seat.model_uri}. {reasons}"
+    return f"not promoted: {name} was rolled back, or the champion is another than {seat.model_uri} by now"
+
+
+def rollback(name: str, register: config.Register, root: str, summary: str | None) -> int:
+    """`scorefleet rollback`."""
+    lost, now, tags = champion.rollback(Registry(register, name, folder_of(root)))
+    print(f"models:/{name}/{now} is the champion again; models:/{name}/{lost} is marked as rolled back")
+    print(f"samples  {tags['samples_uri']}")
+    _write(summary, {"champion": f"models:/{name}/{now}", "rolled_back": f"models:/{name}/{lost}"} | dict(tags))
+    return 0
+
+
+def _write(path: str | None, said: Mapping[str, Any]) -> None:
+    if path:
+        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n")

@@ -1,0 +1,38 @@
+"""Runs many schedules of faults: `python -m tests.faults`, or one again: `python -m tests.faults --seed 17`."""
+
+import argparse
+import collections
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tasks.secure import secure_ray
+
+
+def main() -> int:
+    """Every schedule that fails is printed with its seed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--num-schedules", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=0, help="that of the first schedule")
+    chosen = parser.parse_args()
+    secure_ray(is_own=True)
+    from tests.faults.schedules import Schedule, check, cluster  # which imports Ray, and Ray reads its safety then
+
+    seeds = range(chosen.seed, chosen.seed + chosen.num_schedules)
+    failed, kinds, start = [], collections.Counter(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, cluster():
+        for seed in seeds:
+            schedule = Schedule.of(seed)
+            kinds.update(fault.kind for fault in schedule.faults)
+            try:
+                check(schedule, Path(folder) / str(seed))
+            except Exception as error:
+                failed.append(seed)
+                print(f"FAILED {seed}: {type(error).__name__}: {error}", flush=True)
+    print(f"{len(seeds)} schedules in {time.monotonic() - start:.0f} s: {dict(kinds)}; failed: {failed or 'none'}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

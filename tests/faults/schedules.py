@@ -1,0 +1,231 @@
+"""Seeded schedules of what goes wrong while a fleet fills a store, and what must hold however it went.
+
+A schedule is a function of its seed. It runs the real fleet over real actors: some are killed, some stopped and let go
+on when another has taken their place, some die before a certain call of a commit; and the driver's loop is left and
+begun anew while the actors of the old one still write.
+"""
+
+import hashlib
+import os
+import random
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import ray
+
+from tasks import config
+from tasks.cluster import connect
+from tasks.fleet import Fleet
+from tasks.store.entry import Entry
+from tasks.store.growing import new_entries, read_shard
+from tasks.store.manifest import SampleStore
+from tasks.store.verify import verify
+from tests.faults.walker import Job, Program, Walker, make
+
+MAX_CALL = 40
+"""More calls than a commit makes, so that some orders to die come due in a later segment."""
+MAX_ACTORS = 3
+KINDS = ("kill", "stop", "die in a commit", "leave")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`kind` of what happens `after_s` the first actor is there; `number` chooses the victim, or the call before which
+    it dies, or after how many commits the driver leaves.
+    """
+
+    kind: str
+    after_s: float
+    number: int
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What is filled, by how many, and what happens to them."""
+
+    seed: int
+    num_actors: int
+    num_chains: int
+    num_draws: int
+    pace_s: float
+    faults: tuple[Fault, ...]
+
+    @classmethod
+    def of(cls, seed: int) -> "Schedule":
+        """Another for every seed."""
+        chance = random.Random(seed)
+        faults = [
+            Fault(chance.choice(KINDS), round(chance.uniform(0, 1), 3), chance.randrange(MAX_CALL))
+            for _ in range(chance.randint(1, 4))
+        ]
+        size = (
+            chance.randint(1, MAX_ACTORS),
+            chance.randint(5, 22),
+            chance.randint(2, 8),
+            round(chance.uniform(0.01, 0.08), 3),
+        )
+        return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
+
+    def job(self, store: Path) -> Job:
+        """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
+        return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), self.num_chains, str(store))
+
+
+class Left(Exception):
+    """The driver is gone in the midst of its work."""
+
+
+def fill(schedule: Schedule, folder: Path) -> SampleStore:
+    """Fill a store while the faults happen, and go on until it is published."""
+    job, orders = schedule.job(folder / "store"), folder / "faults"
+    orders.mkdir(parents=True)
+    SampleStore(job.store)
+    leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
+    with injected(schedule, orders), polled(job.store) as polling:
+        fleets: list[Fleet] = []
+        for patience in [*leaves, None]:
+            if len(fleets) == 2:
+                fleets.pop(0).dismiss()
+            fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
+            try:
+                entries = fleets[-1].fill(job, _leave_after(patience))
+                break
+            except Left:
+                continue
+        store = SampleStore(job.store)
+        store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+        for fleet in fleets:  # that of the driver that left last has written beside the other until now
+            fleet.dismiss()
+    assert polling.failure is None, polling.failure
+    return store
+
+
+def _leave_after(patience: int | None):
+    seen: list[Entry] = []
+
+    def on_commit(entry: Entry) -> None:
+        seen.append(entry)
+        if patience is not None and len(seen) > patience:
+            raise Left
+
+    return on_commit
+
+
+def undisturbed(schedule: Schedule, folder: Path) -> SampleStore:
+    """The same store where nothing happens: without Ray, in the order of blocks and segments."""
+    job = schedule.job(folder / "store")
+    store, entries = SampleStore(job.store), []
+    for block in range(job.num_blocks):
+        for segment in range(job.program.num_segments):
+            table, state = make(job, block, store.state_before(block, segment), segment)
+            entries.append(store.commit(block, segment, table, state, {}))
+    store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+    return store
+
+
+def check(schedule: Schedule, folder: Path) -> None:
+    """The store that was disturbed is whole, and in every listed byte the one that was not."""
+    print(schedule)
+    disturbed, calm = fill(schedule, folder / "disturbed"), undisturbed(schedule, folder / "calm")
+    proof = verify(disturbed.uri)
+    assert proof.is_whole, proof.findings
+    assert disturbed.description() == calm.description()
+    assert disturbed.entries() == calm.entries()
+    for entry in calm.entries():
+        for path in (entry.path, entry.state_path):
+            assert (Path(disturbed.uri) / path).read_bytes() == (Path(calm.uri) / path).read_bytes()
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def injected(schedule: Schedule, orders: Path) -> Iterator[None]:
+    """A thread that does what the schedule says."""
+    over = threading.Event()
+    thread = threading.Thread(target=_inject, args=(schedule, orders, over))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _inject(schedule: Schedule, orders: Path, over: threading.Event) -> None:
+    while not over.wait(0.01) and not any(orders.glob("*.pid")):
+        pass  # the schedule begins with the first actor that is there
+    start, stopped = time.monotonic(), []
+    for count, fault in enumerate(schedule.faults):
+        over.wait(max(0.0, start + fault.after_s - time.monotonic()))
+        if fault.kind == "die in a commit":
+            (orders / f"{count}-{fault.number}.order").touch()
+        elif fault.kind in ("kill", "stop") and (victim := _victim(orders, fault.number)):
+            os.kill(victim, signal.SIGKILL if fault.kind == "kill" else signal.SIGSTOP)
+            stopped += [victim] if fault.kind == "stop" else []
+    over.wait(0.3)
+    for victim in stopped:
+        if _is_there(victim):
+            os.kill(victim, signal.SIGCONT)
+
+
+def _victim(orders: Path, number: int) -> int | None:
+    there = sorted(pid for path in orders.glob("*.pid") if _is_there(pid := int(path.stem)))
+    return there[number % len(there)] if there else None
+
+
+def _is_there(pid: int) -> bool:
+    """Whether an actor's process still is that: its number may be another's by now."""
+    try:
+        return b"ray::Walker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@dataclass
+class Polling:
+    """What a reader met that it should not have."""
+
+    failure: Exception | None = None
+    num_seen: int = 0
+
+
+@contextmanager
+def polled(store: str) -> Iterator[Polling]:
+    """A reader that looks at the store all the time, and proves each shard that it is shown."""
+    polling, over = Polling(), threading.Event()
+    thread = threading.Thread(target=_poll, args=(store, polling, over))
+    thread.start()
+    try:
+        yield polling
+    finally:
+        over.set()
+        thread.join()
+
+
+def _poll(store: str, polling: Polling, over: threading.Event) -> None:
+    known: list[Entry] = []
+    while not over.wait(0.02):
+        try:
+            new = new_entries(store, known)
+            for entry in new:
+                assert hashlib.sha256(read_shard(store, entry)).hexdigest() == entry.sha256, entry.path
+            known += new
+            polling.num_seen = len(known)
+        except Exception as error:
+            polling.failure = error
+            return
+
+
+@contextmanager
+def cluster() -> Iterator[None]:
+    """Ray on loopback, once for many schedules."""
+    connect(config.Cluster(num_cpus=2 * MAX_ACTORS))
+    try:
+        yield
+    finally:
+        ray.shutdown()

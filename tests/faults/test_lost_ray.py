@@ -1,0 +1,59 @@
+"""Where Ray itself is killed under a run, the run ends soon, in a line that says so, and the same command goes on."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.integration import tiny
+
+pytestmark = pytest.mark.timeout(400)
+
+WORDS = ["--target", "tests.tiny_density:log_density", "--dim", "2", "--num-chains", "640", "--num-draws", "3072"]
+
+
+def command(root: Path) -> list[str]:
+    return [sys.executable, "-m", "pipelines.cli", "sample", *WORDS, "--root", str(root)]
+
+
+def shards(root: Path) -> dict[str, str]:
+    paths = sorted(root.glob("sample/*/draws/shards/*.parquet"))
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def kill_under_it(root: Path, name: str) -> str:
+    """Run, kill one of Ray's processes after the next commit, and return what the run said at its end."""
+    hasty = tiny.clean_environment() | {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}  # a minute when not given
+    there = len(commits(root))
+    driver = subprocess.Popen(command(root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=hasty)
+    while len(commits(root)) == there:
+        assert driver.poll() is None
+        time.sleep(0.01)
+    workers = psutil.Process(driver.pid).children(recursive=True)
+    (victim,) = (child.pid for child in psutil.Process(driver.pid).children() if child.name().startswith(name))
+    os.kill(victim, signal.SIGKILL)
+    _, errors = driver.communicate(timeout=120)
+    assert driver.returncode != 0
+    psutil.wait_procs(workers, timeout=60)
+    return errors.decode()
+
+
+def commits(root: Path) -> list[Path]:
+    return list(root.glob("sample/*/draws/commits/*.json"))
+
+
+def test_the_run_ends_in_a_line_and_the_same_command_in_the_same_bytes(tmp_path):
+    killed, calm = tmp_path / "killed", tmp_path / "calm"
+    for name, words in (("raylet", "Ray was lost"), ("gcs_server", "GCS may have been killed")):
+        said = kill_under_it(killed, name)
+        assert words in said
+        assert "Traceback" not in said
+    for root in (killed, calm):
+        assert tiny.finish(command(root)).returncode == 0
+    assert shards(killed) == shards(calm)
