@@ -212,7 +212,7 @@ MUTANTS = (
     ),
     Mutant("volume without the skew", _TRIANGULAR, "log_scale.sum(1) + m1.log().sum(1)", "log_scale.sum(1)", (JUMP,)),
     Mutant("slope of a skew without its root", _TRIANGULAR, "cosh + z / root * sinh", "cosh + z * sinh", (TRIANGULAR,)),
-    Mutant("skew in any case", _SKEW, "if after < min(before / 2, before - WORTH_IT) else None", "", (SKEW,)),
+    Mutant("skew in any case", _SKEW, "after < min(before / 2, before - WORTH_IT)", "True", (SKEW,)),
     Mutant("skew of the wrong sign", _SKEW, "(3 * MEAN_CURVATURE)", "(-3 * MEAN_CURVATURE)", (SKEW,)),
     Mutant("drift that is not shortened", _HMC, "/ (1 + (0.5 * frequency * step_size) ** 2)", "* 1.0", (HMC,)),
     Mutant(
