@@ -55,7 +55,7 @@ def main() -> int:
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, NUM_WARM, options.dim))
     coordinates, length = warm.tuned.coordinates, warm.tuned.length
     white, pulled = coordinates.pull_state(warm.state), coordinates.pull(target)
-    white, step_size = tune(stream, 100, white, pulled, kernel, length)
+    white, step_size = tune(stream, 100, white, pulled, "hmc", length)
     ladder_stream = Stream(0, 0, "ladder-warm-up")
     tuned = ladder_warmup.tune(ladder_stream, white, pulled, options.num_levels, kernel, step_size, length)
     settings = 0, "hmc", step_size, length, NUM_CHAINS, BURN_IN, NUM_DRAWS, 1, NUM_DRAWS

@@ -147,6 +147,8 @@ def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> 
         tuned["Trajectories"] = f"of length {program['length']:.3g} on average, jittered by a half"
     if found.coordinates.bend:
         tuned["Bend"] = "a triangular change of coordinates that straightens scales and means that follow others"
+    if found.coordinates.skew:
+        tuned["Skew"] = "a triangular change of coordinates that takes out the third order of the density"
     if config.kernel == "hmc" and found.jumps and "ladder" not in program:
         tuned["Jumps"] = (
             f"{found.jumps.share:.0%} of the transitions are proposals from a mixture that was fitted to the warm-up's "

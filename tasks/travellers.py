@@ -128,7 +128,7 @@ class TargetMaker:
         warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free), self.config.metric)
         coordinates, length = warm.tuned.coordinates, warm.tuned.length
         white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, kernel, length)
+        white, step_size = tune(stream, TUNING, white, target, self.config.kernel, length)
         arrays = {"start": white.x.numpy()} | frozen.to_arrays(warm.tuned._replace(step_size=step_size))
         if self.config.num_levels > 1:
             stream = Stream(seed, 0, "ladder-warm-up")

@@ -1,14 +1,13 @@
-"""A triangular change of coordinates that straightens what no metric can: scales that depend on another coordinate (a
-funnel) and means that follow its square (a banana).
+"""A triangular map (`triangular`) of draws: for scales that depend on another coordinate (a funnel) and means that
+follow its square (a banana).
 
 In an order of the coordinates, coordinate `i` of x is
 
-    x_i = a_i + sum_j<i (A_ij x_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i,
+    x_i = a_i + sum_j<i (A_ij x_j + B_ij z_j^2) + exp(c_i + sum_j<i C_ij z_j) z_i.
 
-so that the Jacobian is triangular and `ln |dx/dz| = sum_i (c_i + (C z)_i)`. It is fitted so that z is near N(0, I): for
-each i in turn, a regression whose mean and log scale both depend on the z before it (Harvey, Econometrica 44, 1976).
-Transport maps that precondition chains: Parno & Marzouk, SIAM/ASA J. Uncertainty Quantification 6, 2018; for a funnel
-it is the non-centred parametrisation, which nobody has to write (Papaspiliopoulos et al., Stat. Sci. 22, 2007).
+It is fitted so that z is near N(0, I): for each i in turn, a regression whose mean and log scale both depend on the z
+before it (Harvey, Econometrica 44, 1976). For a funnel it is the non-centred parametrisation, which nobody has to write
+(Papaspiliopoulos et al., Stat. Sci. 22, 2007).
 
 Whether the draws ask for a term of B or C is a t statistic of its mean over each chain: those are kept that
 are larger than chance would make all but two of them, and without any beyond 4 there is no bend at all.
@@ -22,69 +21,9 @@ from jaxtyping import Float, Int
 from scipy import stats
 from torch import Tensor
 
-from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.triangular import Triangular
 
 SURE, NUM_PASSES, LARGEST_SLOPE, RIDGE, SMALLEST = 4.0, 8, 3.0, 1e-6, 1e-3
-
-
-class Bend(NamedTuple):
-    """The map from z to x; `order[i]` is the coordinate of x that is i-th in the formula, and `mixing = (I - A)^-1`."""
-
-    order: Int[Tensor, " dim"]
-    shift: Float[Tensor, " dim"]
-    mixing: Float[Tensor, "dim dim"]
-    square: Float[Tensor, "dim dim"]
-    log_scale: Float[Tensor, " dim"]
-    slope: Float[Tensor, "dim dim"]
-
-    def from_straight(self, z: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
-        """`x(z)` and `ln |dx/dz|`."""
-        log_scale = self.log_scale + z @ self.slope.T
-        x = (self.shift + z.square() @ self.square.T + log_scale.exp() * z) @ self.mixing.T
-        return x[:, self.order.argsort()], log_scale.sum(1)
-
-    def to_straight(self, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
-        """`z(x)`, one coordinate after the other."""
-        z = torch.zeros_like(x)
-        unmixed = torch.linalg.solve_triangular(self.mixing, x[:, self.order].T, upper=False, unitriangular=True).T
-        for i in range(x.shape[1]):
-            away = unmixed[:, i] - self.shift[i] - z.square() @ self.square[i]
-            z[:, i] = away * (-self.log_scale[i] - z @ self.slope[i]).exp()
-        return z
-
-    def jacobian(self, z: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim dim"]:
-        """`dx_i/dz_j` of each row, with the rows of x in the order of the formula: lower triangular."""
-        scale = (self.log_scale + z @ self.slope.T).exp()
-        below = 2 * self.square * z[:, None, :] + (scale * z)[:, :, None] * self.slope
-        return self.mixing @ (below + torch.diag_embed(scale))
-
-    def pull(self, target: Target) -> Target:
-        """The target as a density of z: `f(x(z)) + ln |dx/dz|`, and its gradient."""
-
-        def pulled(z: Tensor) -> tuple[Tensor, Tensor]:
-            x, log_det = self.from_straight(z)
-            value, score = target(x)
-            return value + log_det, self._pull_score(z, score)
-
-        return pulled
-
-    def pull_state(self, state: State) -> State:
-        """The same chains in z, without an evaluation of the target."""
-        z = self.to_straight(state.x)
-        return State(z, state.value + self.from_straight(z)[1], self._pull_score(z, state.score))
-
-    def push_state(self, state: State) -> State:
-        """The same chains in x, without an evaluation of the target."""
-        x, log_det = self.from_straight(state.x)
-        ordered = (state.score - self.slope.sum(0))[:, :, None]
-        score = torch.linalg.solve_triangular(self.jacobian(state.x).mT, ordered, upper=True)[:, :, 0]
-        return State(x, state.value - log_det, score[:, self.order.argsort()])
-
-    def _pull_score(self, z: Tensor, score: Tensor) -> Tensor:
-        """`(dx/dz)' s + grad ln |dx/dz|`, without a matrix a row."""
-        s, scale = score[:, self.order] @ self.mixing, (self.log_scale + z @ self.slope.T).exp()
-        along = 2 * z * (s @ self.square) + scale * s
-        return along + (s * scale * z) @ self.slope + self.slope.sum(0)
 
 
 def ordering(x: Float[Tensor, "row dim"]) -> Int[Tensor, " dim"]:
@@ -102,7 +41,7 @@ def ordering(x: Float[Tensor, "row dim"]) -> Int[Tensor, " dim"]:
     return (explains.sum(0) - explains.sum(1)).argsort(stable=True)
 
 
-def fit(x: Float[Tensor, "draw chain dim"]) -> Bend | None:
+def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
     """The bend of draws of many chains; None where no coordinate bends another."""
     rows = x.reshape(-1, x.shape[2])
     order, dim = ordering(rows), x.shape[2]
@@ -115,8 +54,9 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Bend | None:
         shift[i], log_scale[i], slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]
         linear[i, :i], square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
         z[:, i], is_bent = line.residual, is_bent or line.is_bent
-    mixing = torch.linalg.inv(torch.eye(dim).to(x) - linear)
-    return Bend(order, shift, mixing, square, log_scale, slope) if is_bent else None
+    factor = torch.linalg.inv(torch.eye(dim).to(x) - linear)[order.argsort()]
+    bent = Triangular(factor @ shift, factor, log_scale, slope, torch.diag_embed(square), torch.zeros_like(shift))
+    return bent if is_bent else None
 
 
 class Line(NamedTuple):

@@ -3,19 +3,20 @@
 import numpy as np
 import torch
 
-from tasks.mcmc.bend import Bend
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned
 
-WHITENING, BEND, MIXTURE, NUMBERS = "whitening.", "bend.", "mixture.", "step_size, length, share"
+WHITENING, BEND, SKEW, MIXTURE = "whitening.", "bend.", "skew.", "mixture."
+NUMBERS = "step_size, length, share"
 
 
 def to_arrays(tuned: Tuned) -> dict[str, np.ndarray]:
     """Every tensor by its name; a share of 0 stands for no jumps."""
-    parts = {WHITENING: tuned.coordinates.whitening, BEND: tuned.coordinates.bend}
+    parts = {WHITENING: tuned.coordinates.whitening, BEND: tuned.coordinates.bend, SKEW: tuned.coordinates.skew}
     parts[MIXTURE] = tuned.jumps.mixture if tuned.jumps else None
     share = tuned.jumps.share if tuned.jumps else 0.0
     arrays = {NUMBERS: np.array([tuned.step_size, tuned.length, share])}
@@ -31,7 +32,8 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Tuned:
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(prefix)}
 
-    bent, mixture = part(BEND), part(MIXTURE)
+    bent, skewed, mixture = part(BEND), part(SKEW), part(MIXTURE)
     step_size, length, share = arrays[NUMBERS].tolist()
-    coordinates = Coordinates(Whitening(**part(WHITENING)), Bend(**bent) if bent else None)
+    layers = (Triangular(**layer) if layer else None for layer in (bent, skewed))
+    coordinates = Coordinates(Whitening(**part(WHITENING)), *layers)
     return Tuned(coordinates, step_size, length, Jumps(Mixture(**mixture), share) if mixture else None)

@@ -20,6 +20,8 @@ from tasks.mcmc.metropolis import Info, State, Target
 from tasks.mcmc.streams import Random, Stream
 
 FULL_STEPS, SHORTEST, MAX_LEAPFROGS = 0.8, 0.05, 64
+LARGEST_STEP = 2.0
+"""In white coordinates: a turn by a quarter, after which a draw from N(0, I) is independent of the one before."""
 
 
 class Kept(NamedTuple):
@@ -61,13 +63,16 @@ def transition(
     step_size: float,
     length: float,
     jumps: Jumps | None = None,
+    frequency: float = 1.0,
 ) -> tuple[State, Info, int]:
-    """Transition `index` of a phase, which uses four steps of the stream; and its evaluations of the target."""
+    """Transition `index` of a phase, which uses four steps of the stream; and its evaluations of the target. The
+    frequency (see `hmc`) is that of white coordinates unless it is given.
+    """
     if jumps is not None and is_jump(stream, phase, index, jumps):
         return *jump.step(stream.at(phase, 4 * index), state, target, jumps.mixture), 1
     steps = num_leapfrogs(stream.at(phase, 4 * index), step_size, length)
     factor = jitter(stream.at(phase, 4 * index + 1), len(state.x)).to(state.x)
-    state, info = hmc.step(stream.at(phase, 4 * index + 2), state, target, step_size * factor, steps)
+    state, info = hmc.step(stream.at(phase, 4 * index + 2), state, target, step_size * factor, steps, frequency)
     return state, info, steps
 
 

@@ -71,7 +71,7 @@ def by_line_integral(rule: Rule, rule_name: str) -> Kernel:
 NO_TEST = "takes every step, without a Metropolis test"
 
 KERNELS: dict[KernelName, Kernel] = {
-    "hmc": Kernel("Hamiltonian Monte Carlo", keep.transition, 0.75, exponent=-1 / 4, power=1),
+    "hmc": Kernel("Hamiltonian Monte Carlo", partial(keep.transition, frequency=0.0), 0.8, exponent=-1 / 4, power=1),
     "mala": Kernel("Metropolis-adjusted Langevin", single(mala.step), 0.574),
     "lecture_mala": Kernel("Metropolis-adjusted Langevin (lecture's form)", single(lecture_mala.step), 0.234, -1.0),
     "random_walk": Kernel("random-walk Metropolis", single(random_walk.step), 0.234, -1.0),
@@ -99,16 +99,20 @@ class Move(NamedTuple):
 
 
 def transition_of(name: KernelName, jumps: Jumps | None) -> Transition:
-    """The transition of a kernel, some of HMC's being jumps."""
+    """The transition of a kernel in white coordinates: HMC's is made for them, and some of its are jumps."""
     return partial(keep.transition, jumps=jumps) if name == "hmc" else KERNELS[name].transition
 
 
 def tune(
-    stream: Stream, phase: int, state: State, target: Target, kernel: Kernel, length: float
+    stream: Stream, phase: int, state: State, target: Target, name: KernelName, length: float
 ) -> tuple[State, float]:
-    """A step size at which the chains, which must be warm, accept as often as is best; and where they are then."""
+    """A step size at which the chains, which must be warm and in white coordinates, accept as often as is best; and
+    where they are then.
+    """
+    kernel, transition = KERNELS[name], transition_of(name, None)
     tuned = StepSize(state.x.shape[1] ** kernel.exponent, kernel.target_acceptance)
     for index in range(TUNING_STEPS):
-        state, info, _ = kernel.transition(stream, phase, index, state, target, tuned.step_size, length)
+        state, info, _ = transition(stream, phase, index, state, target, tuned.step_size, length)
         tuned.update(float(acceptance_probability(info).mean()))
+        tuned.step_size = min(tuned.step_size, keep.LARGEST_STEP)
     return state, tuned.step_size

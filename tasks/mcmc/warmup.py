@@ -7,9 +7,10 @@
 4. *Disperse*: after the first window the chains heat up and climb again, which finds modes far from the first.
 5. *Learn* after each window but the last: the metric of draws and scores of all chains (`metric`) and the length of
    trajectories. From the second on, with a dense metric and in at most 50 dimensions, also a bend, where the draws ask
-   for one (`bend`), and a mixture of Gaussians from which the next window's chains jump (`mixture`, `jump`). Metric and
-   mixture are fitted to two windows; the bend to all but the first, for the early ones, which are not yet where the
-   mass is, show how scales and means go on in narrow places. All fits are in float64, whatever the chains are in.
+   for one (`bend`), a skew, where the scores do (`skew`), and a mixture of Gaussians from which the chains of the next
+   window jump (`mixture`, `jump`). Metric, skew and mixture are fitted to two windows; the bend to all but the first,
+   for the early ones, which are not yet where the mass is, show how scales and means go on in narrow places. All fits
+   are in float64, whatever the chains are in.
 """
 
 import math
@@ -19,13 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue
+from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue, skew
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.disperse import disperse
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
+from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
 WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
@@ -74,22 +76,31 @@ def share_of_jumps(acceptance: float, cost: float) -> float:
 
 def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[Tensor, "draw chain dim"]) -> Tuned:
     """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to. In float64."""
-    dim, x, score = window.x.shape[2], window.x.flatten(0, 1), window.score.flatten(0, 1)
+    dim, x = window.x.shape[2], window.x.flatten(0, 1)
     is_small = index > 0 and dim <= MOST_JUMPED and not tuned.coordinates.whitening.is_diagonal
     bent = bend.fit(seen) if is_small else None
-    whitening = tuned.coordinates.whitening
-    if bent or tuned.coordinates.bend:
-        whitening = identity(dim, x.dtype)
-    if bent:
-        x, _, score = bent.pull_state(State(x, torch.zeros_like(x[:, 0]), score))
-    whitening = metric.learn(whitening, x, score)
-    w = whitening.to_white(x).view(window.x.shape)
-    learned = Tuned(Coordinates(whitening, bent), window.step_size, LENGTH * widest(w))
+    coordinates = coordinates_of(tuned.coordinates, bent, window, is_small)
+    w = coordinates.to_white(x).view(window.x.shape)
+    learned = Tuned(coordinates, window.step_size, LENGTH * widest(w))
     was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
     if not is_small or was_in_vain:
         return learned
     fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), TAILS, TAIL_WIDTH)
     return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
+
+
+def coordinates_of(old: Coordinates, bent: Triangular | None, window: Window, is_small: bool) -> Coordinates:
+    """A metric on top of a bend, and on top of a skew where scores ask for one."""
+    whitening = identity(window.x.shape[2], window.x.dtype) if bent or old.bend or old.skew else old.whitening
+    state = State(window.x.flatten(0, 1), window.score.flatten(0, 1)[:, 0], window.score.flatten(0, 1))
+    state = bent.pull_state(state) if bent else state
+    whitening = metric.learn(whitening, state.x, state.score)
+    shape = window.x.shape
+    skewed = skew.fit(whitening, state.x.view(shape), state.score.view(shape)) if is_small else None
+    if skewed:
+        straight = skewed.pull_state(state)
+        whitening = metric.learn(identity(shape[2], window.x.dtype), straight.x, straight.score)
+    return Coordinates(whitening, bent, skewed)
 
 
 def with_share(tuned: Tuned, jump_acceptance: float) -> Tuned:

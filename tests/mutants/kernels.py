@@ -11,6 +11,8 @@ MALA = "tests/unit/test_mala.py"
 MANIFEST = "tests/unit/test_manifest.py"
 MIXTURE = "tests/unit/test_mixture.py"
 PASSES = "tests/unit/test_passes.py"
+SKEW = "tests/unit/test_skew.py"
+TRIANGULAR = "tests/unit/test_triangular.py"
 WARM_UP = "tests/unit/test_warmup.py"
 WHITENING = "tests/unit/test_preconditioning.py"
 
@@ -23,6 +25,8 @@ _MALA = "tasks/mcmc/mala.py"
 _MANIFEST = "tasks/store/manifest.py"
 _METROPOLIS = "tasks/mcmc/metropolis.py"
 _MIXTURE = "tasks/mcmc/mixture.py"
+_SKEW = "tasks/mcmc/skew.py"
+_TRIANGULAR = "tasks/mcmc/triangular.py"
 _WARM_UP = "tasks/mcmc/warmup.py"
 
 MUTANTS = (
@@ -198,9 +202,21 @@ MUTANTS = (
         "return metropolis(uniform * (state.x[:, 0] < 0), state, proposal,",
         (JUMP,),
     ),
-    Mutant("bend without its Jacobian", _BEND, "return value + log_det,", "return value,", (JUMP,)),
+    Mutant("map without its Jacobian", _TRIANGULAR, "return value + log_det,", "return value,", (JUMP,)),
     Mutant(
-        "gradient of a bend without its Jacobian", _BEND, "@ self.slope + self.slope.sum(0)", "@ self.slope", (BEND,)
+        "gradient of a map without its Jacobian",
+        _TRIANGULAR,
+        "[:, 0] + self._log_det_score(z)",
+        "[:, 0]",
+        (TRIANGULAR,),
+    ),
+    Mutant("volume without the skew", _TRIANGULAR, "log_scale.sum(1) + m1.log().sum(1)", "log_scale.sum(1)", (JUMP,)),
+    Mutant("slope of a skew without its root", _TRIANGULAR, "cosh + z / root * sinh", "cosh + z * sinh", (TRIANGULAR,)),
+    Mutant("skew in any case", _SKEW, "after < min(before / 2, before - WORTH_IT)", "True", (SKEW,)),
+    Mutant("skew of the wrong sign", _SKEW, "(3 * MEAN_CURVATURE)", "(-3 * MEAN_CURVATURE)", (SKEW,)),
+    Mutant("drift that is not shortened", _HMC, "/ (1 + (0.5 * frequency * step_size) ** 2)", "* 1.0", (HMC,)),
+    Mutant(
+        "drift that depends on the place", _HMC, "drift * half", "drift * half * (1 + 0.1 * state.x.tanh())", (HMC,)
     ),
     Mutant(
         "kept draws that go on adapting",

@@ -8,11 +8,12 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import bend, jump, keep, metropolis, mixture
+from tasks.mcmc import jump, keep, metropolis, mixture
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
+from tasks.mcmc.triangular import Triangular
 
 NUM_CHAINS = 20_000
 WRONG = mixture.Mixture(
@@ -69,14 +70,15 @@ def test_the_log_ratio_of_a_jump_is_that_of_torch_distributions():
 
 @pytest.fixture(scope="module")
 def bent():
-    """Coordinates that are bent, and not as the target is."""
+    """Coordinates that are bent and skewed, and not as the target is."""
     zero = torch.zeros(2, 2).double()
     square, slope = zero.clone(), zero.clone()
     square[1, 0], slope[1, 0] = 0.15, 0.1
-    unlike = bend.Bend(
-        torch.tensor([0, 1]), torch.tensor([3.0, 0.0]).double(), torch.eye(2).double(), square, zero[0], slope
-    )
-    return Coordinates(Whitening(torch.zeros(2).double(), torch.tensor([[2.5, 0.0], [0.3, 1.1]]).double()), unlike)
+    mean, skew = torch.tensor([3.0, 0.0]).double(), torch.tensor([0.2, -0.3]).double()
+    bend = Triangular(mean, torch.eye(2).double(), zero[0], slope, torch.diag_embed(square), zero[0])
+    skewed = Triangular(zero[0], torch.eye(2).double(), zero[0], -slope, torch.diag_embed(-square), skew)
+    affine = Whitening(torch.zeros(2).double(), torch.tensor([[2.5, 0.0], [0.3, 1.1]]).double())
+    return Coordinates(affine, bend, skewed)
 
 
 def test_kept_draws_in_bent_coordinates_with_jumps_keep_the_target(bent):

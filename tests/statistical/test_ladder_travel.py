@@ -35,7 +35,7 @@ def run(request):
     warm = warmup.warm_up(stream, target, warmup.cold_start(stream, 64, dim))
     coordinates, length = warm.tuned.coordinates, warm.tuned.length
     white, pulled = coordinates.pull_state(warm.state), coordinates.pull(target)
-    white, step_size = tune(stream, 100, white, pulled, kernel, length)
+    white, step_size = tune(stream, 100, white, pulled, "mala", length)
     tuned = ladder_warmup.tune(Stream(0, 0, "ladder"), white, pulled, CASES[request.param], kernel, step_size, length)
     settings = 0, "mala", step_size, length, NUM_CHAINS, 40, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % 64

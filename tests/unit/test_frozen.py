@@ -2,11 +2,11 @@ import safetensors.numpy
 import torch
 
 from tasks.mcmc import frozen
-from tasks.mcmc.bend import Bend
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.preconditioning import identity
+from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned
 
 
@@ -20,10 +20,11 @@ def same(one, other):
 def test_what_is_frozen_survives_a_file():
     square = torch.tensor([[0.0, 0.0], [0.3, 0.0]]).double()
     vector = torch.tensor([1.0, 2.0]).double()
-    bent = Bend(torch.tensor([1, 0]), vector, torch.eye(2).double(), square, vector, square)
+    bent = Triangular(vector, torch.eye(2).double(), vector, square, torch.diag_embed(square), 0 * vector)
     jumps = Jumps(Mixture(vector[:1], vector[None], torch.eye(2)[None].double()), 0.4)
     for tuned in (
         Tuned(Coordinates(identity(2), bent), 0.7, 1.9, jumps),
+        Tuned(Coordinates(identity(2), None, bent), 0.7, 1.9),
         Tuned(Coordinates(identity(2)), 0.7, 1.9),
     ):
         loaded = safetensors.numpy.load(safetensors.numpy.save(frozen.to_arrays(tuned)))

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -48,6 +50,35 @@ def test_the_energy_error_is_of_second_order_in_the_step():
         end, final, _ = hmc.leapfrog(state, momentum, banana, 1.0 / num_leapfrogs, num_leapfrogs)
         errors.append(float(hmc.log_acceptance_ratio(state, momentum, end, final).abs().median()))
     assert errors[0] / errors[1] == pytest.approx(4.0, rel=0.1)
+
+
+@pytest.mark.parametrize("frequency", [1.0, 0.5])
+def test_a_leapfrog_with_the_frequency_of_a_normal_turns_it_without_an_error(frequency):
+    """`(w x, p)` by `2 atan(w e/2)` a step, about the origin for N(0, I/w^2), and about any other mean too."""
+    mean = torch.tensor([0.7, -2.0]).double()
+    normal = lambda x: (-0.5 * (frequency * (x - mean)).square().sum(1), -(frequency**2) * (x - mean))  # noqa: E731
+    state, momentum = metropolis.init(Stream(1, 0).at(0, 0).normal(50, 2).double(), normal), start()[1]
+    end, final, _ = hmc.leapfrog(state, momentum, normal, 0.9, 3, frequency)
+    angle = torch.tensor(3 * 2 * math.atan(frequency * 0.9 / 2), dtype=torch.float64)
+    u = frequency * (state.x - mean)
+    torch.testing.assert_close(frequency * (end.x - mean), u * angle.cos() + momentum * angle.sin())
+    torch.testing.assert_close(final, momentum * angle.cos() - u * angle.sin())
+    assert float(hmc.log_acceptance_ratio(state, momentum, end, final).abs().max()) < 1e-12
+
+
+@pytest.mark.parametrize("frequency", [0.7, 1.0])
+def test_a_leapfrog_of_any_frequency_returns_and_keeps_volume(frequency):
+    """The Jacobian by central differences, whose error is of the order of the square of 1e-5."""
+    state, momentum = start()
+    there, final, _ = hmc.leapfrog(state, momentum, banana, 0.1, 7, frequency)
+    back, _, _ = hmc.leapfrog(there, -final, banana, 0.1, 7, frequency)
+    torch.testing.assert_close(back.x, state.x, rtol=0, atol=1e-9)
+    point, shifts, ends = torch.cat([state.x[0], momentum[0]]), 1e-5 * torch.eye(4).double(), []
+    for points in (point + shifts, point - shifts):
+        start_there = metropolis.init(points[:, :2], banana)
+        end, final, _ = hmc.leapfrog(start_there, points[:, 2:], banana, 0.2, 3, frequency)
+        ends.append(torch.cat([end.x, final], 1))
+    assert float(((ends[0] - ends[1]) / 2e-5).det()) == pytest.approx(1.0, abs=1e-7)
 
 
 def test_the_momentum_and_the_state_given_are_left_as_they_were():

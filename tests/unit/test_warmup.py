@@ -55,7 +55,7 @@ def test_kept_draws_are_a_function_of_stream_phase_and_state_and_cost_what_they_
     assert kept.num_gradients == count
     assert torch.equal(kept.x, again.x)
     torch.testing.assert_close(kept.score, -(kept.x - 3) @ PRECISION)
-    assert 0.5 < float(kept.acceptance.mean()) < 0.95
+    assert float(kept.acceptance.mean()) > 0.9
 
 
 def test_every_kept_draw_is_made_with_what_was_frozen(warm):
