@@ -27,6 +27,7 @@ from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress, rhat_note
 from tasks.provenance import digest_of, provenance
+from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
@@ -103,10 +104,11 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     settings = dataclasses.asdict(config)
     del settings["num_control_chains"]  # of another store
     begun = origin.origin_of(ChainMaker.__module__, run.context.seed, settings, made_by)
-    ladder = _read_ladder(origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run))))
+    claimed = origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run)))
+    ladder = _read_ladder(claimed.tuned)
     program = program_of(name, config, run.context.seed, run.dim, ladder)
     store = SampleStore(place)
-    job = Job(program, config.num_chains, store.uri)
+    job = Job(program, Layout(program.block_size, program.draws_per_segment, claimed.extents), store.uri)
     entries = run.fleet.fill(job, _Watcher(name, job))
     levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
@@ -119,9 +121,8 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
         "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    kept = origin.described(place)
-    described = {"origin": kept["origin"], "files": {origin.ORIGIN: kept["sha256"]}}
-    store.publish(entries, run.made_from | description_of(config, program, exchange) | described)
+    described = description_of(config, program, exchange) | origin.described(place, claimed.extents)
+    store.publish(entries, run.made_from | described)
     return store, program
 
 
@@ -221,7 +222,7 @@ class _Watcher:
     """Counts committed rows into a progress line."""
 
     def __init__(self, name: str, job: Job[Program]):
-        self._progress = Progress(name, job.num_chains * job.program.num_draws, "rows")
+        self._progress = Progress(name, job.layout.num_chains * job.layout.num_draws, "rows")
         self._progress.update(0)
         self._num_rows = 0
         self._acceptance = ""

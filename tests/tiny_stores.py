@@ -16,6 +16,7 @@ from tasks.hardware import made_on
 from tasks.mcmc.annealing import Ladder
 from tasks.sample import description_of, made_from, program_of
 from tasks.store import objects
+from tasks.store.extents import Extent
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.schema import Column, DataSchema
@@ -37,12 +38,12 @@ def model_store(folder: Path, composed: commands.Generate | None = None, **chang
     chosen = config.Sample(**SETTINGS | {"num_levels": 3, "steps_per_level": 2} | changes)
     ladder = Ladder((2.0, 0.0, -3.0), (0.5, 0.4, 0.3), (1.0, 1.0, 1.0), exchanged=(0, 2))
     program = dataclasses.replace(program_of("draws", chosen, 7, dim, ladder), draws_per_segment=DRAWS_PER_SEGMENT)
-    maker, store = ChainMaker(model.uri, "cpu"), SampleStore(str(folder / "store"))
+    maker, store, layout = ChainMaker(model.uri, "cpu"), SampleStore(str(folder / "store")), _layout_of(program, chosen)
 
     def make(block, segment, before):
-        return maker.make(program, chosen.num_chains, block, segment, before)
+        return maker.make(program, layout, block, segment, before)
 
-    return _fill(store, make, made_from(model, 7) | description_of(chosen, program, None))
+    return _fill(store, layout, make, made_from(model, 7) | description_of(chosen, program, None))
 
 
 def target_store(folder: Path, target: str = TARGET, **changes: Any) -> SampleStore:
@@ -54,16 +55,22 @@ def target_store(folder: Path, target: str = TARGET, **changes: Any) -> SampleSt
     warm = safetensors.numpy.load(data)
     program = target_program_of(chosen, 7, warm)
     program = dataclasses.replace(program, draws_per_segment=DRAWS_PER_SEGMENT)
+    layout = _layout_of(program, chosen)
 
     def make(block, segment, before):
-        return maker.make(program, chosen.num_chains, warm, block, segment, before)
+        return maker.make(program, layout, warm, block, segment, before)
 
-    return _fill(store, make, target_description_of(chosen, 7, program, data, None))
+    return _fill(store, layout, make, target_description_of(chosen, 7, program, data, None))
 
 
-def _fill(store, make, description):
+def _layout_of(program, chosen):
+    extent = Extent(chosen.num_chains, chosen.num_draws)
+    return Layout(program.block_size, program.draws_per_segment, (extent,))
+
+
+def _fill(store, layout, make, description):
     entries = []
-    for block, segment in Layout.of(description).places():
+    for block, segment in layout.places():
         made = make(block, segment, store.state_before(block, segment))
         entries.append(store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu")))
     store.publish(entries, description)

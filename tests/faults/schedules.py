@@ -24,7 +24,9 @@ from tasks.cluster import connect
 from tasks.fleet import Fleet
 from tasks.job import Advanced, Job
 from tasks.store.entry import Entry
+from tasks.store.extents import Extent
 from tasks.store.growing import new_entries, read_shard
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
 from tests.faults.walker import Program, Walker, make
@@ -75,7 +77,8 @@ class Schedule:
 
     def job(self, store: Path) -> Job[Program]:
         """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
-        return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), self.num_chains, str(store))
+        layout = Layout(4, 2, (Extent(self.num_chains, self.num_draws),))
+        return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), layout, str(store))
 
 
 class Left(Exception):
