@@ -16,7 +16,7 @@ from tasks.errors import UsageError
 from tasks.provenance import code_digest, versions
 from tasks.store import objects
 from tasks.store.entry import parse
-from tasks.store.extents import Extent, extension_bytes, extension_path, read_extents
+from tasks.store.extents import Extent, extension_files, read_extents
 
 ORIGIN = "origin.json"
 DECIDING = ("torch", "numpy", "pyarrow")
@@ -57,7 +57,8 @@ def _extended(uri: str, store: ObjectStore, kept: dict[str, Any], origin: dict[s
     _require_same(uri, kept, extents[-1], origin)
     if wanted == extents[-1]:
         return extents
-    objects.put_if_absent(store, extension_path(len(extents)), extension_bytes(wanted))
+    path, data = extension_files([*extents, wanted]).popitem()
+    objects.put_if_absent(store, path, data)
     return _extended(uri, store, kept, origin)
 
 
@@ -73,8 +74,7 @@ def read(uri: str) -> dict[str, Any]:
 def described(uri: str, extents: tuple[Extent, ...]) -> dict[str, Any]:
     """What `dataset.json` says of it: `origin`, `extents`, and the sha256 of their `files`."""
     kept = read(uri)
-    files = {ORIGIN: to_bytes(kept)}
-    files |= {extension_path(number): extension_bytes(extent) for number, extent in enumerate(extents) if number}
+    files = {ORIGIN: to_bytes(kept)} | extension_files(extents)
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     return {"origin": kept, "extents": extents, "files": digests}
 

@@ -15,7 +15,7 @@ from tasks.origin import ORIGIN, to_bytes
 from tasks.replaying import Source, changes_since, open_source, warm_up_again
 from tasks.store import objects
 from tasks.store.entry import Entry, commit_path, to_record
-from tasks.store.extents import extension_bytes, extension_path
+from tasks.store.extents import extension_files
 from tasks.store.layout import Layout
 from tasks.store.manifest import manifest_path, to_manifest, to_safetensors
 from tasks.store.shards import logical_digest, to_parquet
@@ -70,11 +70,12 @@ def _refuse_changes(proof: Proof) -> None:
 
 def _repair_beginnings(store: ObjectStore, proof: Proof, say: Say) -> None:
     """What began the store, and what it was extended to."""
-    files = {ORIGIN: to_bytes(proof.description["origin"])} if _has(proof, ORIGIN) else {}
-    extents = Layout.of(proof.description).extents
-    files |= {path: extension_bytes(one) for k, one in enumerate(extents) if _has(proof, path := extension_path(k))}
+    files = extension_files(Layout.of(proof.description).extents)
+    if "origin" in proof.description:
+        files[ORIGIN] = to_bytes(proof.description["origin"])
     for path, data in files.items():
-        _keep(store, path, data, proof.description["files"][path], say)
+        if _has(proof, path):
+            _keep(store, path, data, proof.description["files"][path], say)
 
 
 def _repair_records(store: ObjectStore, proof: Proof, say: Say) -> None:

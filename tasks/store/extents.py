@@ -32,9 +32,10 @@ def extension_path(number: int) -> str:
     return f"extension-{number:04}.json"
 
 
-def extension_bytes(extent: Extent) -> bytes:
-    """The file of an extension."""
-    return json.dumps(extent._asdict()).encode()
+def extension_files(extents: Sequence[Extent]) -> dict[str, bytes]:
+    """The files of all sizes but the first, which what began the store says."""
+    files = {extension_path(number): extent for number, extent in enumerate(extents) if number}
+    return {path: json.dumps(extent._asdict()).encode() for path, extent in files.items()}
 
 
 def read_extents(store: ObjectStore, known: Sequence[Extent]) -> tuple[Extent, ...]:

@@ -2,10 +2,12 @@
 
 A schedule is a function of its seed. It runs the real fleet over real actors: some are killed, some stopped and let go
 on when another has taken their place, some die before a certain call of a commit; and the driver's loop is left and
-begun anew while the actors of the old one still write.
+begun anew while the actors of the old one still write. Most stores are asked for in parts, each of which is published
+before the store is extended to the next.
 """
 
 import hashlib
+import itertools
 import os
 import random
 import shutil
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -23,17 +26,20 @@ from tasks import config
 from tasks.cluster import connect
 from tasks.fleet import Fleet
 from tasks.job import Advanced, Job
+from tasks.store import objects
+from tasks.store.document import NAME as DATASET
 from tasks.store.entry import Entry
-from tasks.store.extents import Extent
+from tasks.store.extents import Extent, extension_files
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
+from tasks.store.spool import Spool
 from tasks.store.verify import verify
 from tests.faults.walker import Program, Walker, make
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
-MAX_ACTORS = 3
+MAX_ACTORS, MAX_EXTENSIONS = 3, 2
 KINDS = ("kill", "stop", "die in a commit", "leave")
 
 
@@ -54,8 +60,7 @@ class Schedule:
 
     seed: int
     num_actors: int
-    num_chains: int
-    num_draws: int
+    extents: tuple[Extent, ...]
     pace_s: float
     faults: tuple[Fault, ...]
 
@@ -67,18 +72,17 @@ class Schedule:
             Fault(chance.choice(KINDS), round(chance.uniform(0, 1), 3), chance.randrange(MAX_CALL))
             for _ in range(chance.randint(1, 4))
         ]
-        size = (
-            chance.randint(1, MAX_ACTORS),
-            chance.randint(5, 22),
-            chance.randint(2, 8),
-            round(chance.uniform(0.01, 0.08), 3),
-        )
-        return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
+        extents = [Extent(chance.randint(5, 22), chance.randint(2, 8))]
+        for _ in range(chance.randrange(MAX_EXTENSIONS + 1)):
+            less = Extent(*(chance.randint(1, size) for size in extents[0]))
+            extents = [less, *extents] if less != extents[0] else extents
+        settings = chance.randint(1, MAX_ACTORS), tuple(extents), round(chance.uniform(0.01, 0.08), 3)
+        return cls(seed, *settings, tuple(sorted(faults, key=lambda fault: fault.after_s)))
 
-    def job(self, store: Path) -> Job[Program]:
-        """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
-        layout = Layout(4, 2, (Extent(self.num_chains, self.num_draws),))
-        return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), layout, str(store))
+    def jobs(self, store: Path) -> list[Job[Program]]:
+        """Blocks of four chains, segments of two draws: the last of each may be partly empty. One job a size."""
+        layouts = [Layout(4, 2, self.extents[: number + 1]) for number in range(len(self.extents))]
+        return [Job(Program(self.seed, 4, one.num_draws, 2, self.pace_s), one, str(store)) for one in layouts]
 
 
 class Left(Exception):
@@ -87,27 +91,42 @@ class Left(Exception):
 
 def fill(schedule: Schedule, folder: Path) -> SampleStore:
     """Fill a store while the faults happen, and go on until it is published."""
-    job, orders = schedule.job(folder / "store"), folder / "faults"
+    jobs, orders = schedule.jobs(folder / "store"), folder / "faults"
     orders.mkdir(parents=True)
-    SampleStore(job.store)
-    leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
-    with injected(schedule, orders), polled(job.store) as polling:
-        fleets: list[Fleet] = []
-        for patience in [*leaves, None]:
-            if len(fleets) == 2:
-                fleets.pop(0).dismiss()
-            fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
-            try:
-                entries = fleets[-1].fill(job, _leave_after(patience))
-                break
-            except Left:
-                continue
-        store = SampleStore(job.store)
-        store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+    store = SampleStore(jobs[0].store)
+    leaves = iter([fault.number % 4 for fault in schedule.faults if fault.kind == "leave"])
+    with injected(schedule, orders), polled(store.uri) as polling:
+        fleets = [Fleet.start(Walker, (str(orders),), schedule.num_actors)]
+        for job in jobs:
+            ask(job)
+            while (entries := _filled(fleets[-1], job, next(leaves, None))) is None:
+                if len(fleets) == 2:
+                    fleets.pop(0).dismiss()
+                fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
+            store.publish(entries, described(job))
         for fleet in fleets:  # that of the driver that left last has written beside the other until now
             fleet.dismiss()
     assert polling.failure is None, polling.failure
     return store
+
+
+def ask(job: Job[Program]) -> None:
+    """What a command does that extends a store."""
+    for path, data in extension_files(job.layout.extents).items():
+        objects.put_if_absent(objects.open_store(job.store), path, data)
+
+
+def described(job: Job[Program]) -> dict[str, Any]:
+    """As much as a proof needs."""
+    return {"num_chains": job.layout.num_chains, "program": vars(job.program), "extents": job.layout.extents}
+
+
+def _filled(fleet: Fleet, job: Job[Program], patience: int | None) -> Spool | None:
+    """All entries; None where the driver has left."""
+    try:
+        return fleet.fill(job, _leave_after(patience))
+    except Left:
+        return None
 
 
 def _leave_after(patience: int | None):
@@ -122,14 +141,16 @@ def _leave_after(patience: int | None):
 
 
 def undisturbed(schedule: Schedule, folder: Path) -> SampleStore:
-    """The same store where nothing happens: without Ray, in the order of blocks and segments."""
-    job = schedule.job(folder / "store")
+    """The same store where nothing happens: without Ray, in the order of blocks and segments, all before it is
+    published.
+    """
+    job = schedule.jobs(folder / "store")[-1]
     store, entries = SampleStore(job.store), []
-    for block in range(job.num_blocks):
-        for segment in range(job.program.num_segments):
-            table, state = make(job, block, store.state_before(block, segment), segment)
-            entries.append(store.commit(block, segment, table, state, {}))
-    store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+    ask(job)
+    for block, segment in job.layout.places():
+        table, state = make(job, block, store.state_before(block, segment), segment)
+        entries.append(store.commit(block, segment, table, state, {}))
+    store.publish(entries, described(job))
     return store
 
 
@@ -137,8 +158,9 @@ def check(schedule: Schedule, folder: Path) -> None:
     """The store that was disturbed is whole, and in every listed byte the one that was not."""
     print(schedule)
     disturbed, calm = fill(schedule, folder / "disturbed"), undisturbed(schedule, folder / "calm")
-    proof = verify(disturbed.uri)
-    assert proof.is_whole, proof.findings
+    for store in (disturbed, calm):
+        proof = verify(store.uri)
+        assert proof.is_whole, proof.findings
     assert disturbed.description() == calm.description()
     assert disturbed.entries() == calm.entries()
     for entry in calm.entries():
@@ -200,7 +222,9 @@ class Polling:
 
 @contextmanager
 def polled(store: str) -> Iterator[Polling]:
-    """A reader that looks at the store all the time, and proves each shard that it is shown."""
+    """A reader that looks at the store all the time: it proves each shard that it is shown, none of them twice, and
+    from time to time the store, once that is published.
+    """
     polling, over = Polling(), threading.Event()
     thread = threading.Thread(target=_poll, args=(store, polling, over))
     thread.start()
@@ -213,13 +237,18 @@ def polled(store: str) -> Iterator[Polling]:
 
 def _poll(store: str, polling: Polling, over: threading.Event) -> None:
     known: list[Entry] = []
+    rounds = itertools.count()
     while not over.wait(0.02):
         try:
             new = new_entries(store, known)
+            assert len({(entry.block, entry.segment) for entry in known + new}) == len(known + new)
             for entry in new:
                 assert hashlib.sha256(read_shard(store, entry)).hexdigest() == entry.sha256, entry.path
             known += new
             polling.num_seen = len(known)
+            if next(rounds) % 4 == 0 and Path(store, DATASET).exists():
+                proof = verify(store)
+                assert proof.is_whole, proof.findings
         except Exception as error:
             polling.failure = error
             return
