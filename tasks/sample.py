@@ -55,7 +55,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
-    draws, program = _fill("draws", context.draws, config, run)
+    draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)
     twice = dataclasses.replace(
         config,
@@ -64,10 +64,9 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control, _ = _fill("control", str(context.folder / "control"), twice, run)
+    control, *_ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
-    published = draws.description()
-    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri, str(context.folder))
+    return Samples(draws.uri, digest, config.num_chains * config.num_draws, control.uri, str(context.folder))
 
 
 def lowest_noise(configured: float | None, model: Path) -> float:
@@ -97,8 +96,10 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
     )
 
 
-def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
-    """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
+def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program, str]:
+    """One store, from tuning to publication, with the digest of its rows; `<name>-ladder.json` beside it says how its
+    levels went.
+    """
     beside = open_store(str(run.context.folder))
     made_by = {key: run.made_from[key] for key in ("model_digest", "schema_digest")}
     settings = dataclasses.asdict(config)
@@ -122,8 +123,7 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
     described = description_of(config, program, exchange) | origin.described(place, claimed.extents)
-    store.publish(entries, run.made_from | described)
-    return store, program
+    return store, program, store.publish(entries, run.made_from | described)
 
 
 def _exchange_of(program: Program, entries: Iterable[Entry]) -> dict[str, Any]:

@@ -3,13 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
-
-AHEAD = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1}
-"""What Arrow may hold while it looks for rows: by default it would unpack tens of shards ahead."""
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
@@ -24,7 +20,7 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
     parts = []
     rows = zip((chains // layout.block_size).tolist(), wanted[chains].tolist(), strict=True)
     places = {(block, layout.segment_of(block, draw)) for block, draw in rows}
-    for batch in store.dataset(places).to_batches(**AHEAD):
+    for batch in store.batches(places):
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
@@ -49,14 +45,12 @@ def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     blocks = range(int(numbers[-1]) // layout.block_size + 1)
     places = {(block, segment) for block in blocks for segment in range(layout.num_segments(block))}
     wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
-    dataset = store.dataset(places)
-    columns = [name for name in wanted if name in dataset.schema.names]
     arrays, num_rows = dict[str, np.ndarray](), 0
-    for batch in dataset.to_batches(columns=columns, filter=ds.field("chain") <= numbers[-1], **AHEAD):
-        index = np.searchsorted(numbers, batch["chain"].to_numpy())
-        at = index * layout.num_draws + batch["draw"].to_numpy()
+    for whole in store.batches(places, wanted):
+        batch = whole.filter(pc.less_equal(whole["chain"], numbers[-1]))
+        at = np.searchsorted(numbers, batch["chain"].to_numpy()) * layout.num_draws + batch["draw"].to_numpy()
         num_rows += len(at)
-        for name in columns:
+        for name in batch.schema.names:
             values = _values(batch[name])
             if name not in arrays:
                 arrays[name] = np.empty((num_chains * layout.num_draws, *values.shape[1:]), values.dtype)

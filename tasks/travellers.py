@@ -57,8 +57,8 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
     del settings["log_z"]  # which is found beside the draws
-    begun = {"target_digest": density.digest_of(config)}
-    begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, begun)
+    digests = {"target_digest": density.digest_of(config)}
+    begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
@@ -70,10 +70,9 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
     described = description_of(config, context.seed, program, read(inside, WARM), found)
-    begun = origin.described(store.uri, extents)
-    store.publish(entries, described | begun | {"files": described["files"] | begun["files"]})
-    published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
+    kept = origin.described(store.uri, extents)
+    digest = store.publish(entries, described | kept | {"files": described["files"] | kept["files"]})
+    return Samples(store.uri, digest, config.num_chains * config.num_draws, None, str(context.folder))
 
 
 def description_of(
