@@ -51,8 +51,6 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
-    cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
@@ -60,6 +58,8 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     digests = {"target_digest": density.digest_of(config)}
     begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
+    cluster.connect(context.cluster, working_folder=Path.cwd())
+    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
     warm = read_warm(store.uri)
