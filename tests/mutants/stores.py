@@ -173,13 +173,6 @@ MUTANTS = (
         (EXTENDED,),
     ),
     Mutant(
-        "coordinates of the kept rows alone",
-        "tasks/travellers.py",
-        "z, bent = tuned.coordinates.from_white(leg.position.flatten(0, 1))",
-        "z, bent = tuned.coordinates.from_white(leg.position.flatten(0, 1) * (1 + 1e-16 * num_draws))",
-        (EXTENDED,),
-    ),
-    Mutant(
         "denoised by the score of the tempered density",
         "tasks/draws.py",
         "program.ladder.temperature * draws.score",
