@@ -15,8 +15,10 @@ from obstore.store import ObjectStore
 from tasks.errors import UsageError
 from tasks.provenance import code_digest, versions
 from tasks.store import objects
+from tasks.store.document import NAME as DATASET
+from tasks.store.document import unseal
 from tasks.store.entry import parse
-from tasks.store.extents import Extent, extension_files, read_extents
+from tasks.store.extents import Extent, extension_files, extents_of, read_extents
 
 ORIGIN = "origin.json"
 DECIDING = ("torch", "numpy", "pyarrow")
@@ -53,13 +55,19 @@ def claim(uri: str, origin: dict[str, Any], tune: Callable[[], Any]) -> Claimed:
 
 def _extended(uri: str, store: ObjectStore, kept: dict[str, Any], origin: dict[str, Any]) -> tuple[Extent, ...]:
     """All sizes, what is asked for now the last of them; of commands that ask at once one is before the other."""
-    wanted, extents = _extent_of(origin), read_extents(store, [_extent_of(kept)])
+    wanted, extents = _extent_of(origin), read_extents(store, _published(store) or (_extent_of(kept),))
     _require_same(uri, kept, extents[-1], origin)
     if wanted == extents[-1]:
         return extents
     path, data = extension_files([*extents, wanted]).popitem()
     objects.put_if_absent(store, path, data)
     return _extended(uri, store, kept, origin)
+
+
+def _published(store: ObjectStore) -> tuple[Extent, ...]:
+    """The sizes that `dataset.json` says, should a file of theirs be lost; none before the first is drawn."""
+    described = unseal(DATASET, objects.read(store, DATASET)) if objects.exists(store, DATASET) else {}
+    return extents_of(DATASET, described["extents"]) if "extents" in described else ()
 
 
 def _extent_of(origin: dict[str, Any]) -> Extent:

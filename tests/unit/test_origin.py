@@ -7,6 +7,7 @@ import pytest
 
 from tasks import origin
 from tasks.errors import StorageError, UsageError
+from tasks.store import document
 
 
 def begun(seed=1, **config):
@@ -58,6 +59,13 @@ def test_of_commands_that_extend_at_once_each_is_among_the_sizes_or_refused(tmp_
     assert len(found) >= 1
     assert all(last[: len(extents)] == extents for extents in found)
     assert all(after == tuple(map(max, after, before)) for before, after in pairwise(last))
+
+
+def test_a_size_that_is_published_counts_though_its_file_is_lost(tmp_path):
+    claim(tmp_path)
+    (tmp_path / "dataset.json").write_bytes(document.seal({"extents": [[4, 2], [4, 5]]}))
+    assert claim(tmp_path, num_draws=9).extents == ((4, 2), (4, 5), (4, 9))
+    assert [path.name for path in tmp_path.glob("extension-*")] == ["extension-0002.json"]
 
 
 def test_an_extension_that_is_damaged_is_one_line(tmp_path):
