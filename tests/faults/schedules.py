@@ -1,10 +1,11 @@
 """Seeded schedules of what goes wrong while a fleet fills a store, and what must hold however it went.
 
 A schedule is a function of its seed. It runs the real fleet over real actors: some are killed, some stopped and let go
-on when another has taken their place, some die before a certain call of a commit; and the driver's loop is left and
-begun anew while the actors of the old one still write.
+on when another has taken their place, some die or stop before a certain call of a commit; the driver's loop is left and
+begun anew while the actors of the old one still write; and a state on disk is altered before it is read.
 """
 
+import dataclasses
 import hashlib
 import os
 import random
@@ -12,6 +13,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,24 +23,28 @@ import ray
 
 from tasks import config
 from tasks.cluster import connect
+from tasks.errors import StorageError
 from tasks.fleet import Fleet
 from tasks.job import Advanced, Job
 from tasks.store.entry import Entry
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
-from tests.faults.walker import Program, Walker, make
+from tests.faults.walker import SIGNALS, Order, Program, Walker, make
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
 MAX_ACTORS = 3
-KINDS = ("kill", "stop", "die in a commit", "leave")
+LATE_S = 0.3
+"""What writers that were stopped get to write late, when all others are done."""
+ORDERED = (*SIGNALS, "rot")
+KINDS = ("kill", "stop", "leave", *ORDERED)
 
 
 @dataclass(frozen=True)
 class Fault:
     """`kind` of what happens `after_s` the first actor is there; `number` chooses the victim, or the call before which
-    it dies, or after how many commits the driver leaves.
+    it fails, or after how many commits the driver leaves.
     """
 
     kind: str
@@ -56,6 +62,8 @@ class Schedule:
     num_draws: int
     pace_s: float
     faults: tuple[Fault, ...]
+    sleep_s: float = 0.3
+    """How long those that were stopped sleep, after the last fault."""
 
     @classmethod
     def of(cls, seed: int) -> "Schedule":
@@ -73,6 +81,11 @@ class Schedule:
         )
         return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
 
+    @classmethod
+    def aimed(cls, *faults: tuple[str, int]) -> "Schedule":
+        """Two actors, whose first commits the faults await; who is stopped sleeps until all others are done."""
+        return cls(0, 2, 12, 6, 0.3, tuple(Fault(kind, 0.0, number) for kind, number in faults), sleep_s=60.0)
+
     def job(self, store: Path) -> Job[Program]:
         """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
         return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), self.num_chains, str(store))
@@ -88,23 +101,36 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
     orders.mkdir(parents=True)
     SampleStore(job.store)
     leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
+    patiences, fleets = deque([*leaves, None]), deque[Fleet]()
     with injected(schedule, orders), polled(job.store) as polling:
-        fleets: list[Fleet] = []
-        for patience in [*leaves, None]:
+        while True:
             if len(fleets) == 2:
-                fleets.pop(0).dismiss()
+                fleets.popleft().dismiss()
             fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
             try:
-                entries = fleets[-1].fill(job, _leave_after(patience))
+                entries = fleets[-1].fill(job, _leave_after(patiences[0]))
                 break
             except Left:
-                continue
+                patiences.popleft()
+            except StorageError:
+                if not mend(orders, job.store):
+                    raise
         store = SampleStore(job.store)
         store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
-        for fleet in fleets:  # that of the driver that left last has written beside the other until now
-            fleet.dismiss()
+    time.sleep(LATE_S if any(orders.glob("*stop*.taken-*")) else 0)
+    for fleet in fleets:  # that of the driver that left last has written beside the other until now
+        fleet.dismiss()
+    mend(orders, job.store)  # what nobody has read since
     assert polling.failure is None, polling.failure
     return store
+
+
+def mend(orders: Path, store: str) -> int:
+    """Put back the states that were altered; how many there are."""
+    altered = list(orders.glob("*.whole"))
+    for path in altered:
+        (Path(store) / "states" / path.stem).write_bytes(path.read_bytes())
+    return len(altered)
 
 
 def _leave_after(patience: int | None):
@@ -123,25 +149,31 @@ def undisturbed(schedule: Schedule, folder: Path) -> SampleStore:
     job = schedule.job(folder / "store")
     store, entries = SampleStore(job.store), []
     for block in range(job.num_blocks):
+        state = None
         for segment in range(job.program.num_segments):
-            table, state = make(job, block, store.state_before(block, segment), segment)
+            table, state = make(job, block, state, segment)
             entries.append(store.commit(block, segment, table, state, {}))
     store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
     return store
 
 
 def check(schedule: Schedule, folder: Path) -> None:
-    """The store that was disturbed is whole, and in every listed byte the one that was not."""
+    """The store that was disturbed is whole, and in every byte of rows and states the one that was not."""
     print(schedule)
     disturbed, calm = fill(schedule, folder / "disturbed"), undisturbed(schedule, folder / "calm")
     proof = verify(disturbed.uri)
     assert proof.is_whole, proof.findings
-    assert disturbed.description() == calm.description()
-    assert disturbed.entries() == calm.entries()
+    assert disturbed.description()["digest"] == calm.description()["digest"]
+    assert [_made(entry) for entry in disturbed.entries()] == calm.entries()
     for entry in calm.entries():
         for path in (entry.path, entry.state_path):
             assert (Path(disturbed.uri) / path).read_bytes() == (Path(calm.uri) / path).read_bytes()
     shutil.rmtree(folder)
+
+
+def _made(entry: Entry) -> Entry:
+    """Without what says by whom, in which writers of one segment differ, as the chains' actors do."""
+    return dataclasses.replace(entry, facts={})
 
 
 @contextmanager
@@ -160,18 +192,22 @@ def injected(schedule: Schedule, orders: Path) -> Iterator[None]:
 def _inject(schedule: Schedule, orders: Path, over: threading.Event) -> None:
     while not over.wait(0.01) and not any(orders.glob("*.pid")):
         pass  # the schedule begins with the first actor that is there
-    start, stopped = time.monotonic(), []
+    start = time.monotonic()
     for count, fault in enumerate(schedule.faults):
         over.wait(max(0.0, start + fault.after_s - time.monotonic()))
-        if fault.kind == "die in a commit":
-            (orders / f"{count}-{fault.number}.order").touch()
+        if fault.kind in ORDERED:
+            Order(fault.kind, fault.number).give(orders, count)
         elif fault.kind in ("kill", "stop") and (victim := _victim(orders, fault.number)):
             os.kill(victim, signal.SIGKILL if fault.kind == "kill" else signal.SIGSTOP)
-            stopped += [victim] if fault.kind == "stop" else []
-    over.wait(0.3)
-    for victim in stopped:
-        if _is_there(victim):
-            os.kill(victim, signal.SIGCONT)
+    while not over.wait(schedule.sleep_s):
+        _wake(orders)
+    _wake(orders)
+
+
+def _wake(orders: Path) -> None:
+    for path in orders.glob("*.pid"):
+        if _is_there(pid := int(path.stem)):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _victim(orders: Path, number: int) -> int | None:

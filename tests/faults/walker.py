@@ -1,4 +1,4 @@
-"""An actor that fills a store as the chains' actors do, with draws that cost nothing, and that dies where it is told.
+"""An actor that fills a store as the chains' actors do, with draws that cost nothing, and that obeys orders to fail.
 
 It imports no torch, so that another stands in its place in less than a second.
 """
@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,28 @@ from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
 CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir", "replace")
-"""Calls of `os` before each of which a writer can be told to die; `Path` and files call some of them too."""
+"""Calls of `os` before each of which a writer can be told to fail; `Path` and files call some of them too."""
+FIRST_SIGN = -25
+"""The byte of a state that holds the sign of its block's first chain: the last of the first of four numbers."""
+
+
+SIGNALS = {"die in a commit": signal.SIGKILL, "stop in a commit": signal.SIGSTOP}
+"""What is done to a writer before a call of its commit."""
+
+
+class Order(NamedTuple):
+    """What is to go wrong once, in whichever writer takes it: a file of the folder `faults`."""
+
+    kind: str
+    number: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Order":
+        _, kind, number = path.stem.split("-")
+        return cls(kind, int(number))
+
+    def give(self, folder: Path, count: int) -> None:
+        (folder / f"{count}-{self.kind}-{self.number}.order").touch()
 
 
 @dataclass(frozen=True)
@@ -73,33 +94,47 @@ class Walker:
         entry = store.committed(block, segment)
         if entry is not None:
             return Advanced(entry)
+        order = self._order(segment)
+        if order is not None and order.kind == "rot":
+            self._rot(store, block, segment - 1)
         table, state = make(job, block, store.state_before(block, segment), segment)
         time.sleep(job.program.pace_s)
-        number = self._order()
-        if number is not None:
-            die_before(number)
-        return Advanced(store.commit(block, segment, table, state, {}))
+        if order is not None and order.kind in SIGNALS:
+            signal_before(order.number, SIGNALS[order.kind])
+        return Advanced(store.commit(block, segment, table, state, {"writer": os.getpid()}))
 
-    def _order(self) -> int | None:
-        """The call before which to die, where some writer is to; no other writer gets the same order."""
-        for order in sorted(self.faults.glob("*.order")):
+    def _order(self, segment: int) -> Order | None:
+        """What is to go wrong, where something is; no other writer gets the same order."""
+        for path in sorted(self.faults.glob("*.order")):
+            order = Order.of(path)
+            if order.kind == "rot" and not segment:
+                continue  # there is no state yet
             try:
-                order.rename(order.with_suffix(f".taken-{os.getpid()}"))
+                path.rename(path.with_suffix(f".taken-{os.getpid()}"))
             except FileNotFoundError:
                 continue
-            return int(order.stem.split("-")[1])
+            return order
         return None
 
+    def _rot(self, store: SampleStore, block: int, segment: int) -> None:
+        """Another sign in the state of a segment; what it was lies in the folder of orders."""
+        entry = store.committed(block, segment)
+        assert entry is not None
+        path = Path(store.uri) / entry.state_path
+        data = path.read_bytes()
+        (self.faults / f"{path.name}.whole").write_bytes(data)
+        path.write_bytes(data[:FIRST_SIGN] + bytes([data[FIRST_SIGN] ^ 0x80]) + data[FIRST_SIGN + 1 :])
 
-def die_before(number: int) -> None:
-    """Of the calls that this process makes from now on, the one of this number is not made: it is killed instead."""
+
+def signal_before(number: int, signal_number: int) -> None:
+    """Of the calls that this process makes from now on, it gets a signal before the one of this number."""
     left = [number]
 
     def counted(call: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*arguments: Any, **options: Any) -> Any:
             left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left[0] == -1:
+                os.kill(os.getpid(), signal_number)
             return call(*arguments, **options)
 
         return counting
