@@ -252,7 +252,7 @@ MUTANTS = (
         "a commit before its rows",
         _MANIFEST,
         "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
-        "            objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
+        "            objects.put_if_absent(self._objects, commit_path(block, segment), to_record(entry))\n"
         "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
         (MANIFEST,),
     ),
