@@ -11,8 +11,8 @@ MUTANTS = (
         "the record is put before the rows",
         _MANIFEST,
         "            objects.put_if_absent(self._objects, entry.path, shard.data)\n            kept.result()\n"
-        "        objects.put_if_absent(self._objects, commit_path(block, segment), record)\n",
-        "            objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
+        "        objects.put_if_absent(self._objects, commit_path(block, segment), to_record(entry))\n",
+        "            objects.put_if_absent(self._objects, commit_path(block, segment), to_record(entry))\n"
         "        objects.put_if_absent(self._objects, entry.path, shard.data)\n",
         (AIMED,),
     ),
