@@ -60,7 +60,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     begun = {"target_digest": density.digest_of(config)}
     origin.claim(store.uri, origin.origin_of(TargetMaker.__module__, context.seed, settings, begun), lambda: WARM)
     if not exists(inside, WARM):
-        put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
+        put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, config.num_chains, store.uri)
@@ -205,12 +205,13 @@ class TargetMaker:
         )
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class TargetActor(TargetMaker):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""

@@ -9,4 +9,6 @@ AIMED = (
     Schedule.aimed(("stop in a commit", 18), ("leave", 0)),
     # A state that is not what was committed, and the state that a segment goes on from.
     Schedule.aimed(("rot", 0)),
+    # A segment that takes down whoever makes it: the command ends, and goes on when that is mended.
+    Schedule.aimed(("poison", 2)),
 )

@@ -2,7 +2,8 @@
 
 A schedule is a function of its seed. It runs the real fleet over real actors: some are killed, some stopped and let go
 on when another has taken their place, some die or stop before a certain call of a commit; the driver's loop is left and
-begun anew while the actors of the old one still write; and a state on disk is altered before it is read.
+begun anew while the actors of the old one still write; a state on disk is altered before it is read; and a segment
+takes down whoever makes it.
 """
 
 import dataclasses
@@ -23,14 +24,14 @@ import ray
 
 from tasks import config
 from tasks.cluster import connect
-from tasks.errors import StorageError
+from tasks.errors import ServiceError, StorageError
 from tasks.fleet import Fleet
 from tasks.job import Advanced, Job
 from tasks.store.entry import Entry
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
-from tests.faults.walker import SIGNALS, Order, Program, Walker, make
+from tests.faults.walker import SIGNALS, Order, Program, Walker, make, poison_of
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
@@ -112,7 +113,7 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
                 break
             except Left:
                 patiences.popleft()
-            except StorageError:
+            except (StorageError, ServiceError):
                 if not mend(orders, job.store):
                     raise
         store = SampleStore(job.store)
@@ -126,11 +127,13 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
 
 
 def mend(orders: Path, store: str) -> int:
-    """Put back the states that were altered; how many there are."""
-    altered = list(orders.glob("*.whole"))
+    """Put back the states that were altered, and take poison away; how many there are of both."""
+    altered, poison = list(orders.glob("*.whole")), list(orders.glob("*.poison"))
     for path in altered:
         (Path(store) / "states" / path.stem).write_bytes(path.read_bytes())
-    return len(altered)
+    for path in poison:
+        path.unlink()
+    return len(altered) + len(poison)
 
 
 def _leave_after(patience: int | None):
@@ -197,6 +200,8 @@ def _inject(schedule: Schedule, orders: Path, over: threading.Event) -> None:
         over.wait(max(0.0, start + fault.after_s - time.monotonic()))
         if fault.kind in ORDERED:
             Order(fault.kind, fault.number).give(orders, count)
+        elif fault.kind == "poison":
+            (orders / poison_of(fault.number, 0)).touch()
         elif fault.kind in ("kill", "stop") and (victim := _victim(orders, fault.number)):
             os.kill(victim, signal.SIGKILL if fault.kind == "kill" else signal.SIGSTOP)
     while not over.wait(schedule.sleep_s):

@@ -5,6 +5,6 @@ import pytest
 from tests.faults.test_schedules import run
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(600)
 def test_records_come_last_late_writers_change_nothing_and_states_are_checked():
     run("--aimed")

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
+from tasks import cluster
 from tasks.job import Advanced, Job
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
@@ -77,7 +78,7 @@ def make(
     return pa.table(rows), {"x": walk[-1]}
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class Walker:
     """Says where it lives by a file of its process id in `faults`; takes from there the orders to die."""
 
@@ -85,8 +86,9 @@ class Walker:
         self.faults = Path(faults)
         (self.faults / f"{os.getpid()}.pid").touch()
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """As the chains' actors do it."""
@@ -94,6 +96,8 @@ class Walker:
         entry = store.committed(block, segment)
         if entry is not None:
             return Advanced(entry)
+        if (self.faults / poison_of(block, segment)).exists():
+            os._exit(1)
         order = self._order(segment)
         if order is not None and order.kind == "rot":
             self._rot(store, block, segment - 1)
@@ -124,6 +128,11 @@ class Walker:
         data = path.read_bytes()
         (self.faults / f"{path.name}.whole").write_bytes(data)
         path.write_bytes(data[:FIRST_SIGN] + bytes([data[FIRST_SIGN] ^ 0x80]) + data[FIRST_SIGN + 1 :])
+
+
+def poison_of(block: int, segment: int) -> str:
+    """The file that takes down whoever makes a segment, as long as it is there."""
+    return f"{block}-{segment}.poison"
 
 
 def signal_before(number: int, signal_number: int) -> None:

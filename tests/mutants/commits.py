@@ -1,9 +1,11 @@
-"""Bugs in the commit protocol, which schedules of faults must see."""
+"""Bugs in the commit protocol and in what becomes of lost workers, which schedules of faults must see."""
 
 from tests.mutants.mutant import Mutant
 
 AIMED = "tests/faults/test_aimed.py"
+LOSSES = "tests/unit/test_losses.py"
 
+_LOSSES = "tasks/losses.py"
 _MANIFEST = "tasks/store/manifest.py"
 
 MUTANTS = (
@@ -30,6 +32,15 @@ MUTANTS = (
         _MANIFEST,
         "self.committed(block, segment - 1)",
         "self.committed(block, 0)",
+        (AIMED,),
+    ),
+    Mutant("a poisoned segment is tried for ever", _LOSSES, "if num_lost >= MAX_LOSSES:", "if False:", (LOSSES,)),
+    Mutant("lost nodes use up the tries", _LOSSES, "place is None or place in living", "True", (LOSSES,)),
+    Mutant(
+        "a lost segment is not made again",
+        "tasks/fleet.py",
+        "going_on.extendleft([place] if place else [])",
+        "num_left -= place is not None",
         (AIMED,),
     ),
 )
