@@ -167,14 +167,14 @@ def check(schedule: Schedule, folder: Path) -> None:
     proof = verify(disturbed.uri)
     assert proof.is_whole, proof.findings
     assert disturbed.description()["digest"] == calm.description()["digest"]
-    assert [_made(entry) for entry in disturbed.entries()] == calm.entries()
+    assert [made_of(entry) for entry in disturbed.entries()] == calm.entries()
     for entry in calm.entries():
         for path in (entry.path, entry.state_path):
             assert (Path(disturbed.uri) / path).read_bytes() == (Path(calm.uri) / path).read_bytes()
     shutil.rmtree(folder)
 
 
-def _made(entry: Entry) -> Entry:
+def made_of(entry: Entry) -> Entry:
     """Without what says by whom, in which writers of one segment differ, as the chains' actors do."""
     return dataclasses.replace(entry, facts={})
 
