@@ -99,7 +99,7 @@ def _remake(store: ObjectStore, source: Source, entry: Entry, broken: set[str], 
         _keep(store, entry.state_path, to_safetensors(made.state), entry.state_sha256, say)
 
 
-def _keep(store: ObjectStore, name: str, data: bytes | memoryview, sha256: str, say: Say) -> None:
+def _keep(store: ObjectStore, name: str, data: bytes, sha256: str, say: Say) -> None:
     """Write a file, unless it would not be the one that is recorded."""
     if _sha256(data) != sha256:
         raise StorageError(f"{name} made again has other bytes than the recorded ones: use the libraries that wrote it")
@@ -107,5 +107,5 @@ def _keep(store: ObjectStore, name: str, data: bytes | memoryview, sha256: str, 
     say(f"made {name} again")
 
 
-def _sha256(data: bytes | memoryview) -> str:
+def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

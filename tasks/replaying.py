@@ -206,5 +206,5 @@ def _require_same(found: dict[str, str], description: dict[str, Any], what: str,
             )
 
 
-def _sha256(data: bytes | memoryview) -> str:
+def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()

@@ -73,7 +73,7 @@ _proven: set[str] = set()
 """Buckets' places that this process has seen to take files."""
 
 
-def put_if_absent(store: ObjectStore, path: str, data: bytes | memoryview) -> bool:
+def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
     """Keep `data` under `path` unless something is there already; True when this call did it, durably.
 
     Of several writers of one path exactly one gets True. When any returns, the file is whole and on disk.
@@ -84,20 +84,20 @@ def put_if_absent(store: ObjectStore, path: str, data: bytes | memoryview) -> bo
             return _link_if_absent(Path(store.prefix), path, data)
     with _one_line_errors(_name(store, path)):
         try:
-            bucket.attempt(lambda: obstore.put(store, path, bytes(data), mode="create"))
+            bucket.attempt(lambda: obstore.put(store, path, data, mode="create"))
         except AlreadyExistsError:
             return False
         return True
 
 
-def put_over(store: ObjectStore, path: str, data: bytes | memoryview) -> None:
+def put_over(store: ObjectStore, path: str, data: bytes) -> None:
     """Keep `data` under `path`, whole or not at all, over what is there; durable on return."""
     if isinstance(store, LocalStore):
         place = _local(store, path)
         replace(place.parent, place.name, data)
         return
     with _one_line_errors(_name(store, path)):
-        bucket.attempt(lambda: obstore.put(store, path, bytes(data)))
+        bucket.attempt(lambda: obstore.put(store, path, data))
 
 
 def remove(store: ObjectStore, path: str) -> None:
@@ -109,7 +109,7 @@ def remove(store: ObjectStore, path: str) -> None:
             bucket.attempt(lambda: obstore.delete(store, path))
 
 
-def replace(folder: Path, name: str, data: bytes | memoryview) -> None:
+def replace(folder: Path, name: str, data: bytes) -> None:
     """Write `folder/name`, whole or not at all, over what an earlier try left there; durable on return."""
     with _one_line_errors(f"{folder / name}"):
         _make_folder(folder)
@@ -170,7 +170,7 @@ def _name(store: ObjectStore, path: str) -> str:
     return "/".join(filter(None, (f"{bucket.SCHEME}{store.config.get('bucket')}", str(store.prefix or ""), path)))
 
 
-def _link_if_absent(root: Path, path: str, data: bytes | memoryview) -> bool:
+def _link_if_absent(root: Path, path: str, data: bytes) -> bool:
     target = root / path
     target.parent.mkdir(parents=True, exist_ok=True)
     is_ours = not target.exists() and _link(target, data)
@@ -190,7 +190,7 @@ def _make_folder(folder: Path) -> None:
         _sync_folder(folder.parent)
 
 
-def _link(target: Path, data: bytes | memoryview) -> bool:
+def _link(target: Path, data: bytes) -> bool:
     temporary = _write_synced(target.parent, data)
     try:
         os.link(temporary, target)
@@ -201,7 +201,7 @@ def _link(target: Path, data: bytes | memoryview) -> bool:
     return True
 
 
-def _write_synced(folder: Path, data: bytes | memoryview) -> Path:
+def _write_synced(folder: Path, data: bytes) -> Path:
     """A file of a name that no other writer has and readers of data sets pass over."""
     temporary = folder / f".{secrets.token_hex(8)}.partial"
     try:

@@ -22,18 +22,18 @@ PLACES = ["chain", "draw"]
 """Columns that say where in the run a row belongs."""
 
 
-def to_parquet(table: pa.Table) -> memoryview:
+def to_parquet(table: pa.Table) -> bytes:
     """Parquet bytes: zstd, byte-stream-split floats, a checksum on every page; the same bytes every time."""
     sink = pa.BufferOutputStream()
     with writer(sink, table.schema) as file:
         file.write_table(table.combine_chunks())
-    return memoryview(sink.getvalue())
+    return sink.getvalue().to_pybytes()
 
 
 class Encoded(NamedTuple):
     """A shard's file, the sha256 of its bytes, and the logical digest of its rows."""
 
-    data: memoryview
+    data: bytes
     sha256: str
     digest: str
 

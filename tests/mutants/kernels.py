@@ -80,22 +80,22 @@ MUTANTS = (
     Mutant(
         "stale energy after acceptance",
         _METROPOLIS,
-        "torch.where(is_accepted, proposal.value, state.value)",
-        "state.value",
+        "torch.where(condition, yes.value, no.value)",
+        "no.value",
         (LAWS,),
     ),
     Mutant(
         "stale gradient after acceptance",
         _METROPOLIS,
-        "torch.where(is_accepted[:, None], proposal.score, state.score)",
-        "state.score",
+        "torch.where(condition[:, None], yes.score, no.score)",
+        "no.score",
         (KERNELS,),
     ),
     Mutant(
         "energy of the proposal after rejection",
         _METROPOLIS,
-        "torch.where(is_accepted, proposal.value, state.value)",
-        "proposal.value",
+        "torch.where(condition, yes.value, no.value)",
+        "yes.value",
         (KERNELS,),
     ),
     Mutant(
