@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
 
 from tasks.context import Context
 from tasks.errors import DataError
@@ -72,7 +71,7 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
     """
     beside = open_store(str(context.folder))
     if not exists(beside, SCHEDULE):
-        schedule: Schedule = ray.get(fleet.first().plan.remote(context.seed, draws))
+        schedule: Schedule = fleet.ask("plan", context.seed, draws)
         put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
     kept = json.loads(read(beside, SCHEDULE))
     schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})

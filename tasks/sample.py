@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import ray
 
 from tasks import cluster, config, origin
 from tasks.artifacts import Model, Samples
@@ -142,7 +141,7 @@ def _show(program: Program, run: Run) -> None:
         num_draws=2 * NUM_WALKER_DRAWS,
         draws_per_segment=NUM_WALKER_DRAWS,
     )
-    path, trace = ray.get(run.fleet.first().walk.remote(few))
+    path, trace = run.fleet.ask("walk", few)
     beside = open_store(str(run.context.folder))
     put_if_absent(beside, "path.arrow", _ipc(path))
     put_if_absent(beside, "trace.arrow", _ipc(trace))
@@ -167,7 +166,7 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
         config.exchange_rounds > 0,
     )
     stream = Stream(run.context.seed, 0, f"{name}-tuning")
-    tuned: Ladder = ray.get(run.fleet.first().tune.remote(stream, tuple(levels.tolist()), tuning))
+    tuned: Ladder = run.fleet.ask("tune", stream, tuple(levels.tolist()), tuning)
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
     return _read_ladder(json.loads(read(beside, path)))
 

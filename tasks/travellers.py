@@ -61,7 +61,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     if not exists(inside, WARM):
-        put_if_absent(inside, WARM, ray.get(fleet.first().warm_up.remote(context.seed)))
+        put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
@@ -208,12 +208,13 @@ class TargetMaker:
         )
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class TargetActor(TargetMaker):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""

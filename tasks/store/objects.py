@@ -50,8 +50,10 @@ def open_store(uri: str, writable: bool = True) -> ObjectStore:
         if writable:
             _make_folder(folder)
             probe = folder / f".{secrets.token_hex(8)}.probe"
-            probe.write_bytes(b"scorefleet")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"scorefleet")
+            finally:
+                probe.unlink(missing_ok=True)  # a full disk may take the name and not the bytes
         elif not folder.is_dir():
             raise StorageError(f"folder {folder} does not exist: check the path")
         return LocalStore(folder)
