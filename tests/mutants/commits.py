@@ -36,11 +36,4 @@ MUTANTS = (
     ),
     Mutant("a poisoned segment is tried for ever", _LOSSES, "if num_lost >= MAX_LOSSES:", "if False:", (LOSSES,)),
     Mutant("lost nodes use up the tries", _LOSSES, "place is None or place in living", "True", (LOSSES,)),
-    Mutant(
-        "a lost segment is not made again",
-        "tasks/fleet.py",
-        "going_on.extendleft([place] if place else [])",
-        "num_left -= place is not None",
-        (AIMED,),
-    ),
 )
