@@ -1,0 +1,20 @@
+"""The places that take a command: a launcher is one file here and one line in `LAUNCHERS`."""
+
+from importlib import import_module
+
+from pipelines.launchers.launcher import Launcher
+from tasks.errors import UsageError
+
+LAUNCHERS = {
+    "http://": "ray_jobs",
+    "https://": "ray_jobs",
+}
+"""How `--to` begins, and the module whose `launcher(to)` takes it: loaded when it is needed."""
+
+
+def launcher_of(to: str) -> Launcher:
+    """The launcher that `--to` names."""
+    for beginning, module in LAUNCHERS.items():
+        if to.startswith(beginning):
+            return import_module(f"{__name__}.{module}").launcher(to)
+    raise UsageError(f"--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, but got {to!r}")
