@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.integration import ray_head
 
-NUM_PAIRS = 4
+NUM_PAIRS = 3
 TARGET_S = 10.0
 DENSITY = "def log_density(x):\n    return -0.5 * (x**2).sum(1)\n"
 WORDS = ("sample", "--target", "posterior:log_density", "--dim", "2", "--num_chains", "16", "--num_draws", "2")
@@ -28,9 +28,8 @@ def main() -> int:
         folder = Path(name)
         (folder / "posterior.py").write_text(DENSITY)
         environment = ray_head.environment(head.folder / "token") | {"PYTHONPATH": str(ray_head.REPOSITORY)}
-        address = (head.folder / "ray" / "ray_current_cluster").read_text().strip()
         for seed in range(NUM_PAIRS):
-            here = first_step_s((*WORDS, "--seed", str(seed), "--cluster.address", address), folder, environment)
+            here = first_step_s((*WORDS, "--seed", str(seed), "--cluster.address", head.address), folder, environment)
             submitted = first_step_s(
                 ("submit", *WORDS, "--seed", str(100 + seed), "--to", head.to), folder, environment
             )

@@ -22,6 +22,7 @@ commands:
   sample     your own log density -> samples, verdict, report
   submit     one of run, retrain, generate and sample, on a cluster
   jobs       list, follow and stop what was submitted
+  schedule   have cron run or submit one of them, every night
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
   replay     draw one shard again and compare
@@ -125,11 +126,19 @@ def submit(arguments: Sequence[str]) -> int:
     parser.usage = "scorefleet submit {run,retrain,generate,sample} [CONFIG.yaml] [--key value ...] --to URL [--detach]"
     parser.add_argument("--to", metavar="URL", required=True, help=TO)
     parser.add_argument("--detach", action="store_true", help="Return when the job is there, and let it go on.")
+    parser.add_argument("--tick", metavar="NAME", default="", help="Tells it from equal ones, as a schedule does.")
     given, words = parser.parse_known_args(arguments)
     secure_ray(is_own=False)
     from pipelines import submit
 
-    return submit.submit(words, given.to, given.detach)
+    return submit.submit(words, given.to, given.detach, given.tick)
+
+
+def schedule(arguments: Sequence[str]) -> int:
+    """`scorefleet schedule`."""
+    from pipelines import schedule
+
+    return schedule.schedule(arguments)
 
 
 def jobs(arguments: Sequence[str]) -> int:
@@ -155,6 +164,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "sample": sample,
     "submit": submit,
     "jobs": jobs,
+    "schedule": schedule,
     "verify": stores.verify,
     "repair": stores.repair,
     "replay": stores.replay,

@@ -35,7 +35,7 @@ class Order:
     root: str
 
 
-def submit(arguments: Sequence[str], to: str, is_detached: bool, tick: str = "") -> int:
+def submit(arguments: Sequence[str], to: str, is_detached: bool, tick: str) -> int:
     """Begin `COMMAND [CONFIG.yaml] [--key value ...]` at `to` unless it is there, and return what it returns.
 
     A schedule gives the `tick`, by which one night's order is another than the next one's.
@@ -82,7 +82,7 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
     given = reading.read(command, reading.SETTINGS[command], arguments[1:])
     inside = {str(file): _inside(file.resolve(), folder) for file in given.files}
     files = [folder / name for name in inside.values()]
-    _refuse_secrets(given.words, files)
+    refuse_secrets(given.words, files)
     places = _places(given)
     elsewhere = [word for key, place in places.items() for word in (key, place)]
     sent = [command, *(inside.get(word, word) for word in given.words), *elsewhere, "--cluster.address", "auto"]
@@ -121,7 +121,7 @@ def _inside(file: Path, folder: Path) -> str:
     return file.relative_to(folder).as_posix()
 
 
-def _refuse_secrets(words: Sequence[str], files: Sequence[Path]) -> None:
+def refuse_secrets(words: Sequence[str], files: Sequence[Path]) -> None:
     """The words of a job can be read in the process list of its machine, and its folder by whoever uses the cluster."""
     texts = {f"the word {redact(word)!r}": word for word in words} | {str(file): file.read_text() for file in files}
     for what, text in texts.items():

@@ -14,7 +14,12 @@ LAUNCHERS = {
 
 def launcher_of(to: str) -> Launcher:
     """The launcher that `--to` names."""
+    return import_module(f"{__name__}.{require_known(to)}").launcher(to)
+
+
+def require_known(to: str) -> str:
+    """The module whose launcher takes `to`."""
     for beginning, module in LAUNCHERS.items():
         if to.startswith(beginning):
-            return import_module(f"{__name__}.{module}").launcher(to)
+            return module
     raise UsageError(f"--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, but got {to!r}")

@@ -22,9 +22,10 @@ REPOSITORY = Path(__file__).parents[2]
 
 
 class Head(NamedTuple):
-    """`to` is what --to takes; `folder` holds all that it writes, `process` is its first process."""
+    """`to` is for --to, `address` for cluster.address; `folder` holds all that it writes, `process` is its first."""
 
     to: str
+    address: str
     token: str
     folder: Path
     process: psutil.Process
@@ -37,10 +38,10 @@ def running() -> Iterator[Head]:
         folder, token = Path(name), secrets.token_hex(32)
         (folder / "token").touch(0o600)
         (folder / "token").write_text(token)
-        dashboard = free_port()
+        port, dashboard = free_port(), free_port()
         with (folder / "head.log").open("wb") as log:
             head = subprocess.Popen(
-                _command(folder, dashboard),
+                _command(folder, port, dashboard),
                 env=environment(folder / "token"),
                 stdout=log,
                 stderr=log,
@@ -49,7 +50,7 @@ def running() -> Iterator[Head]:
         try:
             to = f"http://127.0.0.1:{dashboard}"
             wait_until(lambda: status(f"{to}/api/jobs/", token) == 200, 90)
-            yield Head(to, token, folder, psutil.Process(head.pid))
+            yield Head(to, f"127.0.0.1:{port}", token, folder, psutil.Process(head.pid))
         finally:
             _end(head)
 
@@ -80,9 +81,9 @@ def environment(token_file: Path) -> dict[str, str]:
     }
 
 
-def _command(folder: Path, dashboard: int) -> list[str]:
+def _command(folder: Path, port: int, dashboard: int) -> list[str]:
     ports = {
-        "port": free_port(),
+        "port": port,
         "dashboard-port": dashboard,
         "dashboard-agent-listen-port": free_port(),
         "dashboard-agent-grpc-port": free_port(),
