@@ -18,9 +18,7 @@ _SUBMIT = "pipelines/submit.py"
 MUTANTS = (
     Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
     Mutant("the first attempt for the last", _SUBMIT, "last = max(attempts)", "last = min(attempts)", (SUBMIT,)),
-    Mutant(
-        "every night one job", _SUBMIT, "*_stamps(places.get(DATA)), tick]", "*_stamps(places.get(DATA))]", (SUBMIT,)
-    ),
+    Mutant("one job every night", _SUBMIT, "_stamps(places.get(DATA)), tick]", "_stamps(places.get(DATA))]", (SUBMIT,)),
     Mutant("new rows, the same job", _SUBMIT, "{path.stat().st_mtime_ns}", "", (SUBMIT,)),
     Mutant("a lost job has ended well", _SUBMIT, "if job.exit_code is None:", "if job.exit_code == 99:", (SUBMIT,)),
     Mutant("passwords are sent", _SUBMIT, "if redact(text) != text:", "if False:", (SUBMIT,)),
@@ -28,10 +26,14 @@ MUTANTS = (
     Mutant("data are sent", _PARCEL, "or out & {path, *path.parents}", "", (PARCEL,)),
     Mutant("secrets are sent", _PARCEL, "(*NOT_SENT, *SECRET)", "NOT_SENT", (PARCEL,)),
     Mutant("the token is sent", _PARCEL, "if secret.encode() in content:", "if secret.encode() == content:", (PARCEL,)),
-    Mutant("two schedulers, two runs", _DUE, """    return may_go_on(""", """    return True or may_go_on(""", (DUE,)),
     Mutant(
-        "ticks from before the schedule", _DUE, "if last and last > datetime", "if last and last != datetime", (DUE,)
+        "who comes second runs a tick too",
+        _DUE,
+        "asdict(begun)):",
+        'asdict(begun)) or not (folder / TICKS / f"{name}.end.json").exists():',
+        (DUE,),
     ),
+    Mutant("ticks before the schedule", _DUE, "if last and last > datetime", "if last and last != datetime", (DUE,)),
     Mutant("a killed tick begun by another", _DUE, " and tick.host == host", "", (DUE,)),
     Mutant("skipped ticks run", _DUE, 'if schedule.missed == "skip":', 'if schedule.missed == "never":', (DUE,)),
     Mutant("days of week and month always both", _CRON, "if self.either_day else", "if False else", (CRON,)),
@@ -42,6 +44,6 @@ MUTANTS = (
         "BLOCK.sub(lambda _: block, text, count=1)",
         "text[: text.index(BEGIN)] + block",
         (CRONTAB,),
-    ),  # fmt: skip
+    ),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
 )
