@@ -3,14 +3,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test lint mutants faults clean
+.PHONY: run test test-faults lint mutants faults clean
 
 run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) tests/unit tests/statistical tests/integration
+
+# Processes, hosts and servers that are killed, cut off and brought back.
+test-faults: $(INSTALLED)
+	$(PYTEST) tests/faults
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -17,13 +17,12 @@ from benchmarks.scale import DIM, ROWS, entry_of
 from tasks import cluster, config
 from tasks.ebm import model as models
 from tasks.fleet import ChainActor, ChainMaker, Fleet
-from tasks.job import Job
+from tasks.job import Advanced, Job
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder
 from tasks.mcmc.program import Program
 from tasks.sample import program_of
 from tasks.store import objects
-from tasks.store.entry import Entry
 from tasks.store.manifest import SampleStore
 from tasks.store.schema import Column, DataSchema
 
@@ -38,9 +37,9 @@ class Answering:
     def arrive(self) -> None:
         """Nothing."""
 
-    def advance(self, job: Any, block: int, segment: int) -> Entry:
+    def advance(self, job: Any, block: int, segment: int) -> Advanced:
         """An entry of no rows."""
-        return entry_of(block, segment)
+        return Advanced(entry_of(block, segment))
 
 
 def control() -> list[Figure]:

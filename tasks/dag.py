@@ -18,6 +18,7 @@ from typing import Any
 
 from tasks import commands
 from tasks.context import Context
+from tasks.errors import StorageError
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.provenance import code_digest
@@ -101,7 +102,12 @@ class Pipeline:
         names = list(self.keys)
         for name in names[names.index(start) if start else 0 :]:
             (self.folder(name) / "manifest.json").unlink(missing_ok=True)
-            shutil.rmtree(self.folder(name), ignore_errors=True)
+            try:
+                shutil.rmtree(self.folder(name))
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise StorageError(f"{error.filename} cannot be removed ({error.strerror}): remove it") from error
 
     def execute(self, name: str, artifacts: Mapping[str, Any], journal: Journal) -> Outcome:
         """Run one step, or read back what it has published."""

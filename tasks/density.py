@@ -38,6 +38,8 @@ def load(name: str) -> LogDensity:
         raise UsageError(
             f"{name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
         ) from error
+    except Exception as error:  # whatever the user's own code raises while it is imported
+        raise UsageError(f"{module_name!r} cannot be imported: {type(error).__name__}: {_first_line(error)}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         if function is not None:
@@ -100,5 +102,8 @@ def _evaluated(name: str, evaluate: Callable[[], Any]) -> Any:
     try:
         return evaluate()
     except Exception as error:
-        line = str(error).strip().partition("\n")[0]
-        raise DataError(f"target {name!r} raised {type(error).__name__}: {line}") from error
+        raise DataError(f"target {name!r} raised {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -13,6 +13,7 @@ from tasks.ebm import noise
 from tasks.ebm.model import ScoreModel, Trained
 from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
+from tasks.mcmc.moments import Moments, moments_of
 from tasks.mcmc.program import Program, Segment
 from tasks.store.layout import chains_of
 from tasks.store.schema import DataSchema
@@ -82,6 +83,13 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
     """Rows [row, dim] as a FixedSizeList<float32> column."""
     values = pa.array(np.ascontiguousarray(rows.numpy(), dtype=np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
+
+
+def moments_in(table: pa.Table) -> Moments | None:
+    """Of the positions of a segment, whose rows are ordered by draw and chain."""
+    column = table["position"].combine_chunks()
+    kept = len(table["chain"].unique())
+    return moments_of(column.flatten().to_numpy().reshape(-1, kept, column.type.list_size))
 
 
 def level_facts(stats: list[LevelStats], num_steps: int, kept: int) -> list[dict[str, float]]:

@@ -18,6 +18,7 @@ import ray
 from tasks.context import Context
 from tasks.errors import DataError
 from tasks.fleet import Fleet
+from tasks.job import Advanced
 from tasks.mcmc import evidence, smc
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.ladder_warmup import SCALE
@@ -77,8 +78,8 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
     progress.update(0)
     done: list[Entry] = []
 
-    def on_commit(entry: Entry) -> None:
-        done.append(entry)
+    def on_commit(made: Advanced) -> None:
+        done.append(made.entry)
         progress.update(len(done))
 
     entries = fleet.fill(job, on_commit)

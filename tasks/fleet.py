@@ -20,17 +20,17 @@ import ray
 import torch
 
 from tasks import cluster, composition
-from tasks.draws import exchange_facts, level_facts, path_table, to_table, trace_table
+from tasks.draws import exchange_facts, level_facts, moments_in, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.hardware import made_on
-from tasks.job import Job
+from tasks.job import Advanced, Job
 from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.store.layout import chains_of
-from tasks.store.manifest import Entry, SampleStore
+from tasks.store.manifest import SampleStore
 from tasks.store.spool import Spool
 
 
@@ -109,14 +109,15 @@ class ChainActor(ChainMaker):
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def advance(self, job: Job[Program], block: int, segment: int) -> Entry:
+    def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
-            return entry
+            return Advanced(entry)
         made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
-        return store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
+        entry = store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
+        return Advanced(entry, moments_in(made.table))
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,15 @@ class Fleet:
         ray.get(arrival)  # raises what kept it from starting
         return self.arrivals[arrival]
 
-    def fill(self, job: Any, on_commit: Callable[[Entry], None]) -> Spool:
+    def fill(self, job: Any, on_commit: Callable[[Advanced], None]) -> Spool:
         """`run` for a job whose segments are entries of a store: all of them, in order."""
         entries, num_rows = Spool(), 0
 
-        def keep(entry: Entry) -> None:
+        def keep(made: Advanced) -> None:
             nonlocal num_rows
-            entries.add(entry)
-            num_rows += entry.rows
-            on_commit(entry)
+            entries.add(made.entry)
+            num_rows += made.entry.rows
+            on_commit(made)
 
         try:
             self.run(job, keep)

@@ -1,7 +1,10 @@
-"""A store to fill, as fleets are told of it."""
+"""A store to fill, as fleets are told of it, and what they answer."""
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from tasks.mcmc.moments import Moments
+from tasks.store.entry import Entry
 
 
 class Blocks(Protocol):
@@ -33,3 +36,10 @@ class Job(Generic[Program]):
     def num_blocks(self) -> int:
         """Blocks that hold the chains; the last may be only partly kept."""
         return -(-self.num_chains // self.program.block_size)
+
+
+class Advanced(NamedTuple):
+    """A segment that is committed, and how its chains lay, where they were drawn just now."""
+
+    entry: Entry
+    moments: Moments | None = None

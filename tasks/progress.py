@@ -3,6 +3,8 @@
 import sys
 import time
 
+from tasks.mcmc.moments import Moments
+
 
 class Progress:
     """Progress of `total` units; on a terminal the line is redrawn, elsewhere one is written every ten seconds."""
@@ -37,6 +39,12 @@ class Progress:
         left = f"{clock((self.total - done) / rate)} left" if rate else "starting"
         pieces = [f"{done:,} of {self.total:,} {self.unit}", f"{rate:,.1f}/s", left, note]
         return f"{self.label:<8} " + ", ".join(piece for piece in pieces if piece)
+
+
+def rhat_note(moments: Moments | None) -> str:
+    """`R-hat 1.004`, the worst so far of what this command has drawn; nothing while that cannot be told."""
+    worst = moments.worst_rhat if moments else None
+    return "" if worst is None else f"R-hat {worst:.3f}"
 
 
 def clock(seconds: float) -> str:

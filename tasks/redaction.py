@@ -19,8 +19,8 @@ SECRET_VALUES = (
     re.compile(r"\b(?:gh[pousr]_|github_pat_|glpat-|hf_|xox[abp]-|sk-)[\w-]{8,}"),
     re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),  # a JSON web token
     re.compile(
-        r"(?:password|passwd|pwd|token|secret|sig|signature|accountkey|api_?key|access_?key)"
-        r"=([^&;\s'\",]+)",
+        r"((?:password|passwd|pwd|token|secret|sig|signature|account[-_]?key|api[-_]?key|access[-_]?key)"
+        r"[\"']?\s*[:=]\s*[\"']?)[^&;\s'\",}]+",
         re.IGNORECASE,
     ),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*", re.DOTALL),
@@ -46,6 +46,5 @@ def _redact_value(key: str, value: Any) -> str:
 
 
 def _without_secret(match: re.Match[str]) -> str:
-    """Keep the name before `=`, which tells what was there."""
-    name, equals, _ = match.group(0).partition("=") if match.re.groups else ("", "", "")
-    return name + equals + REDACTED
+    """Keep the name, which tells what was there."""
+    return (match[1] if match.re.groups else "") + REDACTED

@@ -19,12 +19,13 @@ from tasks.ebm import noise
 from tasks.ebm.model import is_score_only
 from tasks.errors import UsageError
 from tasks.fleet import ChainActor, ChainMaker, Fleet
-from tasks.job import Job
+from tasks.job import Advanced, Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc.moments import Moments, join
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
-from tasks.progress import Progress
+from tasks.progress import Progress, rhat_note
 from tasks.provenance import digest_of, provenance
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
@@ -223,12 +224,16 @@ class _Watcher:
         self._progress = Progress(name, job.num_chains * job.program.num_draws, "rows")
         self._progress.update(0)
         self._num_rows = 0
+        self._acceptance = ""
+        self._moments: Moments | None = None
 
-    def __call__(self, entry: Entry) -> None:
-        self._num_rows += entry.rows
-        accepted = [level["probability"] / level["proposed"] for level in entry.facts["levels"]]
-        note = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}" if accepted else ""
-        self._progress.update(self._num_rows, note)
+    def __call__(self, made: Advanced) -> None:
+        self._num_rows += made.entry.rows
+        accepted = [level["probability"] / level["proposed"] for level in made.entry.facts["levels"]]
+        if accepted:
+            self._acceptance = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}"
+        self._moments = join(self._moments, made.moments)
+        self._progress.update(self._num_rows, ", ".join(filter(None, (self._acceptance, rhat_note(self._moments)))))
 
 
 def _ipc(table: pa.Table) -> bytes:

@@ -3,13 +3,9 @@
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
-
-AHEAD = {"batch_size": 16_384, "batch_readahead": 2, "fragment_readahead": 1}
-"""What Arrow may hold while it looks for rows: by default it would unpack tens of shards ahead."""
 
 
 def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Table:
@@ -24,7 +20,7 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
     wanted[chains] = random.integers(num_draws, size=len(chains))
     parts = []
     places = {(chain // size, wanted[chain] // length) for chain in chains}
-    for batch in store.dataset(places).to_batches(**AHEAD):
+    for batch in store.batches(places):
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
     return pa.Table.from_batches(parts).sort_by("chain")
@@ -48,13 +44,12 @@ def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     blocks = range(-(-min(num_chains, layout.num_chains) // layout.block_size))
     places = {(block, segment) for block in blocks for segment in range(layout.num_segments)}
     wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
-    dataset = store.dataset(places)
-    columns = [name for name in wanted if name in dataset.schema.names]
     arrays, num_rows = dict[str, np.ndarray](), 0
-    for batch in dataset.to_batches(columns=columns, filter=ds.field("chain") < num_chains, **AHEAD):
+    for whole in store.batches(places, wanted):
+        batch = whole.filter(pc.less(whole["chain"], num_chains))
         at = batch["chain"].to_numpy() * layout.num_draws + batch["draw"].to_numpy()
         num_rows += len(at)
-        for name in columns:
+        for name in batch.schema.names:
             values = _values(batch[name])
             if name not in arrays:
                 arrays[name] = np.empty((num_chains * layout.num_draws, *values.shape[1:]), values.dtype)

@@ -21,7 +21,6 @@ import torch
 from ray.train import Checkpoint, CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer, get_device
 from torch import Tensor
-from torch.nn.parallel import DistributedDataParallel
 
 from tasks import cluster, config
 from tasks.artifacts import Champion, Dataset, Model
@@ -38,6 +37,7 @@ from tasks.ebm.training import (
     all_finite,
     draw_batch,
     dropout_seed,
+    in_parallel,
     learning_rate,
     moving_average,
     optimizer_of,
@@ -216,7 +216,7 @@ def train_worker(job: dict[str, Any]) -> None:
     first = _restore(network, average, optimizer, loss_of.particles)
     shape = read_schema(Path(job["data"])).shape
     warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
-    parallel = DistributedDataParallel(loss_of) if world_size > 1 else loss_of
+    parallel = in_parallel(loss_of, world_size)
 
     for step in range(first, config.num_steps):
         batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping, known), rank, world_size)

@@ -19,22 +19,24 @@ from torch import Tensor
 from tasks import cluster, config, density, evidence, origin
 from tasks.artifacts import Samples
 from tasks.context import Context
+from tasks.draws import moments_in
 from tasks.fleet import Fleet, Made
 from tasks.hardware import made_on
-from tasks.job import Job
+from tasks.job import Advanced, Job
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import Target
+from tasks.mcmc.moments import Moments, join
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.mcmc.windows import Tuned
-from tasks.progress import Progress
+from tasks.progress import Progress, rhat_note
 from tasks.provenance import provenance
 from tasks.store.layout import chains_of
-from tasks.store.manifest import Entry, SampleStore
+from tasks.store.manifest import SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
 ROWS_PER_SHARD = 65_536
@@ -214,18 +216,19 @@ class TargetActor(TargetMaker):
         """How populations walk to log Z, in the coordinates of a store's warm-up."""
         return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
 
-    def advance(self, job: Job[travel.Program] | evidence.Job, block: int, segment: int) -> Entry:
+    def advance(self, job: Job[travel.Program] | evidence.Job, block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
-            return entry
+            return Advanced(entry)
         if isinstance(job, evidence.Job):
             made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
         else:
             before = store.state_before(block, segment)
             made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
-        return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
+        entry = store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
+        return Advanced(entry, moments_in(made.table) if isinstance(job, Job) else None)
 
 
 def read_warm(store: str) -> dict[str, np.ndarray]:
@@ -240,9 +243,11 @@ class _Watcher:
         self._progress = Progress("sample", job.num_chains * job.program.num_draws, "rows")
         self._progress.update(0)
         self._totals = {"rows": 0, "accepted": 0, "proposed": 0}
+        self._moments: Moments | None = None
 
-    def __call__(self, entry: Entry) -> None:
-        made: dict[str, Any] = entry.facts | {"rows": entry.rows}
-        self._totals = {key: total + made[key] for key, total in self._totals.items()}
-        rate = self._totals["accepted"] / self._totals["proposed"]
-        self._progress.update(self._totals["rows"], f"acceptance {rate:.3f}")
+    def __call__(self, made: Advanced) -> None:
+        counts: dict[str, Any] = made.entry.facts | {"rows": made.entry.rows}
+        self._totals = {key: total + counts[key] for key, total in self._totals.items()}
+        self._moments = join(self._moments, made.moments)
+        acceptance = f"acceptance {self._totals['accepted'] / self._totals['proposed']:.3f}"
+        self._progress.update(self._totals["rows"], ", ".join(filter(None, (acceptance, rhat_note(self._moments)))))

@@ -41,13 +41,6 @@ def conditional(log_density: LogDensity, log_classifier: LogClassifier, label: i
     return product([log_density, lambda x, logit_beta: log_classifier(x, logit_beta)[:, label]])
 
 
-def tempered(log_density: LogDensity, inverse_temperature: float) -> LogDensity:
-    """`f(x', t) / T`, given 1/T: above 1 it favours what is likely, below 1 it flattens."""
-    if not inverse_temperature > 0:
-        raise UsageError(f"inverse_temperature must be positive, but got {inverse_temperature!r}: 1 changes nothing")
-    return product([log_density], [inverse_temperature])
-
-
 def masked(target: Target, mask: Bool[Tensor, " dim"], values: Float[Tensor, "*chain value"]) -> Target:
     """The density of the free coordinates given the others: `mask` is true where a coordinate is held at `values`.
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from tasks.ebm import noise
@@ -67,6 +68,17 @@ def draw_batch(
 def dropout_seed(stream: Stream, step: int, rank: int) -> int:
     """What torch's own generator, which dropout uses, is seeded with before a step: then a step can be repeated."""
     return int(stream.at(DROPPING, step).integers(2**62, rank + 1)[rank])
+
+
+def in_parallel(loss: nn.Module, num_workers: int) -> nn.Module:
+    """`loss` with gradients averaged over workers, in an order that a resumed training finds again.
+
+    After its first step DDP sorts parameters into buckets anew, unless it looks for unused ones; with three workers or
+    more an element's place there decides in which order its gradients are added, and so how the sum is rounded.
+    """
+    if num_workers == 1:
+        return loss
+    return DistributedDataParallel(loss, find_unused_parameters=num_workers > 2)
 
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:

@@ -18,7 +18,7 @@ from torch import Tensor
 from tasks.mcmc import dense, limited, metropolis
 from tasks.mcmc.dense import Dense
 from tasks.mcmc.limited import Limited
-from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.metropolis import State, Target, choose
 from tasks.mcmc.streams import Random, Stream
 
 ARMIJO, BACKTRACK, PATIENCE, FLAT = 1e-4, 0.25, 3, 1e-3
@@ -66,11 +66,6 @@ def advance(climb: Climb, target: Target) -> tuple[Climb, Bool[Tensor, " chain"]
         torch.where(is_taken, 1.0, BACKTRACK * climb.length),
         torch.where(is_taken, num_flat, climb.num_flat),
     ), is_taken
-
-
-def choose(condition: Bool[Tensor, " chain"], yes: State, no: State) -> State:
-    """The state of `yes` for the chains of the condition, of `no` for the others."""
-    return State(*(torch.where(condition.view(-1, *[1] * (a.ndim - 1)), a, b) for a, b in zip(yes, no, strict=True)))
 
 
 def local_draw(random: Random, climb: Climb, target: Target) -> Best:

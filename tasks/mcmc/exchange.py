@@ -20,10 +20,9 @@ from torch import Tensor
 
 from tasks.errors import UsageError
 from tasks.mcmc import metropolis
-from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.annealing import LevelStats, TargetAt, adjust
 from tasks.mcmc.kernels import Move
-from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.metropolis import State, Target, choose
 from tasks.mcmc.streams import Stream
 
 NOT_YET, ON_THE_WAY_DOWN, ON_THE_WAY_UP = 0, 1, 2
@@ -57,11 +56,6 @@ def start(states: Sequence[State]) -> Replicas:
     leg = torch.full((num_chains, num_levels), NOT_YET)
     leg[:, 0] = ON_THE_WAY_DOWN
     return Replicas(tuple(states), occupant, leg, torch.zeros(num_chains, dtype=torch.int64))
-
-
-def init(x: Float[Tensor, "chain dim"], target_at: TargetAt, levels: Sequence[float]) -> Replicas:
-    """All replicas of a chain at the same point."""
-    return start([metropolis.init(x, target_at(level)) for level in levels])
 
 
 def swap_log_ratio(upper: State, lower: State, new_upper: State, new_lower: State) -> Float[Tensor, " chain"]:
@@ -161,41 +155,3 @@ def respace(levels: Sequence[float], rejections: Float[np.ndarray, " pair"], num
     barrier = np.concatenate([[0.0], np.cumsum(np.maximum(rejections, 1e-4))])
     inner = PchipInterpolator(barrier, levels)(np.linspace(0, barrier[-1], num_levels)[1:-1])
     return (levels[0], *map(float, inner), levels[-1])
-
-
-class Tuned(NamedTuple):
-    """Step sizes to freeze, the replicas where tuning left them, and the rejection rate of each pair of neighbours."""
-
-    step_sizes: tuple[float, ...]
-    replicas: Replicas
-    rejections: Float[np.ndarray, " pair"]
-
-
-def tune(
-    stream: Stream,
-    replicas: Replicas,
-    target_at: TargetAt,
-    levels: Sequence[float],
-    step_sizes: Sequence[float],
-    num_rounds: int,
-    target_acceptance: float = 0.574,
-) -> Tuned:
-    """Rounds of one adapted step a level; rejection rates come from the second half of them."""
-    adaptive = [StepSize(step_size, target_acceptance) for step_size in step_sizes]
-    rounds: list[Round] = []
-    for r in range(num_rounds):
-        moves = [Move("mala", size.step_size) for size in adaptive]
-        replicas, info = exchange_round(stream, r, replicas, target_at, levels, moves, 1)
-        for size, level_stats in zip(adaptive, info.stats, strict=True):
-            size.update(level_stats.probability / len(level_stats.accepted))
-        rounds.append(info)
-    return Tuned(tuple(size.step_size for size in adaptive), replicas, rejection_rates(rounds[num_rounds // 2 :]))
-
-
-def choose(is_new: Bool[Tensor, " chain"], new: State, old: State) -> State:
-    """`new` where `is_new`, else `old`."""
-    return State(
-        torch.where(is_new[:, None], new.x, old.x),
-        torch.where(is_new, new.value, old.value),
-        torch.where(is_new[:, None], new.score, old.score),
-    )

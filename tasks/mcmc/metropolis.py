@@ -42,12 +42,16 @@ def metropolis(
     is_outside = proposal.value == -torch.inf
     is_finite = 0 * log_ratio + (0 * proposal.score).sum(1) == 0  # 10 times as fast as isfinite().all(1)
     is_accepted = is_finite & (uniform.log() < log_ratio)
-    chosen = State(
-        torch.where(is_accepted[:, None], proposal.x, state.x),
-        torch.where(is_accepted, proposal.value, state.value),
-        torch.where(is_accepted[:, None], proposal.score, state.score),
+    return choose(is_accepted, proposal, state), Info(log_ratio, is_accepted, is_finite | is_outside)
+
+
+def choose(condition: Bool[Tensor, " chain"], yes: State, no: State) -> State:
+    """The state of `yes` for the chains of the condition, of `no` for the others."""
+    return State(
+        torch.where(condition[:, None], yes.x, no.x),
+        torch.where(condition, yes.value, no.value),
+        torch.where(condition[:, None], yes.score, no.score),
     )
-    return chosen, Info(log_ratio, is_accepted, is_finite | is_outside)
 
 
 def acceptance_probability(info: Info) -> Float[Tensor, " chain"]:

@@ -20,7 +20,7 @@ from torch import Tensor
 from tasks.mcmc import exchange, metropolis
 from tasks.mcmc.exchange import Replicas
 from tasks.mcmc.kernels import Kernel
-from tasks.mcmc.metropolis import State, Target, acceptance_probability
+from tasks.mcmc.metropolis import State, Target, acceptance_probability, choose
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.tempering import gaussian, tempered
 
@@ -67,7 +67,7 @@ def cooled(state: State, b: float, reference: Target, before: State) -> State:
         return state
     value, score = reference(state.x)
     cold = State(state.x, (state.value - (1 - b) * value) / b, (state.score - (1 - b) * score) / b)
-    return exchange.choose((state.x != before.x).any(1), cold, before)
+    return choose((state.x != before.x).any(1), cold, before)
 
 
 def swap_log_ratio(
@@ -116,7 +116,7 @@ def exchange_pairs(
         log_ratio = swap_log_ratio(upper, lower, ladder.levels[i], ladder.levels[i + 1], gaussian(ladder.scale))
         is_finite = log_ratio.isfinite() & upper.score.isfinite().all(1) & lower.score.isfinite().all(1)
         is_swapped, probability = exchange.decide(uniform[:, i].to(log_ratio.device), log_ratio, is_finite)
-        states[i], states[i + 1] = exchange.choose(is_swapped, lower, upper), exchange.choose(is_swapped, upper, lower)
+        states[i], states[i + 1] = choose(is_swapped, lower, upper), choose(is_swapped, upper, lower)
         exchange.cross(is_swapped, i, occupant, leg)
         rejection[i], num_swapped[i] = 1 - float(probability.mean()), int(is_swapped.sum())
     home = replicas.round_trips + exchange.turn(leg)

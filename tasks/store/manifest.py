@@ -23,7 +23,7 @@ import safetensors.numpy
 from tasks.errors import StorageError
 from tasks.store import document, merkle, objects
 from tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
-from tasks.store.shards import each_table, encode, writer
+from tasks.store.shards import each_batch, each_table, encode, writer
 
 MANIFEST = "manifest.parquet"
 DATASET = document.NAME
@@ -60,26 +60,27 @@ class SampleStore:
 
         Returns what is committed: another writer's entry if it was first. `facts` must be JSON.
         """
-        shard, state_data = encode(table), to_safetensors(state)
+        state_data = to_safetensors(state)
         state_sha256 = _sha256(state_data)
-        entry = Entry(
-            block=block,
-            segment=segment,
-            path=shard_path(block, segment, shard.sha256),
-            rows=table.num_rows,
-            bytes=len(shard.data),
-            sha256=shard.sha256,
-            digest=shard.digest,
-            state_path=state_path(block, segment, state_sha256),
-            state_sha256=state_sha256,
-            facts=facts,
-        )
-        record = to_record(entry)
-        with ThreadPoolExecutor(1) as beside:  # one wait for the disk in place of two
-            kept = beside.submit(objects.put_if_absent, self._objects, entry.state_path, state_data)
+        of_state = state_path(block, segment, state_sha256)
+        with ThreadPoolExecutor(1) as beside:  # the disk is waited for while rows are packed
+            kept = beside.submit(objects.put_if_absent, self._objects, of_state, state_data)
+            shard = encode(table)
+            entry = Entry(
+                block=block,
+                segment=segment,
+                path=shard_path(block, segment, shard.sha256),
+                rows=table.num_rows,
+                bytes=len(shard.data),
+                sha256=shard.sha256,
+                digest=shard.digest,
+                state_path=of_state,
+                state_sha256=state_sha256,
+                facts=facts,
+            )
             objects.put_if_absent(self._objects, entry.path, shard.data)
             kept.result()
-        objects.put_if_absent(self._objects, commit_path(block, segment), record)
+        objects.put_if_absent(self._objects, commit_path(block, segment), to_record(entry))
         winner = self.committed(block, segment)
         assert winner is not None
         return winner
@@ -134,6 +135,16 @@ class SampleStore:
         options = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
         kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
         return ds.dataset(shards, filesystem=objects.filesystem(self._objects), format=kind)
+
+    def batches(
+        self, places: Collection[tuple[int, int]], wanted: Collection[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of some (block, segment), in order, a few thousand at a time and never more than a shard in memory;
+        all columns, or those of `wanted` that there are.
+        """
+        for entry in self.each_entry():
+            if (entry.block, entry.segment) in places:
+                yield from each_batch(objects.read(self._objects, entry.path), wanted)
 
     def _checked(self, path: str, sha256: str) -> bytes:
         data = objects.read(self._objects, path)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from tasks.errors import DataError
+
 RESERVED_NAMES = ("chain", "superchain", "draw", "position", "log_density", "log_weight", "accepted")
 """Columns of a sample store that stand beside the user's own."""
 
@@ -154,7 +156,19 @@ def shape_of(field: pa.Field) -> tuple[int, ...]:
     while pa.types.is_fixed_size_list(kind):
         shape, kind = [*shape, kind.list_size], kind.value_type
     recorded = (field.metadata or {}).get(b"shape")
-    return tuple(json.loads(recorded)) if recorded and len(shape) == 1 else tuple(shape)
+    return _recorded_shape(field.name, recorded, shape[0]) if recorded and len(shape) == 1 else tuple(shape)
+
+
+def _recorded_shape(name: str, recorded: bytes, size: int) -> tuple[int, ...]:
+    """What a file says of a column's shape, which must be one of its `size` numbers."""
+    try:
+        shape = tuple(json.loads(recorded))
+        if all(type(length) is int and length >= 1 for length in shape) and math.prod(shape) == size:
+            return shape
+    except (ValueError, TypeError, RecursionError):
+        pass
+    said = recorded[:40].decode(errors="replace")
+    raise DataError(f"column {name!r} has {size} numbers a row, but its metadata say shape {said!r}: leave it out")
 
 
 def rows_of(values: pa.ChunkedArray, size: int) -> np.ndarray:

@@ -22,7 +22,7 @@ import ray
 from tasks import config
 from tasks.cluster import connect
 from tasks.fleet import Fleet
-from tasks.job import Job
+from tasks.job import Advanced, Job
 from tasks.store.entry import Entry
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
@@ -108,10 +108,10 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
 
 
 def _leave_after(patience: int | None):
-    seen: list[Entry] = []
+    seen: list[Advanced] = []
 
-    def on_commit(entry: Entry) -> None:
-        seen.append(entry)
+    def on_commit(made: Advanced) -> None:
+        seen.append(made)
         if patience is not None and len(seen) > patience:
             raise Left
 

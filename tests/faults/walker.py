@@ -15,8 +15,7 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from tasks.job import Job
-from tasks.store.entry import Entry
+from tasks.job import Advanced, Job
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
@@ -68,18 +67,18 @@ class Walker:
     def arrive(self) -> None:
         """Nothing: it returns once the actor is there."""
 
-    def advance(self, job: Job[Program], block: int, segment: int) -> Entry:
+    def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """As the chains' actors do it."""
         store = SampleStore(job.store)
         entry = store.committed(block, segment)
         if entry is not None:
-            return entry
+            return Advanced(entry)
         table, state = make(job, block, store.state_before(block, segment), segment)
         time.sleep(job.program.pace_s)
         number = self._order()
         if number is not None:
             die_before(number)
-        return store.commit(block, segment, table, state, {})
+        return Advanced(store.commit(block, segment, table, state, {}))
 
     def _order(self) -> int | None:
         """The call before which to die, where some writer is to; no other writer gets the same order."""

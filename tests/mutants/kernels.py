@@ -80,22 +80,22 @@ MUTANTS = (
     Mutant(
         "stale energy after acceptance",
         _METROPOLIS,
-        "torch.where(is_accepted, proposal.value, state.value)",
-        "state.value",
+        "torch.where(condition, yes.value, no.value)",
+        "no.value",
         (LAWS,),
     ),
     Mutant(
         "stale gradient after acceptance",
         _METROPOLIS,
-        "torch.where(is_accepted[:, None], proposal.score, state.score)",
-        "state.score",
+        "torch.where(condition[:, None], yes.score, no.score)",
+        "no.score",
         (KERNELS,),
     ),
     Mutant(
         "energy of the proposal after rejection",
         _METROPOLIS,
-        "torch.where(is_accepted, proposal.value, state.value)",
-        "proposal.value",
+        "torch.where(condition, yes.value, no.value)",
+        "yes.value",
         (KERNELS,),
     ),
     Mutant(
@@ -252,7 +252,7 @@ MUTANTS = (
         "a commit before its rows",
         _MANIFEST,
         "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
-        "            objects.put_if_absent(self._objects, commit_path(block, segment), record)\n"
+        "            objects.put_if_absent(self._objects, commit_path(block, segment), to_record(entry))\n"
         "            objects.put_if_absent(self._objects, entry.path, shard.data)\n",
         (MANIFEST,),
     ),

@@ -46,8 +46,8 @@ MUTANTS = (
     Mutant(
         "swap that keeps the old level's energy",
         _EXCHANGE,
-        "torch.where(is_new, new.value, old.value)",
-        "old.value",
+        "choose(is_swapped, new_upper, upper), choose(",
+        "choose(is_swapped, new_upper._replace(value=upper.value), upper), choose(",
         (EXCHANGE,),
     ),
     Mutant("swap without a decision", _EXCHANGE, "is_finite & (uniform.log() < log_ratio)", "is_finite", (EXCHANGE,)),
@@ -80,7 +80,7 @@ MUTANTS = (
     Mutant(
         "occupant copied in a tempered swap",
         _TEMPERED,
-        "exchange.choose(is_swapped, upper, lower)",
+        "choose(is_swapped, upper, lower)",
         "lower",
         (TEMPERED,),
     ),

@@ -112,4 +112,11 @@ MUTANTS = (
         "known[:size]",
         ("tests/unit/test_training.py",),
     ),
+    Mutant(
+        "gradients of three workers added in another order",
+        "tasks/ebm/training.py",
+        "find_unused_parameters=num_workers > 2",
+        "find_unused_parameters=False",
+        ("tests/integration/test_parallel_losses.py",),
+    ),
 )

@@ -5,12 +5,15 @@ bound and speak of seeds: the streams are keyed, so a test that passes once pass
 """
 
 import math
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import exchange
+from tasks.mcmc import exchange, metropolis
+from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.kernels import Move
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.tempering import gaussian, tempered, tempering_ladder
@@ -29,15 +32,38 @@ def mixture(x):
 TARGET_AT = tempered(mixture, gaussian(5.0))
 
 
+class Tuned(NamedTuple):
+    """Step sizes to freeze, and the rejection rate of each pair of neighbours."""
+
+    step_sizes: tuple[float, ...]
+    rejections: np.ndarray
+
+
+def begun(x, levels):
+    """All replicas of a chain at the same point."""
+    return exchange.start([metropolis.init(x, TARGET_AT(level)) for level in levels])
+
+
+def tune(stream, x, levels, num_rounds=60):
+    """Rounds of one adapted step a level; rejection rates come from the second half of them."""
+    adaptive, replicas, rounds = [StepSize(1.0, 0.574) for _ in levels], begun(x, levels), []
+    for r in range(num_rounds):
+        moves = [Move("mala", size.step_size) for size in adaptive]
+        replicas, info = exchange.exchange_round(stream, r, replicas, TARGET_AT, levels, moves, 1)
+        for size, level_stats in zip(adaptive, info.stats, strict=True):
+            size.update(level_stats.probability / len(level_stats.accepted))
+        rounds.append(info)
+    return Tuned(tuple(size.step_size for size in adaptive), exchange.rejection_rates(rounds[num_rounds // 2 :]))
+
+
 @pytest.fixture(scope="module")
 def tuned():
     """A ladder spaced by the rejections of a first, geometric one."""
     levels = tempering_ladder(8)
     x = torch.zeros(256, DIM) + MEANS[1]
-    first = exchange.tune(Stream(0, 0), exchange.init(x, TARGET_AT, levels), TARGET_AT, levels, [1.0] * 8, 60)
+    first = tune(Stream(0, 0), x, levels)
     respaced = exchange.respace(levels, first.rejections, 6)
-    replicas = exchange.init(x, TARGET_AT, respaced)
-    return first, respaced, exchange.tune(Stream(0, 1), replicas, TARGET_AT, respaced, [1.0] * 6, 60)
+    return first, respaced, tune(Stream(0, 1), x, respaced)
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +71,7 @@ def run(tuned):
     """All replicas of all chains start in the light mode; the tuning's replicas are thrown away."""
     _, levels, second = tuned
     moves = [Move("mala", step_size) for step_size in second.step_sizes]
-    replicas, rounds = exchange.init(torch.zeros(NUM_CHAINS, DIM) + MEANS[1], TARGET_AT, levels), []
+    replicas, rounds = begun(torch.zeros(NUM_CHAINS, DIM) + MEANS[1], levels), []
     for r in range(60):
         replicas, info = exchange.exchange_round(Stream(1, 0), r, replicas, TARGET_AT, levels, moves, num_steps=2)
         rounds.append(info)

@@ -5,7 +5,6 @@ from torch.distributions import MultivariateNormal
 from tasks.ebm import compose
 from tasks.ebm.energies import value_and_score
 from tasks.errors import UsageError
-from tasks.mcmc import metropolis
 
 DOUBLE = torch.float64
 X = torch.randn(20, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))
@@ -35,12 +34,6 @@ def test_a_product_of_two_gaussians_is_the_gaussian_of_the_summed_precisions(wei
     shift = wa * a.precision_matrix @ a.mean + wb * b.precision_matrix @ b.mean
     known = MultivariateNormal(torch.linalg.solve(precision, shift), precision_matrix=precision)
     _assert_equal_up_to_a_constant(compose.product([_density(a), _density(b)], weights)(X, T), known.log_prob(X))
-
-
-def test_a_tempered_gaussian_has_the_covariance_times_the_temperature():
-    law = _normal(1)
-    known = MultivariateNormal(law.mean, law.covariance_matrix * 4)
-    _assert_equal_up_to_a_constant(compose.tempered(_density(law), 0.25)(X, T), known.log_prob(X))
 
 
 def test_a_model_with_its_exact_classifier_is_the_density_of_the_class():
@@ -79,8 +72,6 @@ def test_the_score_of_a_composition_is_the_composition_of_scores():
     _, score = value_and_score(compose.product([_density(a), _density(b)], (0.5, 2.0)), X, T)
     parts = [value_and_score(_density(law), X, T)[1] for law in (a, b)]
     torch.testing.assert_close(score, 0.5 * parts[0] + 2 * parts[1])
-    state = metropolis.init(X, lambda x: value_and_score(compose.tempered(_density(a), 2.0), x, T))
-    torch.testing.assert_close(state.score, 2 * parts[0])
 
 
 @pytest.mark.parametrize(
@@ -88,8 +79,6 @@ def test_the_score_of_a_composition_is_the_composition_of_scores():
     [
         lambda: compose.product([]),
         lambda: compose.product([_density(_normal(1))], [1.0, 2.0]),
-        lambda: compose.tempered(_density(_normal(1)), 0.0),
-        lambda: compose.tempered(_density(_normal(1)), float("nan")),
         lambda: compose.masked(lambda x: (x[:, 0], x), torch.tensor([True, True]), torch.zeros(2)),
         lambda: compose.masked(lambda x: (x[:, 0], x), torch.tensor([True, False]), torch.zeros(3)),
     ],

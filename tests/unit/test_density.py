@@ -87,3 +87,17 @@ def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
 def test_a_density_of_torch_distributions_is_no_number_where_a_chain_diverged():
     log_density = density.load("my_densities:gamma")
     assert log_density(torch.tensor([[float("nan"), 0.0], [1.0, 0.0]])).isnan().tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [("def f(x:", "SyntaxError"), ("1 / 0", "ZeroDivisionError"), ("from torch import nobody", "nobody")],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, source, said):
+    monkeypatch.chdir(tmp_path)
+    name = f"broken_{said.lower()}"
+    (tmp_path / f"{name}.py").write_text(source)
+    with pytest.raises(UsageError, match=f"'{name}' cannot be imported") as error:
+        density.load(f"{name}:log_density")
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)

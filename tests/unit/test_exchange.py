@@ -113,7 +113,7 @@ def gaussian_at(level):
 def rounds(num_rounds, num_chains, first=None, phase=0):
     levels = (4.0, 2.0, 1.0)
     x = Stream(1, 1).at(0, 0).normal(num_chains, 2)
-    replicas, done = first or exchange.init(x, gaussian_at, levels), []
+    replicas, done = first or exchange.start([metropolis.init(x, gaussian_at(level)) for level in levels]), []
     for r in range(phase, phase + num_rounds):
         replicas, info = exchange.exchange_round(Stream(0, 0), r, replicas, gaussian_at, levels, MOVES, 2)
         done.append(info)

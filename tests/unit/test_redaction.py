@@ -39,6 +39,9 @@ def test_a_key_that_speaks_of_a_secret_hides_its_value(key: str) -> None:
         f"https://host/file?sig={CANARY}&v=1",
         f"AccountName=a;AccountKey={CANARY};EndpointSuffix=core",
         f"host=h password={CANARY} user=u",
+        f"password: {CANARY}",
+        f'{{"user": "u", "password": "{CANARY}"}}',
+        f"{{'api-key': '{CANARY}', 'region': 'x'}}",
         f"-----BEGIN RSA PRIVATE KEY-----\n{CANARY}\n-----END RSA PRIVATE KEY-----",
     ],
 )
@@ -60,6 +63,7 @@ def test_what_is_no_secret_stays() -> None:
         "root": "s3://bucket/folder",
         "tracking_uri": "http://127.0.0.1:5000/#/experiments/1",
         "design": "design=3",
+        "hint": "secrets: none; a token is asked for",
         "author": "me@example.org",
         "sample.target_acceptance": None,
     }

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasks.errors import DataError
 from tasks.store.schema import Column, DataSchema, LabelColumn, array_field, rows_of, shape_of
 from tasks.store.standardise import fit
 
@@ -132,3 +133,11 @@ def test_no_rows_have_coordinates_too():
     column = Column("a", "uint8", (2, 2), (0.0,) * 4, 1.0, 0.0, 1.0, is_whole=True)
     table = pa.schema([array_field("a", pa.uint8(), (2, 2))]).empty_table()
     assert DataSchema((column,)).encode(table).shape == (0, 4)
+
+
+@pytest.mark.parametrize("said", ["2x2", "[3, 3]", "[-2, -2]", "4", "[2.0, 2]", '{"2": 2}', "[" * 10_000])
+def test_a_shape_that_is_none_of_the_column_is_refused(said):
+    field = pa.field("image", pa.list_(pa.uint8(), 4), metadata={"shape": said})
+    with pytest.raises(DataError, match="column 'image' has 4 numbers a row") as error:
+        shape_of(field)
+    assert "\n" not in str(error.value)
