@@ -1,6 +1,8 @@
 """Submission to a real Ray head: once, followed to its end, with its exit code, and to nobody without the token."""
 
+import dataclasses
 import io
+import json
 import os
 import signal
 import subprocess
@@ -8,12 +10,14 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipelines.cli import main
+from pipelines.due import SCHEDULE, Schedule, run_due, ticks
 from pipelines.launchers import launcher_of
 from pipelines.submit import order_of
 from tests.integration import ray_head
@@ -150,3 +154,17 @@ def test_a_cluster_that_is_not_there_or_says_nothing_is_one_line(
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert address in lines[0]
+
+
+def test_a_tick_of_a_schedule_is_one_job_whose_exit_code_is_in_its_history(head, place, tmp_path):
+    words = ("run", "--data", "absent.csv")
+    kept = Schedule("0 3 * * *", "run", words, head.to, str(tmp_path), os.environ["PATH"], "2026-01-01")
+    folder = tmp_path / "nightly"
+    folder.mkdir()
+    (folder / SCHEDULE).write_text(json.dumps(dataclasses.asdict(kept)))
+    for _ in range(2):
+        run_due(folder, lambda: datetime(2026, 1, 1, 4))
+    (tick,) = ticks(folder)
+    assert (tick.name, tick.exit_code) == ("2026-01-01T0300", 3)
+    assert f"scorefleet: {tmp_path}/absent.csv" in Path(tick.log).read_text()
+    assert [job.exit_code for job in place.jobs() if job.command == "run --data absent.csv"] == [3]
