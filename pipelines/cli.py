@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from pipelines import stores
+from pipelines import lint, stores
 from pipelines.one_line_parser import OneLineParser
 from pipelines.reading import read
 from tasks import commands, config
@@ -23,6 +23,7 @@ commands:
   submit     one of run, retrain, generate and sample, on a cluster
   jobs       list, follow and stop what was submitted
   schedule   have cron run or submit one of them, every night
+  lint       say what is wrong with the file of a cluster for `ray up`
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
   replay     draw one shard again and compare
@@ -165,6 +166,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "submit": submit,
     "jobs": jobs,
     "schedule": schedule,
+    "lint": lint.lint,
     "verify": stores.verify,
     "repair": stores.repair,
     "replay": stores.replay,

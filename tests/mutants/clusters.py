@@ -5,12 +5,14 @@ from tests.mutants.mutant import Mutant
 CRON = "tests/unit/test_cron.py"
 CRONTAB = "tests/unit/test_crontab.py"
 DUE = "tests/unit/test_due.py"
+LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
 SUBMIT = "tests/unit/test_submit.py"
 
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
 _DUE = "pipelines/due.py"
+_LINT = "pipelines/lint.py"
 _PARCEL = "pipelines/parcel.py"
 _SECURE = "tasks/secure.py"
 _SUBMIT = "pipelines/submit.py"
@@ -45,5 +47,8 @@ MUTANTS = (
         "text[: text.index(BEGIN)] + block",
         (CRONTAB,),
     ),
+    Mutant("no token passes", _LINT, 'if not re.search(r"\\bRAY', 'if False and not re.search(r"\\bRAY', (LINT,)),
+    Mutant("a group by Ray passes", _LINT, 'kind == "aws" and', 'kind == "none" and', (LINT,)),
+    Mutant("a dashboard for all passes", _LINT, "not LOOPBACK.search(command)", "False", (LINT,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
 )
