@@ -95,6 +95,16 @@ def num_gpus() -> int:
     return int(ray.cluster_resources().get("GPU", 0))
 
 
+def this_node() -> str:
+    """The node where this process runs."""
+    return ray.get_runtime_context().get_node_id()
+
+
+def living_nodes() -> set[str]:
+    """Nodes that the cluster has and has not lost."""
+    return {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+
+
 def require_cpus(count: int, key: str) -> None:
     """Refuse to wait for ever for workers that this cluster cannot hold."""
     if num_cpus() < count:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
 
 from tasks.context import Context
 from tasks.errors import DataError
@@ -34,11 +33,10 @@ SCHEDULE, STORE = "evidence.json", "evidence"
 
 @dataclass(frozen=True)
 class Program:
-    """A population is done in one go."""
+    """What all populations share."""
 
     seed: int
     schedule: Schedule
-    num_segments: int = 1
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,10 @@ class Job:
     store: str
     draws: str
     num_blocks: int = NUM_POPULATIONS
+
+    def num_segments(self, block: int) -> int:
+        """A population is walked in one go."""
+        return 1
 
 
 def planned(seed: int, target: Target, dim: int) -> Schedule:
@@ -69,7 +71,7 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
     """
     beside = open_store(str(context.folder))
     if not exists(beside, SCHEDULE):
-        schedule: Schedule = ray.get(fleet.first().plan.remote(context.seed, draws))
+        schedule: Schedule = fleet.ask("plan", context.seed, draws)
         put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
     kept = json.loads(read(beside, SCHEDULE))
     schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})

@@ -5,12 +5,13 @@ segment) and its commit is put-if-absent, so a store does not depend on how many
 what ran twice.
 """
 
+import contextlib
 import dataclasses
 import queue
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,12 +25,14 @@ from tasks.draws import exchange_facts, level_facts, moments_in, path_table, to_
 from tasks.ebm import model as models
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
+from tasks.losses import LOST
 from tasks.mcmc import annealing, ladder_exchange
 from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
-from tasks.store.layout import chains_of
+from tasks.seats import LOOK_S, Seats, start_of
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.spool import Spool
 
@@ -66,48 +69,50 @@ class ChainMaker:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
         target_at = self.target_at(program.ladder.temperature)
         walk = programs.descend_ladder(program, 0, target_at, self.device)
-        stay = programs.next_segment(program, 0, 1, programs.arrived(program, walk), target_at)
+        draws = range(program.draws_per_segment, program.num_draws)
+        stay = programs.next_segment(program, 0, draws, programs.arrived(program, walk), target_at)
         tables = path_table(walk), trace_table(stay)
         if isinstance(self.model, models.ScoreModel):
             return tuple(table.drop_columns("log_density") for table in tables)
         return tables
 
     def make(
-        self, program: Program, num_chains: int, block: int, segment: int, before: dict[str, np.ndarray] | None
+        self, program: Program, layout: Layout, block: int, segment: int, before: dict[str, np.ndarray] | None
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
-        made, kept = self._advanced(program, block, segment, before), chains_of(block, program.block_size, num_chains)
+        made, chains = self._advanced(program, block, layout.draws(block, segment), before), layout.chains(block)
         state = made.chains.to_tensors()
         facts = {
-            "levels": level_facts(made.stats, program.steps_per_level, len(kept)),
+            "levels": level_facts(made.stats, program.steps_per_level, len(chains)),
             **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
             "num_gradients": made.num_gradients,
         }
-        table = to_table(made, program, block, num_chains, self.model, self.schema)
+        table = to_table(made, program, chains, self.model, self.schema)
         return Made(table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 
-    def _advanced(self, program: Program, block: int, segment: int, before: dict[str, np.ndarray] | None) -> Segment:
+    def _advanced(self, program: Program, block: int, draws: range, before: dict[str, np.ndarray] | None) -> Segment:
         target_at = self.target_at(program.ladder.temperature)
         if before is None:
-            return programs.first_segment(program, block, target_at, self.device)
+            return programs.first_segment(program, block, draws, target_at, self.device)
         loaded = {key: torch.from_numpy(value).to(self.device) for key, value in before.items()}
-        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
+        return programs.next_segment(program, block, draws, Chains.of_tensors(loaded), target_at)
 
     def target_at(self, temperature: float) -> TargetAt:
         """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
         return annealing.heat(self.model.target, temperature)
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class ChainActor(ChainMaker):
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
         super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
@@ -115,31 +120,17 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return Advanced(entry)
-        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
+        made = self.make(job.program, job.layout, block, segment, store.state_before(block, segment))
         entry = store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
         return Advanced(entry, moments_in(made.table))
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """Actors, and for each the reference that is there once it has a place in the cluster and holds its model."""
+Call = tuple[int, tuple[int, int] | None, "Future[Any]"]
+"""The seat that was called, the segment that it was to make (None for its arrival), and its answer."""
 
-    actors: list[Any]
-    arrivals: dict[Any, Any]
 
-    @classmethod
-    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None) -> "Fleet":
-        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU."""
-        num_gpus = cluster.num_gpus()
-        placed = actor.options(num_cpus=1, num_gpus=1 if num_gpus else 0, scheduling_strategy="SPREAD")
-        actors: list[Any] = [placed.remote(*arguments) for _ in range(num_actors or num_gpus or cluster.num_cpus())]
-        return cls(actors, {actor.arrive.remote(): actor for actor in actors})
-
-    def first(self) -> Any:
-        """An actor that has arrived."""
-        (arrival, *_), _ = ray.wait(list(self.arrivals))
-        ray.get(arrival)  # raises what kept it from starting
-        return self.arrivals[arrival]
+class Fleet(Seats):
+    """Actors that make every segment of a job."""
 
     def fill(self, job: Any, on_commit: Callable[[Advanced], None]) -> Spool:
         """`run` for a job whose segments are entries of a store: all of them, in order."""
@@ -164,32 +155,48 @@ class Fleet:
         An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
         Each call says itself that it is done, so a segment costs the driver the same however many actors there are.
         """
-        done: queue.SimpleQueue[tuple[Any, tuple[int, int] | None, Future[Any]]] = queue.SimpleQueue()
-        blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[Any]()
-        num_left = job.num_blocks * job.program.num_segments
+        done: queue.SimpleQueue[Call] = queue.SimpleQueue()
+        blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[int]()
+        num_left = job.num_blocks
 
-        def call(actor: Any, place: tuple[int, int] | None, reference: Any) -> None:
-            reference.future().add_done_callback(lambda future: done.put((actor, place, future)))
+        def call(seat: int, place: tuple[int, int] | None, reference: Any) -> None:
+            reference.future().add_done_callback(lambda future: done.put((seat, place, future)))
 
-        for arrival, actor in self.arrivals.items():
-            call(actor, None, arrival)
-        while num_left:
-            actor, place, future = done.get()
-            result = future.result()
-            idle.append(actor)
-            if place is not None:
-                on_commit(result)
-                num_left -= 1
-                if place[1] + 1 < job.program.num_segments:
-                    going_on.append((place[0], place[1] + 1))
+        for seat, arrival in self.arrivals.items():
+            call(seat, None, arrival)
+        for seat, place, future in self._each(done, call):
+            work = start_of(seat) if place is None else f"segment {place[1]} of block {place[0]}"
+            try:
+                result = future.result()
+            except LOST as error:
+                self.replace(seat, work, error)
+                call(seat, None, self.arrivals[seat])
+                going_on.extendleft([place] if place else [])
+            else:
+                idle.append(seat)
+                self.losses.forget(work)
+                if place is not None:
+                    on_commit(result)
+                    if place[1] + 1 < job.num_segments(place[0]):
+                        going_on.append((place[0], place[1] + 1))
+                    else:
+                        num_left -= 1
+            if not num_left:
+                return
             while idle and (following := _following(going_on, blocks)) is not None:
-                actor = idle.popleft()
-                call(actor, following, actor.advance.remote(job, *following))
+                seat = idle.popleft()
+                call(seat, following, self.actors[seat].advance.remote(job, *following))
 
-    def dismiss(self) -> None:
-        """Give the actors' places back."""
-        for actor in self.actors:
-            ray.kill(actor)
+    def _each(self, done: "queue.SimpleQueue[Call]", call: Callable[[int, None, Any], None]) -> Iterator[Call]:
+        """Calls as they are done; now and then, actors for nodes that have joined are called to arrive."""
+        looked = time.monotonic()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                yield done.get(timeout=LOOK_S)
+            if time.monotonic() - looked > LOOK_S:
+                for seat in self.grow():
+                    call(seat, None, self.arrivals[seat])
+                looked = time.monotonic()
 
 
 def _following(going_on: deque[tuple[int, int]], blocks: Iterator[int]) -> tuple[int, int] | None:

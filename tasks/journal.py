@@ -81,7 +81,10 @@ class Journal:
     def _append_news(self, kind: str, values: Mapping[str, str], is_mutable: bool) -> None:
         """Append only what changes something, so that a run that is done already has nothing to send."""
         with self._lock:
-            self._open()
+            try:
+                self._open()
+            except OSError as error:
+                raise self._failed(error.strerror) from error
             known = self._known.setdefault(kind, {})
             named = {_name(key): value for key, value in values.items()}
             news = {
@@ -100,7 +103,10 @@ class Journal:
             is_whole, reason = False, error.strerror
         if not is_whole:
             self._close()
-            raise StorageError(f"the journal {self.path} cannot be written: {reason}")
+            raise self._failed(reason)
+
+    def _failed(self, reason: str | None) -> StorageError:
+        return StorageError(f"the journal {self.path} cannot be written: {reason}")
 
     def _open(self) -> int:
         if self._descriptor is None:

@@ -50,14 +50,13 @@ class Descent:
 
 @dataclass(frozen=True)
 class Program:
-    """What all populations share; a population has one segment."""
+    """What all populations share."""
 
     seed: int
     ladder: Ladder
     steps_per_level: int
     num_particles: int
     temperature: float
-    num_segments: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,10 @@ class Job:
     program: Program
     num_blocks: int
     folder: str
+
+    def num_segments(self, block: int) -> int:
+        """A population is walked in one go."""
+        return 1
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
     )
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class PopulationActor:
     """Holds a model on a device and walks whatever population it is given; keeps nothing between calls."""
 
@@ -114,8 +117,9 @@ class PopulationActor:
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.model = models.load(Path(folder), self.device)
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""
@@ -151,7 +155,7 @@ def _tune(config: Descent, context: Context, fleet: Fleet, lowest: float) -> Lad
         levels = tuple(noise.ladder(config.num_levels, lowest).tolist())
         tuning = Tuning(TUNING_CHAINS, TUNING_STEPS, KERNELS["mala"].target_acceptance)
         stream = Stream(context.seed, 0, "normalise-tuning")
-        tuned: Ladder = ray.get(fleet.first().tune.remote(stream, levels, tuning))
+        tuned: Ladder = fleet.ask("tune", stream, levels, tuning)
         put_if_absent(beside, "tuning.json", json.dumps(dataclasses.asdict(tuned)).encode())
     kept = json.loads(read(beside, "tuning.json"))
     levels, step_sizes, score_norms = (tuple(kept[key]) for key in ("levels", "step_sizes", "score_norms"))

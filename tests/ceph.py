@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGES = ("radosgw", "ceph-mon", "ceph-osd", "ceph-common")
 DAEMONS = ("ceph-mon", "ceph-osd", "radosgw", "radosgw-admin", "ceph", "monmaptool")
 ACCESS_KEY, SECRET_KEY = "CANARYACCESSKEY00000", "canary-secret-key-that-no-file-may-hold"
-BUCKET = "draws"
+BUCKET, USER = "draws", "tests"
 
 CONFIGURATION = """[global]
 fsid = {fsid}
@@ -56,43 +56,71 @@ def missing() -> list[str]:
     return [name for name in DAEMONS if shutil.which(name) is None]
 
 
+class Ceph:
+    """The daemons of a folder; all that was started is stopped by process id."""
+
+    def __init__(self, folder: Path):
+        self.monitor, gateway, self.fsid = _free_port(), _free_port(), uuid.uuid4()
+        self.endpoint = f"http://127.0.0.1:{gateway}"
+        self._folder, self._configuration = folder, folder / "ceph.conf"
+        settings = {"fsid": self.fsid, "folder": folder, "monitor": self.monitor, "gateway": gateway}
+        self._configuration.write_text(CONFIGURATION.format(**settings))
+        self._daemons: dict[str, subprocess.Popen[bytes]] = {}
+
+    def call(self, *words: str) -> None:
+        """Run one of Ceph's programs to its end."""
+        command = [words[0], "-c", str(self._configuration), *words[1:]]
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+
+    def start(self, *words: str) -> None:
+        """Start a daemon."""
+        with (self._folder / f"{words[0]}.log").open("ab") as log:
+            command = [words[0], "-c", str(self._configuration), *words[1:], "-f"]
+            self._daemons[words[0]] = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def stop(self, name: str) -> None:
+        """Kill a daemon."""
+        daemon = self._daemons.pop(name)
+        daemon.send_signal(signal.SIGKILL)
+        daemon.wait()
+
+    def stop_all(self) -> None:
+        """The last first."""
+        for name in list(reversed(self._daemons)):
+            self.stop(name)
+
+    def start_gateway(self) -> None:
+        """The S3, once it answers."""
+        self.start("radosgw", "-n", "client.rgw.tests")
+        _wait_for(self.endpoint)
+
+    def limit(self, num_objects: int) -> None:
+        """How many objects the user may have, -1 for any number; the gateway goes by it when it starts again."""
+        scope = ("--uid", USER, "--quota-scope", "user")
+        self.call("radosgw-admin", "quota", "set", *scope, "--max-objects", str(num_objects))
+        self.call("radosgw-admin", "quota", "enable", *scope)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[str]:
-    """The endpoint of a gateway with one user and one bucket; all that was started is stopped by process id."""
-    monitor, gateway = _free_port(), _free_port()
-    fsid, osd = uuid.uuid4(), uuid.uuid4()
+def running(folder: Path) -> Iterator[Ceph]:
+    """A gateway with one user, and what stands behind it."""
     for name in ("mon", "osd"):
         (folder / name).mkdir()
-    configuration = folder / "ceph.conf"
-    configuration.write_text(CONFIGURATION.format(fsid=fsid, folder=folder, monitor=monitor, gateway=gateway))
-    daemons: list[subprocess.Popen[bytes]] = []
-
-    def call(*words: str) -> None:
-        subprocess.run([words[0], "-c", str(configuration), *words[1:]], check=True, capture_output=True, timeout=60)
-
-    def start(*words: str) -> None:
-        with (folder / f"{words[0]}.log").open("wb") as log:
-            daemons.append(
-                subprocess.Popen([words[0], "-c", str(configuration), *words[1:], "-f"], stdout=log, stderr=log)
-            )
-
+    ceph, osd = Ceph(folder), uuid.uuid4()
     try:
-        call("monmaptool", "--create", "--fsid", str(fsid), "--addv", "a", f"[v2:127.0.0.1:{monitor}]", f"{folder}/map")
-        call("ceph-mon", "-i", "a", "--mkfs", "--monmap", f"{folder}/map")
-        start("ceph-mon", "-i", "a")
-        call("ceph", "osd", "new", str(osd))
-        call("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", str(osd))
-        start("ceph-osd", "-i", "0")
+        address = f"[v2:127.0.0.1:{ceph.monitor}]"
+        ceph.call("monmaptool", "--create", "--fsid", str(ceph.fsid), "--addv", "a", address, f"{folder}/map")
+        ceph.call("ceph-mon", "-i", "a", "--mkfs", "--monmap", f"{folder}/map")
+        ceph.start("ceph-mon", "-i", "a")
+        ceph.call("ceph", "osd", "new", str(osd))
+        ceph.call("ceph-osd", "-i", "0", "--mkfs", "--osd-uuid", str(osd))
+        ceph.start("ceph-osd", "-i", "0")
         keys = ("--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY)
-        call("radosgw-admin", "user", "create", "--uid", "tests", "--display-name", "tests", *keys)
-        start("radosgw", "-n", "client.rgw.tests")
-        endpoint = f"http://127.0.0.1:{gateway}"
-        _wait_for(endpoint)
-        yield endpoint
+        ceph.call("radosgw-admin", "user", "create", "--uid", USER, "--display-name", USER, *keys)
+        ceph.start_gateway()
+        yield ceph
     finally:
-        for daemon in reversed(daemons):
-            daemon.send_signal(signal.SIGKILL)
-            daemon.wait()
+        ceph.stop_all()
 
 
 def environment(endpoint: str) -> dict[str, str]:

@@ -36,14 +36,20 @@ def tiny_copy(tiny_folders: dict[str, Path], tmp_path: Path) -> Copy:
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint of a real S3, Ceph's; skipped where its daemons are not installed."""
+def ceph_daemons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ceph.Ceph]:
+    """A real S3, Ceph's; skipped where its daemons are not installed."""
     missing = ceph.missing()
     if missing:
         pytest.skip(f"Ceph is not installed ({', '.join(missing)}): apt-get install {' '.join(ceph.PACKAGES)}")
-    with ceph.running(tmp_path_factory.mktemp("ceph")) as endpoint:
-        ceph.make_bucket(endpoint, ceph.BUCKET)
-        yield endpoint
+    with ceph.running(tmp_path_factory.mktemp("ceph")) as daemons:
+        ceph.make_bucket(daemons.endpoint, ceph.BUCKET)
+        yield daemons
+
+
+@pytest.fixture(scope="session")
+def s3(ceph_daemons: ceph.Ceph) -> str:
+    """Its endpoint."""
+    return ceph_daemons.endpoint
 
 
 @pytest.fixture

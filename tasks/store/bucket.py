@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
-from obstore.store import S3Store
+from obstore.store import ObjectStore, S3Store
 
 from tasks.errors import StorageError, UsageError
 
@@ -24,6 +24,9 @@ SCHEME = "s3://"
 RETRY_S, REQUEST_S, CONNECT_S = 150, 60, 10
 MAX_ATTEMPTS, FIRST_WAIT_S, LONGEST_WAIT_S = 12, 0.1, 15.0
 """Waits double; twelve attempts at a server that refuses connections take 70 s."""
+
+FULL = ("QuotaExceeded", "507 Insufficient Storage")
+"""How a bucket that is full is said to be that, by Ceph and by others."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
@@ -93,7 +96,7 @@ def _is_refused(store: S3Store, path: str, mode: Any) -> bool:
     return False
 
 
-def put_over(store: S3Store, path: str, data: bytes, e_tag: str) -> None:
+def put_over(store: ObjectStore, path: str, data: bytes, e_tag: str) -> None:
     """Replace what has this ETag; `PreconditionError` when it has another by now.
 
     Ceph and others compare the header with the bare ETag, others with the quoted one, as RFC 9110 has it.
@@ -136,6 +139,8 @@ def reason_of(error: Exception) -> str:
 
 def remedy_of(error: Exception) -> str:
     """What to do about it."""
+    if reason_of(error) in FULL:
+        return "make room in the bucket, or have its quota raised"
     if isinstance(error, GenericError) and not _PERMANENT.search(str(error)) and "credentials" not in reason_of(error):
         return "when the server answers again, the same command goes on"
     return "check the bucket, its policy, AWS_ENDPOINT_URL, AWS_REGION and the AWS_* credentials"

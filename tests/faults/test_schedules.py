@@ -10,8 +10,12 @@ from tests.integration import tiny
 NUM_SCHEDULES, FIRST_SEED = 40, 1000
 
 
+def run(*words: str) -> None:
+    command = [sys.executable, "-m", "tests.faults", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=tiny.clean_environment())
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
 @pytest.mark.timeout(600)
 def test_whatever_is_killed_stopped_or_begun_anew_the_store_is_the_undisturbed_one():
-    command = [sys.executable, "-m", "tests.faults", "--num-schedules", str(NUM_SCHEDULES), "--seed", str(FIRST_SEED)]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, env=tiny.clean_environment())
-    assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
+    run("--num-schedules", str(NUM_SCHEDULES), "--seed", str(FIRST_SEED))

@@ -1,26 +1,48 @@
-"""An actor that fills a store as the chains' actors do, with draws that cost nothing, and that dies where it is told.
+"""An actor that fills a store as the chains' actors do, with draws that cost nothing, and that obeys orders to fail.
 
 It imports no torch, so that another stands in its place in less than a second.
 """
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import ray
 
+from tasks import cluster
 from tasks.job import Advanced, Job
-from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
 CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir", "replace")
-"""Calls of `os` before each of which a writer can be told to die; `Path` and files call some of them too."""
+"""Calls of `os` before each of which a writer can be told to fail; `Path` and files call some of them too."""
+FIRST_SIGN = -25
+"""The byte of a state that holds the sign of its block's first chain: the last of the first of four numbers."""
+
+
+SIGNALS = {"die in a commit": signal.SIGKILL, "stop in a commit": signal.SIGSTOP}
+"""What is done to a writer before a call of its commit."""
+
+
+class Order(NamedTuple):
+    """What is to go wrong once, in whichever writer takes it: a file of the folder `faults`."""
+
+    kind: str
+    number: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Order":
+        _, kind, number = path.stem.split("-")
+        return cls(kind, int(number))
+
+    def give(self, folder: Path, count: int) -> None:
+        (folder / f"{count}-{self.kind}-{self.number}.order").touch()
 
 
 @dataclass(frozen=True)
@@ -33,30 +55,24 @@ class Program:
     draws_per_segment: int
     pace_s: float
 
-    @property
-    def num_segments(self) -> int:
-        return -(-self.num_draws // self.draws_per_segment)
-
 
 def make(
     job: Job[Program], block: int, before: dict[str, np.ndarray] | None, segment: int
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Random walks: a pure function of the program, the block, the segment and the state before it."""
-    program = job.program
-    layout = Layout(job.num_chains, program.block_size, program.num_draws, program.draws_per_segment)
-    draws, kept = layout.draws(segment), len(layout.chains(block))
-    random = np.random.default_rng([program.seed, block, segment])
+    """Random walks: a pure function of the program, the block, its draws and the state before them."""
+    program, draws, kept = job.program, job.layout.draws(block, segment), len(job.layout.chains(block))
     start = np.zeros(program.block_size) if before is None else before["x"]
-    walk = start + random.normal(size=(len(draws), program.block_size)).cumsum(0)
+    steps = [np.random.default_rng([program.seed, block, draw]).normal(size=program.block_size) for draw in draws]
+    walk = np.cumsum([start, *steps], axis=0)[1:]
     rows = {
-        "chain": np.tile(np.arange(kept, dtype=np.int64) + layout.chains(block).start, len(draws)),
+        "chain": np.tile(np.arange(kept, dtype=np.int64) + job.layout.chains(block).start, len(draws)),
         "draw": np.repeat(np.arange(draws.start, draws.stop, dtype=np.int32), kept),
         "x": walk[:, :kept].ravel(),
     }
     return pa.table(rows), {"x": walk[-1]}
 
 
-@ray.remote(max_restarts=-1, max_task_retries=-1)
+@ray.remote
 class Walker:
     """Says where it lives by a file of its process id in `faults`; takes from there the orders to die."""
 
@@ -64,8 +80,9 @@ class Walker:
         self.faults = Path(faults)
         (self.faults / f"{os.getpid()}.pid").touch()
 
-    def arrive(self) -> None:
-        """Nothing: it returns once the actor is there."""
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
 
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """As the chains' actors do it."""
@@ -73,33 +90,57 @@ class Walker:
         entry = store.committed(block, segment)
         if entry is not None:
             return Advanced(entry)
+        if (self.faults / poison_of(block, segment)).exists():
+            os._exit(1)
+        order = self._order(segment)
+        if order is not None and order.kind == "rot":
+            self._rot(store, block, segment - 1)
         table, state = make(job, block, store.state_before(block, segment), segment)
-        time.sleep(job.program.pace_s)
-        number = self._order()
-        if number is not None:
-            die_before(number)
-        return Advanced(store.commit(block, segment, table, state, {}))
+        time.sleep(0 if (self.faults / "hurry").exists() else job.program.pace_s)
+        if order is not None and order.kind in SIGNALS:
+            signal_before(order.number, SIGNALS[order.kind])
+        writer = f"{socket.gethostname()}-{os.getpid()}"
+        entry = store.commit(block, segment, table, state, {"writer": writer})
+        (self.faults / f"{block}-{segment}.by-{writer}").touch()
+        return Advanced(entry)
 
-    def _order(self) -> int | None:
-        """The call before which to die, where some writer is to; no other writer gets the same order."""
-        for order in sorted(self.faults.glob("*.order")):
+    def _order(self, segment: int) -> Order | None:
+        """What is to go wrong, where something is; no other writer gets the same order."""
+        for path in sorted(self.faults.glob("*.order")):
+            order = Order.of(path)
+            if order.kind == "rot" and not segment:
+                continue  # there is no state yet
             try:
-                order.rename(order.with_suffix(f".taken-{os.getpid()}"))
+                path.rename(path.with_suffix(f".taken-{os.getpid()}"))
             except FileNotFoundError:
                 continue
-            return int(order.stem.split("-")[1])
+            return order
         return None
 
+    def _rot(self, store: SampleStore, block: int, segment: int) -> None:
+        """Another sign in the state of a segment; what it was lies in the folder of orders."""
+        entry = store.committed(block, segment)
+        assert entry is not None
+        path = Path(store.uri) / entry.state_path
+        data = path.read_bytes()
+        (self.faults / f"{path.name}.whole").write_bytes(data)
+        path.write_bytes(data[:FIRST_SIGN] + bytes([data[FIRST_SIGN] ^ 0x80]) + data[FIRST_SIGN + 1 :])
 
-def die_before(number: int) -> None:
-    """Of the calls that this process makes from now on, the one of this number is not made: it is killed instead."""
+
+def poison_of(block: int, segment: int) -> str:
+    """The file that takes down whoever makes a segment, as long as it is there."""
+    return f"{block}-{segment}.poison"
+
+
+def signal_before(number: int, signal_number: int) -> None:
+    """Of the calls that this process makes from now on, it gets a signal before the one of this number."""
     left = [number]
 
     def counted(call: Callable[..., Any]) -> Callable[..., Any]:
         def counting(*arguments: Any, **options: Any) -> Any:
             left[0] -= 1
-            if left[0] < 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if left[0] == -1:
+                os.kill(os.getpid(), signal_number)
             return call(*arguments, **options)
 
         return counting

@@ -35,6 +35,12 @@ def test_an_error_tells_the_servers_code_and_nothing_else_of_its_answer():
     assert "AKIACANARY" not in bucket.remedy_of(error)
 
 
+@pytest.mark.parametrize("answer", ["403 Forbidden: <Code>QuotaExceeded</Code>", "507 Insufficient Storage: "])
+def test_a_full_bucket_is_to_be_given_room(answer):
+    error = GenericError(f"Generic S3 error: Server returned non-2xx status code: {answer}")
+    assert bucket.remedy_of(error) == "make room in the bucket, or have its quota raised"
+
+
 def test_a_request_is_sent_again_only_where_that_can_help(monkeypatch):
     monkeypatch.setattr(bucket, "FIRST_WAIT_S", 0.0)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")

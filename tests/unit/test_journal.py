@@ -130,3 +130,9 @@ def test_a_full_disk_is_a_storage_error_of_one_line(tmp_path: Path) -> None:
         journal.metrics({"loss": 2.0}, 2)
     journal.metrics({"loss": 3.0}, 3)
     assert [entry["step"] for entry in journal.read(0)[0]] == [1, 3]
+
+
+def test_a_journal_that_cannot_be_begun_is_a_storage_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match=r"a\.jsonl cannot be written: (Not a directory|File exists)$"):
+        Journal(tmp_path / "file" / "a.jsonl").tags({"a": "b"})

@@ -1,0 +1,30 @@
+"""Fills a store by all nodes of a cluster: `python -m tests.faults.across_hosts STORE FAULTS ADDRESS`."""
+
+import sys
+from pathlib import Path
+
+from tasks.secure import secure_ray
+
+
+def main(folder: str, faults: str, address: str) -> None:
+    """Until it is published."""
+    secure_ray(is_own=False)
+    from tasks import config  # which imports Ray, and Ray reads its safety then
+    from tasks.cluster import connect
+    from tasks.fleet import Fleet
+    from tasks.store.manifest import SampleStore
+    from tests.faults.schedules import described
+    from tests.faults.test_hosts import SCHEDULE
+    from tests.faults.walker import Walker
+
+    connect(config.Cluster(address=address))
+    (job,) = SCHEDULE.jobs(Path(folder))
+    fleet = Fleet.start(Walker, (faults,), None)
+    store = SampleStore(job.store)
+    entries = fleet.fill(job, lambda made: None)
+    store.publish(entries, described(job))
+    fleet.dismiss()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
