@@ -162,7 +162,7 @@ def read(store: ObjectStore, path: str) -> bytes:
 
 
 def expect(store: ObjectStore, path: str) -> None:
-    """Let the system begin to read an object of a folder, which will be wanted soon; who reads it meets what is wrong."""
+    """Let the system begin to read an object of a folder that will be wanted soon; who reads it meets what is wrong."""
     if isinstance(store, LocalStore) and hasattr(os, "posix_fadvise"):
         with suppress(OSError, StorageError), _local(store, path).open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
