@@ -70,7 +70,7 @@ def main() -> int:
     schedule = evidence.plan(Stream(0, 0, "plan"), pulled, options.dim, NUM_PARTICLES, ladder_warmup.SCALE)
     found = [evidence.population(Stream(0, k), schedule, pulled).log_z for k in range(NUM_POPULATIONS)]
     result = smc.interval(found, 0.95)
-    volume = coordinates.whitening.log_volume
+    volume = coordinates.log_volume
     rejected = [1 - a / b for a, b in zip(laddered.counts["swapped"], laddered.counts["swaps_tried"], strict=True)]
     figures = [
         Figure("weight of the far mode", share, 0.2 - 5 * error, 0.2 + 5 * error),

@@ -85,7 +85,7 @@ def _shown(config: config.Chains, store: SampleStore, samples: Samples, tables: 
     volume = 0.0
     if found:
         tuned = frozen.from_arrays(read_warm(store.uri))
-        volume = tuned.coordinates.whitening.log_volume
+        volume = tuned.coordinates.log_volume
     return Shown(
         draws=read_draws(store),
         thinning=description["program"]["thinning"],

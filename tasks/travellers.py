@@ -66,7 +66,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
     entries = fleet.fill(job, _Watcher(job))
-    volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
+    volume = frozen.from_arrays(warm).coordinates.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
     described = description_of(config, context.seed, program, read(inside, WARM), found)

@@ -18,6 +18,11 @@ class Coordinates(NamedTuple):
     bend: Triangular | None = None
     skew: Triangular | None = None
 
+    @property
+    def log_volume(self) -> float:
+        """What the log density of w lacks: the constants of the affine maps."""
+        return sum(layer.log_volume for layer in self._layers())
+
     def pull(self, target: Target) -> Target:
         """The target as a density of w, up to the constant of the affine maps."""
         for layer in self._layers():

@@ -36,6 +36,11 @@ class Triangular(NamedTuple):
     square: Float[Tensor, "dim dim dim"]
     skew: Float[Tensor, " dim"]
 
+    @property
+    def log_volume(self) -> float:
+        """`ln |det factor|`: what the log density of z lacks."""
+        return float(torch.linalg.slogdet(self.factor)[1])
+
     def from_straight(self, z: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, "row dim"], Float[Tensor, " row"]]:
         """`x(z)` and `ln |dx/dz|` up to the constant `ln |det factor|`."""
         log_scale, (m, m1, _) = self.log_scale + z @ self.slope.T, self._skewed(z)

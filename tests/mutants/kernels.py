@@ -210,6 +210,13 @@ MUTANTS = (
         "[:, 0]",
         (TRIANGULAR,),
     ),
+    Mutant(
+        "log Z without the volume of bend and skew",
+        "tasks/mcmc/coordinates.py",
+        "sum(layer.log_volume for layer in self._layers())",
+        "self.whitening.log_volume",
+        (TRIANGULAR,),
+    ),
     Mutant("volume without the skew", _TRIANGULAR, "log_scale.sum(1) + m1.log().sum(1)", "log_scale.sum(1)", (JUMP,)),
     Mutant("slope of a skew without its root", _TRIANGULAR, "cosh + z / root * sinh", "cosh + z * sinh", (TRIANGULAR,)),
     Mutant("skew in any case", _SKEW, "after < min(before / 2, before - WORTH_IT)", "True", (SKEW,)),

@@ -83,6 +83,15 @@ def test_chains_change_coordinates_without_an_evaluation():
     torch.testing.assert_close(coordinates.to_white(state.x), white.x)
 
 
+def test_the_volume_of_all_layers_is_that_of_the_jacobian():
+    """log Z in white coordinates becomes that of the user's own by `log_volume`."""
+    affine = Whitening(normal(7, DIM), torch.eye(DIM).double() + 0.2 * normal(8, DIM, DIM))
+    coordinates, w = Coordinates(affine, some(), some(20)), normal(9, 5, DIM)
+    jacobian = torch.autograd.functional.jacobian(lambda w: coordinates.from_white(w)[0].sum(0), w).permute(1, 0, 2)
+    volume = coordinates.from_white(w)[1] + coordinates.log_volume
+    torch.testing.assert_close(torch.linalg.slogdet(jacobian)[1], volume)
+
+
 def test_a_map_of_nothing_is_affine():
     zero = torch.zeros(2, 2, 2).double()
     flat = Triangular(torch.ones(2).double(), 2 * torch.eye(2).double(), zero[0, 0], zero[0], zero, zero[0, 0])
