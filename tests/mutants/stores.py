@@ -58,8 +58,8 @@ MUTANTS = (
     Mutant(
         "a bucket's second writer overwrites the first",
         _OBJECTS,
-        'obstore.put(store, path, bytes(data), mode="create")',
-        "obstore.put(store, path, bytes(data))",
+        'obstore.put(store, path, data, mode="create")',
+        "obstore.put(store, path, data)",
         (BUCKETS,),
     ),
     Mutant("requests are sent once", _BUCKET, "range(_attempts() - 1)", "range(0)", (BUCKET,)),
