@@ -12,16 +12,14 @@ def main(folder: str, faults: str, address: str) -> None:
     from tasks import config  # which imports Ray, and Ray reads its safety then
     from tasks.cluster import connect
     from tasks.fleet import Fleet
-    from tasks.store.manifest import SampleStore
+    from tests.faults.schedules import published
     from tests.faults.test_hosts import SCHEDULE
     from tests.faults.walker import Walker
 
     connect(config.Cluster(address=address))
     job = SCHEDULE.job(Path(folder))
     fleet = Fleet.start(Walker, (faults,), None)
-    store = SampleStore(job.store)
-    entries = fleet.fill(job, lambda made: None)
-    store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+    published(job, fleet.fill(job, lambda made: None))
     fleet.dismiss()
 
 

@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +116,7 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
             except (StorageError, ServiceError):
                 if not mend(orders, job.store):
                     raise
-        store = SampleStore(job.store)
-        store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+        store = published(job, entries)
     time.sleep(LATE_S if any(orders.glob("*stop*.taken-*")) else 0)
     for fleet in fleets:  # that of the driver that left last has written beside the other until now
         fleet.dismiss()
@@ -156,6 +155,12 @@ def undisturbed(schedule: Schedule, folder: Path) -> SampleStore:
         for segment in range(job.program.num_segments):
             table, state = make(job, block, state, segment)
             entries.append(store.commit(block, segment, table, state, {}))
+    return published(job, entries)
+
+
+def published(job: Job[Program], entries: Iterable[Entry]) -> SampleStore:
+    """The store of a job, made whole."""
+    store = SampleStore(job.store)
     store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
     return store
 
