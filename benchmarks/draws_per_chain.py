@@ -45,7 +45,7 @@ def main() -> int:
     ladder = tune(Stream(0, 0, "tuning"), target_at, levels, DIM, Tuning(512, 16, 0.574))
     most = max(NUM_DRAWS)
     program = Program(0, "draws", ladder, STEPS_PER_LEVEL, NUM_CHAINS, DIM, most, THINNING, most)
-    position = first_segment(program, 0, target_at, "cpu").draws.position
+    position = first_segment(program, 0, range(most), target_at, "cpu").draws.position
     estimates = {"mode weight": (position[:, :, 0] > 0).float(), "mean across the modes": position[:, :, 1]}
     way_down = NUM_LEVELS * (STEPS_PER_LEVEL + 1)
     costs, figures = {}, []

@@ -23,6 +23,8 @@ from tasks.mcmc.annealing import Ladder
 from tasks.mcmc.program import Program
 from tasks.sample import program_of
 from tasks.store import objects
+from tasks.store.extents import Extent
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.schema import Column, DataSchema
 
@@ -49,7 +51,7 @@ def control() -> list[Figure]:
     one = Answering.remote()
     ray.get(one.arrive.remote())
     fleet = Fleet(lambda: one, lambda: NUM_ACTORS)
-    job = Job(program(10), NUM_CONTROLLED * 256, "")
+    job = job_of(program(10), NUM_CONTROLLED, "")
     start, busy = time.perf_counter(), time.process_time()
     entries = fleet.fill(job, lambda entry: None)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
@@ -66,6 +68,12 @@ def program(num_draws: int) -> Program:
     return program_of("draws", config.Sample(num_draws=num_draws, kernel="mala", steps_per_level=1), 0, DIM, ladder)
 
 
+def job_of(program: Program, num_blocks: int, store: str) -> Job[Program]:
+    """So many blocks of it."""
+    extent = Extent(num_blocks * program.block_size, program.num_draws)
+    return Job(program, Layout(program.block_size, program.draws_per_segment, (extent,)), store)
+
+
 @ray.remote
 class Bare:
     """The kernel's loop alone: what an actor's segment computes, with nothing of what is done with it."""
@@ -77,7 +85,7 @@ class Bare:
         """The segments of some blocks."""
         target_at = self.maker.target_at(program.ladder.temperature)
         for block in blocks:
-            programs.first_segment(program, block, target_at, "cpu")
+            programs.first_segment(program, block, range(program.num_draws), target_at, "cpu")
 
 
 def pipeline() -> list[Figure]:
@@ -122,7 +130,7 @@ def pipeline() -> list[Figure]:
 def fill(fleet: Fleet, program: Program, folder: str) -> None:
     """A store, to its manifest."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
-        job = Job(program, PLACES * program.block_size, f"{place}/store")
+        job = job_of(program, PLACES, f"{place}/store")
         SampleStore(job.store).publish(fleet.fill(job, lambda entry: None), {})
 
 

@@ -88,7 +88,7 @@ def first_draws(
 ) -> Draws:
     """The first draw of every chain of one block, as a fleet would make it."""
     program = Program(1, "draws", ladder, num_steps, num_chains, dim, 1, 1, 1, rounds)
-    made = first_segment(program, run, target_at, "cpu")
+    made = first_segment(program, run, range(1), target_at, "cpu")
     return made.draws.position[0], made.num_gradients
 
 

@@ -140,7 +140,7 @@ def figures_of(learned: Learned, name: str, program: Program, truth: dict[str, L
     shares, trips, gradients = [], [], 0
     distances: dict[str, list[float]] = {key: [] for key in truth}
     for block in range(NUM_RUNS):
-        made = first_segment(program, block, learned.target_at, "cpu")
+        made = first_segment(program, block, range(1), learned.target_at, "cpu")
         draws, gradients = made.draws.position[0].double(), made.num_gradients
         for key, law in truth.items():
             rows = law.sample(len(draws), torch.Generator().manual_seed(1000 + block))

@@ -60,9 +60,10 @@ def main() -> int:
     tuned = ladder_warmup.tune(ladder_stream, white, pulled, options.num_levels, kernel, step_size, length)
     settings = 0, "hmc", step_size, length, NUM_CHAINS, BURN_IN, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % NUM_WARM
-    plain = travel.first_leg(travel.Program(*settings), 0, white.x[chains], pulled)
+    plain = travel.first_leg(travel.Program(*settings), 0, range(NUM_DRAWS), white.x[chains], pulled)
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
-    laddered = ladder_travel.first_leg(ladder_travel.Program(*settings, tuned.ladder), 0, start, pulled)
+    program = ladder_travel.Program(*settings, tuned.ladder)
+    laddered = ladder_travel.first_leg(program, 0, range(NUM_DRAWS), start, pulled)
     (share, error), (plain_share, plain_error) = (
         weight(leg, coordinates, options.distance) for leg in (laddered, plain)
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.flow import Flow
 from tasks import commands
-from tasks.artifacts import Evaluation, Registration
+from tasks.artifacts import Evaluation, Registration, Samples
 from tasks.cluster import one_line_failures
 from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
@@ -18,6 +18,7 @@ from tasks.progress import clock
 from tasks.provenance import git_commit, versions
 from tasks.redaction import redact
 from tasks.store import signature
+from tasks.store.manifest import SampleStore
 from tasks.store.objects import open_store
 from tasks.store.verify import verify
 from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
@@ -128,7 +129,27 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
             failure = error
         else:
             _say_step(name, outcomes[name])
+            if name == "sample" and not all(pipeline.is_done(other) for other in pipeline.keys):
+                _refuse_extended(pipeline, outcomes[name].artifact)
     return outcomes, failure
+
+
+def _refuse_extended(pipeline: Pipeline, samples: Samples) -> None:
+    """Steps judge the draws that this run has made, and no others."""
+    num_rows = _rows_since(pipeline, samples)
+    if num_rows is not None:
+        raise UsageError(
+            f"{samples.uri} was extended to {num_rows:,} rows, and had {samples.num_rows:,} when this run drew them; "
+            "judge it by the command that extended it"
+        )
+
+
+def _rows_since(pipeline: Pipeline, samples: Samples) -> int | None:
+    """How many rows a store outside the root has, where those are not this run's alone."""
+    if all(step.place is None for step in pipeline.steps):
+        return None
+    now = SampleStore(samples.uri, writable=False).description()
+    return now["num_rows"] if now["digest"] != samples.digest else None
 
 
 def _say_step(name: str, outcome: Outcome) -> None:
@@ -156,8 +177,20 @@ def say_where(result: Result, places: Mapping[str, str]) -> None:
     if result.failure:
         print(f"scorefleet: {result.failure}", file=sys.stderr)
     _say_champion(result)
+    _say_extended(result)
     for label, place in places.items():
         print(f"{label:<8} {place}")
+
+
+def _say_extended(result: Result) -> None:
+    """That more rows are there than the verdict is of."""
+    samples: Samples = result.outcomes["sample"].artifact
+    num_rows = _rows_since(result.pipeline, samples)
+    if num_rows is not None:
+        print(
+            f"{samples.uri} was extended since, to {num_rows:,} rows: the verdict is of the first {samples.num_rows:,}",
+            file=sys.stderr,
+        )
 
 
 def _say_champion(result: Result) -> None:

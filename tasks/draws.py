@@ -15,19 +15,17 @@ from tasks.errors import DataError
 from tasks.mcmc.annealing import Annealed, LevelStats
 from tasks.mcmc.moments import Moments, moments_of
 from tasks.mcmc.program import Program, Segment
-from tasks.store.layout import chains_of
 from tasks.store.schema import DataSchema
 
 
 def to_table(
-    segment: Segment, program: Program, block: int, num_chains: int, model: Trained | Composition, schema: DataSchema
+    segment: Segment, program: Program, chains: range, model: Trained | Composition, schema: DataSchema
 ) -> pa.Table:
-    """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`.
+    """One row a kept draw, ordered by draw and chain, of `chains`, the first of their block; the others are dropped.
 
     The user's columns hold the denoised draw `E[x|x']` (11.13) in the user's units and types; `position` holds the
     draw itself. Without a density there is neither `log_density` nor `log_weight`.
     """
-    chains = chains_of(block, program.block_size, num_chains)
     kept = len(chains)
     position = segment.draws.position
     draws, dim = len(position), schema.dim
@@ -37,8 +35,8 @@ def to_table(
     denoised = _denoised(model, segment, program)[:, :kept].reshape(-1, dim)
     if not denoised.isfinite().all():
         raise DataError(
-            f"the model has no finite score where the chains of block {block} went: train it again, with a lower "
-            "train.learning_rate or more rows"
+            f"the model has no finite score where chains {chains.start} to {chains.stop - 1} went: train it again, "
+            "with a lower train.learning_rate or more rows"
         )
     densities = {
         "log_density": _flat(segment.draws.log_density, kept),

@@ -33,11 +33,10 @@ SCHEDULE, STORE = "evidence.json", "evidence"
 
 @dataclass(frozen=True)
 class Program:
-    """A population is done in one go."""
+    """What all populations share."""
 
     seed: int
     schedule: Schedule
-    num_segments: int = 1
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,10 @@ class Job:
     store: str
     draws: str
     num_blocks: int = NUM_POPULATIONS
+
+    def num_segments(self, block: int) -> int:
+        """A population is walked in one go."""
+        return 1
 
 
 def planned(seed: int, target: Target, dim: int) -> Schedule:

@@ -32,7 +32,7 @@ from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
 from tasks.seats import LOOK_S, Seats, start_of
-from tasks.store.layout import chains_of
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.spool import Spool
 
@@ -69,33 +69,34 @@ class ChainMaker:
         """One block of chains for people to look at: its way down, and where it goes at the lowest level."""
         target_at = self.target_at(program.ladder.temperature)
         walk = programs.descend_ladder(program, 0, target_at, self.device)
-        stay = programs.next_segment(program, 0, 1, programs.arrived(program, walk), target_at)
+        draws = range(program.draws_per_segment, program.num_draws)
+        stay = programs.next_segment(program, 0, draws, programs.arrived(program, walk), target_at)
         tables = path_table(walk), trace_table(stay)
         if isinstance(self.model, models.ScoreModel):
             return tuple(table.drop_columns("log_density") for table in tables)
         return tables
 
     def make(
-        self, program: Program, num_chains: int, block: int, segment: int, before: dict[str, np.ndarray] | None
+        self, program: Program, layout: Layout, block: int, segment: int, before: dict[str, np.ndarray] | None
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
-        made, kept = self._advanced(program, block, segment, before), chains_of(block, program.block_size, num_chains)
+        made, chains = self._advanced(program, block, layout.draws(block, segment), before), layout.chains(block)
         state = made.chains.to_tensors()
         facts = {
-            "levels": level_facts(made.stats, program.steps_per_level, len(kept)),
+            "levels": level_facts(made.stats, program.steps_per_level, len(chains)),
             **(exchange_facts(made) if program.exchange_rounds else {}),
             "num_nonfinite": made.draws.num_nonfinite,
             "num_gradients": made.num_gradients,
         }
-        table = to_table(made, program, block, num_chains, self.model, self.schema)
+        table = to_table(made, program, chains, self.model, self.schema)
         return Made(table, {key: value.cpu().numpy() for key, value in state.items()}, facts)
 
-    def _advanced(self, program: Program, block: int, segment: int, before: dict[str, np.ndarray] | None) -> Segment:
+    def _advanced(self, program: Program, block: int, draws: range, before: dict[str, np.ndarray] | None) -> Segment:
         target_at = self.target_at(program.ladder.temperature)
         if before is None:
-            return programs.first_segment(program, block, target_at, self.device)
+            return programs.first_segment(program, block, draws, target_at, self.device)
         loaded = {key: torch.from_numpy(value).to(self.device) for key, value in before.items()}
-        return programs.next_segment(program, block, segment, Chains.of_tensors(loaded), target_at)
+        return programs.next_segment(program, block, draws, Chains.of_tensors(loaded), target_at)
 
     def target_at(self, temperature: float) -> TargetAt:
         """The model's density, or its score alone, at each noise level, to the power `1/temperature`."""
@@ -119,7 +120,7 @@ class ChainActor(ChainMaker):
         entry = store.committed(block, segment)
         if entry is not None:
             return Advanced(entry)
-        made = self.make(job.program, job.num_chains, block, segment, store.state_before(block, segment))
+        made = self.make(job.program, job.layout, block, segment, store.state_before(block, segment))
         entry = store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
         return Advanced(entry, moments_in(made.table))
 
@@ -156,7 +157,7 @@ class Fleet(Seats):
         """
         done: queue.SimpleQueue[Call] = queue.SimpleQueue()
         blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[int]()
-        num_left = job.num_blocks * job.program.num_segments
+        num_left = job.num_blocks
 
         def call(seat: int, place: tuple[int, int] | None, reference: Any) -> None:
             reference.future().add_done_callback(lambda future: done.put((seat, place, future)))
@@ -176,9 +177,10 @@ class Fleet(Seats):
                 self.losses.forget(work)
                 if place is not None:
                     on_commit(result)
-                    num_left -= 1
-                    if place[1] + 1 < job.program.num_segments:
+                    if place[1] + 1 < job.num_segments(place[0]):
                         going_on.append((place[0], place[1] + 1))
+                    else:
+                        num_left -= 1
             if not num_left:
                 return
             while idle and (following := _following(going_on, blocks)) is not None:

@@ -1,41 +1,31 @@
 """A store to fill, as fleets are told of it, and what they answer."""
 
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from tasks.mcmc.moments import Moments
 from tasks.store.entry import Entry
+from tasks.store.layout import Layout
 
-
-class Blocks(Protocol):
-    """What chains of a block do, as far as it matters here; frozen classes of chains have more."""
-
-    @property
-    def block_size(self) -> int:
-        """Chains that advance together."""
-        ...
-
-    @property
-    def num_segments(self) -> int:
-        """Commits a block."""
-        ...
-
-
-Program = TypeVar("Program", bound=Blocks)
+Program = TypeVar("Program")
 
 
 @dataclass(frozen=True)
 class Job(Generic[Program]):
-    """The program of a store's blocks, and how many chains it holds."""
+    """What the chains of a store do, and which of their draws each block and segment holds."""
 
     program: Program
-    num_chains: int
+    layout: Layout
     store: str
 
     @property
     def num_blocks(self) -> int:
-        """Blocks that hold the chains; the last may be only partly kept."""
-        return -(-self.num_chains // self.program.block_size)
+        """Blocks that hold the chains."""
+        return self.layout.num_blocks
+
+    def num_segments(self, block: int) -> int:
+        """Commits of a block."""
+        return self.layout.num_segments(block)
 
 
 class Advanced(NamedTuple):

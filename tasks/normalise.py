@@ -50,14 +50,13 @@ class Descent:
 
 @dataclass(frozen=True)
 class Program:
-    """What all populations share; a population has one segment."""
+    """What all populations share."""
 
     seed: int
     ladder: Ladder
     steps_per_level: int
     num_particles: int
     temperature: float
-    num_segments: int = 1
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,10 @@ class Job:
     program: Program
     num_blocks: int
     folder: str
+
+    def num_segments(self, block: int) -> int:
+        """A population is walked in one go."""
+        return 1
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,24 @@
 """What makes the rows of a store, written into it before the first: a command that would make others is refused.
 
 `origin.json` is put only if absent, so of two commands that begin a store one decides; and it holds what was tuned, so
-that who goes on, from wherever, goes on with that.
+that who goes on, from wherever, goes on with that. How many chains and draws there are decides no row: a command that
+asks for more extends the store, which is written down in the same way (`tasks.store.extents`).
 """
 
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
+
+from obstore.store import ObjectStore
 
 from tasks.errors import UsageError
 from tasks.provenance import code_digest, versions
 from tasks.store import objects
+from tasks.store.document import NAME as DATASET
+from tasks.store.document import unseal
 from tasks.store.entry import parse
+from tasks.store.extents import Extent, extension_files, extents_of, read_extents
 
 ORIGIN = "origin.json"
 DECIDING = ("torch", "numpy", "pyarrow")
@@ -29,14 +35,43 @@ def origin_of(module: str, seed: int, config: dict[str, Any], digests: dict[str,
     return json.loads(json.dumps(made))  # as it is read back
 
 
-def claim(uri: str, origin: dict[str, Any], tune: Callable[[], Any]) -> Any:
-    """What was tuned for this store: by whoever began it, or now. `UsageError` when it was begun by another origin."""
+class Claimed(NamedTuple):
+    """What was tuned for a store, and the sizes that were asked for in turn, the last by now this command's."""
+
+    tuned: Any
+    extents: tuple[Extent, ...]
+
+
+def claim(uri: str, origin: dict[str, Any], tune: Callable[[], Any]) -> Claimed:
+    """Begin a store, go on with it or extend it. `UsageError` when it was begun by another origin, or is to be larger
+    than is asked for.
+    """
     store = objects.open_store(uri)
     if not objects.exists(store, ORIGIN):
         objects.put_if_absent(store, ORIGIN, to_bytes(origin | {"tuned": tune()}))
     kept = read(uri)
-    _require_same(uri, kept, origin)
-    return kept["tuned"]
+    return Claimed(kept["tuned"], _extended(uri, store, kept, origin))
+
+
+def _extended(uri: str, store: ObjectStore, kept: dict[str, Any], origin: dict[str, Any]) -> tuple[Extent, ...]:
+    """All sizes, what is asked for now the last of them; of commands that ask at once one is before the other."""
+    wanted, extents = _extent_of(origin), read_extents(store, _published(store) or (_extent_of(kept),))
+    _require_same(uri, kept, extents[-1], origin)
+    if wanted == extents[-1]:
+        return extents
+    path, data = extension_files([*extents, wanted]).popitem()
+    objects.put_if_absent(store, path, data)
+    return _extended(uri, store, kept, origin)
+
+
+def _published(store: ObjectStore) -> tuple[Extent, ...]:
+    """The sizes that `dataset.json` says, should a file of theirs be lost; none before the first is drawn."""
+    described = unseal(DATASET, objects.read(store, DATASET)) if objects.exists(store, DATASET) else {}
+    return extents_of(DATASET, described["extents"]) if "extents" in described else ()
+
+
+def _extent_of(origin: dict[str, Any]) -> Extent:
+    return Extent(*(origin["config"][name] for name in Extent._fields))
 
 
 def read(uri: str) -> dict[str, Any]:
@@ -44,10 +79,12 @@ def read(uri: str) -> dict[str, Any]:
     return parse(ORIGIN, objects.read(objects.open_store(uri, writable=False), ORIGIN))
 
 
-def described(uri: str) -> dict[str, Any]:
-    """What `dataset.json` says of it: `origin`, and its sha256 for `files`."""
+def described(uri: str, extents: tuple[Extent, ...]) -> dict[str, Any]:
+    """What `dataset.json` says of it: `origin`, `extents`, and the sha256 of their `files`."""
     kept = read(uri)
-    return {"origin": kept, "sha256": hashlib.sha256(to_bytes(kept)).hexdigest()}
+    files = {ORIGIN: to_bytes(kept)} | extension_files(extents)
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+    return {"origin": kept, "extents": extents, "files": digests}
 
 
 def to_bytes(origin: dict[str, Any]) -> bytes:
@@ -67,8 +104,12 @@ def differences(then: dict[str, Any], now: dict[str, Any], prefix: str = "") -> 
     return found
 
 
-def _require_same(uri: str, kept: dict[str, Any], origin: dict[str, Any]) -> None:
-    found = differences({key: value for key, value in kept.items() if key != "tuned"}, origin)
+def _require_same(uri: str, kept: dict[str, Any], size: Extent, origin: dict[str, Any]) -> None:
+    """A size is as good as the store's when it is no smaller."""
+    config = origin["config"]
+    sizes = {name: max(count, config[name]) for name, count in size._asdict().items()}
+    then = {key: value for key, value in kept.items() if key != "tuned"} | {"config": kept["config"] | sizes}
+    found = differences(then, origin)
     if found:
         more = f"; {len(found) - MOST_NAMED} more" if len(found) > MOST_NAMED else ""
         raise UsageError(

@@ -15,7 +15,9 @@ from tasks.origin import ORIGIN, to_bytes
 from tasks.replaying import Source, changes_since, open_source, warm_up_again
 from tasks.store import objects
 from tasks.store.entry import Entry, commit_path, to_record
-from tasks.store.manifest import MANIFEST, to_manifest, to_safetensors
+from tasks.store.extents import extension_files
+from tasks.store.layout import Layout
+from tasks.store.manifest import manifest_path, to_manifest, to_safetensors
 from tasks.store.shards import logical_digest, to_parquet
 from tasks.store.verify import Proof, verify
 from tasks.travellers import WARM
@@ -33,9 +35,7 @@ def repair(uri: str, model: str | None, say: Say) -> Proof:
         raise StorageError(f"cannot be repaired: {(hopeless or proof.findings)[0]}; run what made the store again")
     store = objects.open_store(uri)
     _repair_records(store, proof, say)
-    if _has(proof, ORIGIN):
-        data = to_bytes(proof.description["origin"])
-        _keep(store, ORIGIN, data, proof.description["files"][ORIGIN], say)
+    _repair_beginnings(store, proof, say)
     broken = _broken_segments(proof)
     if broken or _has(proof, WARM):
         _refuse_changes(proof)
@@ -68,11 +68,22 @@ def _refuse_changes(proof: Proof) -> None:
         raise UsageError(f"the shards cannot be made again here: {'; '.join(changes)}: use what made them")
 
 
+def _repair_beginnings(store: ObjectStore, proof: Proof, say: Say) -> None:
+    """What began the store, and what it was extended to."""
+    files = extension_files(Layout.of(proof.description).extents)
+    if "origin" in proof.description:
+        files[ORIGIN] = to_bytes(proof.description["origin"])
+    for path, data in files.items():
+        if _has(proof, path):
+            _keep(store, path, data, proof.description["files"][path], say)
+
+
 def _repair_records(store: ObjectStore, proof: Proof, say: Say) -> None:
     """The manifest, the commit records, and shards that nothing lists."""
-    if _has(proof, MANIFEST):
+    path = manifest_path(proof.description)
+    if _has(proof, path):
         data = to_manifest(proof.entries)
-        _keep(store, MANIFEST, data, proof.description["manifest_sha256"], say)
+        _keep(store, path, data, proof.description["manifest_sha256"], say)
     for finding in proof.findings:
         if finding.kind == "extra":
             objects.remove(store, finding.what)

@@ -148,7 +148,8 @@ def _model_make(description: dict[str, Any], entry: Entry, model: str | None) ->
     _require_same_model(folder, description)
     program = rebuild(programs.Program, description.get("program"), f"program of {DATASET}")
     maker = ChainMaker(str(folder), device_like(str(entry.facts.get("hardware"))))
-    return lambda block, segment, before: maker.make(program, description["num_chains"], block, segment, before)
+    layout = Layout.of(description)
+    return lambda block, segment, before: maker.make(program, layout, block, segment, before)
 
 
 def _require_same_model(folder: Path, description: dict[str, Any]) -> None:
@@ -183,7 +184,8 @@ def _target_make(uri: str, description: dict[str, Any]) -> Make:
     if _sha256(data) != description["files"].get(WARM):
         raise StorageError(f"{WARM} is damaged: its sha256 is not the recorded one, repair the store")
     warm = from_safetensors(WARM, data)
-    return lambda block, segment, before: maker.make(program, description["num_chains"], warm, block, segment, before)
+    layout = Layout.of(description)
+    return lambda block, segment, before: maker.make(program, layout, warm, block, segment, before)
 
 
 def warm_up_again(description: dict[str, Any]) -> bytes:

@@ -26,6 +26,7 @@ from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress, rhat_note
 from tasks.provenance import digest_of, provenance
+from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
@@ -53,7 +54,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
-    draws, program = _fill("draws", context.draws, config, run)
+    draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)
     twice = dataclasses.replace(
         config,
@@ -62,10 +63,9 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
         num_chains=min(config.num_chains, config.num_control_chains),
         num_draws=1,
     )
-    control, _ = _fill("control", str(context.folder / "control"), twice, run)
+    control, *_ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
-    published = draws.description()
-    return Samples(draws.uri, published["digest"], published["num_rows"], control.uri, str(context.folder))
+    return Samples(draws.uri, digest, config.num_chains * config.num_draws, control.uri, str(context.folder))
 
 
 def lowest_noise(configured: float | None, model: Path) -> float:
@@ -95,17 +95,20 @@ def _completed(config: config.Sample, model: Path) -> config.Sample:
     )
 
 
-def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program]:
-    """One store, from tuning to publication; `<name>-ladder.json` beside it says how its levels went."""
+def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program, str]:
+    """One store, from tuning to publication, with the digest of its rows; `<name>-ladder.json` beside it says how its
+    levels went.
+    """
     beside = open_store(str(run.context.folder))
     made_by = {key: run.made_from[key] for key in ("model_digest", "schema_digest")}
     settings = dataclasses.asdict(config)
     del settings["num_control_chains"]  # of another store
     begun = origin.origin_of(ChainMaker.__module__, run.context.seed, settings, made_by)
-    ladder = _read_ladder(origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run))))
+    claimed = origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run)))
+    ladder = _read_ladder(claimed.tuned)
     program = program_of(name, config, run.context.seed, run.dim, ladder)
     store = SampleStore(place)
-    job = Job(program, config.num_chains, store.uri)
+    job = Job(program, Layout(program.block_size, program.draws_per_segment, claimed.extents), store.uri)
     entries = run.fleet.fill(job, _Watcher(name, job))
     levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
@@ -118,10 +121,8 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
         "gradients_per_chain": sum(entry.facts["num_gradients"] for entry in entries) / job.num_blocks,
     }
     put_if_absent(beside, f"{name}-ladder.json", json.dumps(made, indent=2).encode())
-    kept = origin.described(place)
-    described = {"origin": kept["origin"], "files": {origin.ORIGIN: kept["sha256"]}}
-    store.publish(entries, run.made_from | description_of(config, program, exchange) | described)
-    return store, program
+    described = description_of(config, program, exchange) | origin.described(place, claimed.extents)
+    return store, program, store.publish(entries, run.made_from | described)
 
 
 def _exchange_of(program: Program, entries: Iterable[Entry]) -> dict[str, Any]:
@@ -220,7 +221,7 @@ class _Watcher:
     """Counts committed rows into a progress line."""
 
     def __init__(self, name: str, job: Job[Program]):
-        self._progress = Progress(name, job.num_chains * job.program.num_draws, "rows")
+        self._progress = Progress(name, job.layout.num_chains * job.layout.num_draws, "rows")
         self._progress.update(0)
         self._num_rows = 0
         self._acceptance = ""

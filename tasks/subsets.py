@@ -12,14 +12,14 @@ def one_draw_per_chain(store: SampleStore, max_chains: int, seed: int) -> pa.Tab
     """A random draw of each of at most `max_chains` random chains, in their order: independent rows. No shard is read
     but theirs, so there are at most `max_chains`.
     """
-    description, random = store.description(), np.random.default_rng(seed)
-    num_chains, program = description["num_chains"], description["program"]
-    num_draws, size, length = (program[key] for key in ("num_draws", "block_size", "draws_per_segment"))
-    chains = random.choice(num_chains, min(num_chains, max_chains), replace=False)
-    wanted = np.full(num_chains, -1)
-    wanted[chains] = random.integers(num_draws, size=len(chains))
+    layout, random = Layout.of(store.description()), np.random.default_rng(seed)
+    numbers = layout.chain_numbers()
+    chains = numbers[random.choice(len(numbers), min(len(numbers), max_chains), replace=False)]
+    wanted = np.full(numbers[-1] + 1, -1)
+    wanted[chains] = random.integers(layout.num_draws, size=len(chains))
     parts = []
-    places = {(chain // size, wanted[chain] // length) for chain in chains}
+    rows = zip((chains // layout.block_size).tolist(), wanted[chains].tolist(), strict=True)
+    places = {(block, layout.segment_of(block, draw)) for block, draw in rows}
     for batch in store.batches(places):
         is_wanted = wanted[batch["chain"].to_numpy()] == batch["draw"].to_numpy()
         parts.append(batch.filter(pa.array(is_wanted)))
@@ -41,13 +41,14 @@ def whole_chains(store: SampleStore, num_chains: int) -> pa.Table:
     store has them. No block is read but theirs, and what is returned is in memory once.
     """
     layout = Layout.of(store.description())
-    blocks = range(-(-min(num_chains, layout.num_chains) // layout.block_size))
-    places = {(block, segment) for block in blocks for segment in range(layout.num_segments)}
+    numbers = layout.chain_numbers()[:num_chains]
+    blocks = range(int(numbers[-1]) // layout.block_size + 1)
+    places = {(block, segment) for block in blocks for segment in range(layout.num_segments(block))}
     wanted = ("chain", "superchain", "draw", "position", "log_density", "accepted")
     arrays, num_rows = dict[str, np.ndarray](), 0
     for whole in store.batches(places, wanted):
-        batch = whole.filter(pc.less(whole["chain"], num_chains))
-        at = batch["chain"].to_numpy() * layout.num_draws + batch["draw"].to_numpy()
+        batch = whole.filter(pc.less_equal(whole["chain"], numbers[-1]))
+        at = np.searchsorted(numbers, batch["chain"].to_numpy()) * layout.num_draws + batch["draw"].to_numpy()
         num_rows += len(at)
         for name in batch.schema.names:
             values = _values(batch[name])

@@ -4,6 +4,7 @@ how the ladder went.
 
 import math
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from jaxtyping import Float, Int
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
 from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
+from tasks.store.manifest import Entry, SampleStore
 from tasks.subsets import vectors, whole_chains
 from tasks.travel_verdict import Travel
 
@@ -42,7 +43,7 @@ class Measured(NamedTuple):
 
 def measure_travel(store: SampleStore) -> Measured:
     """Read the draws, and what their segments recorded."""
-    description, made = store.description(), total_facts(entry.facts for entry in store.each_entry())
+    description, made = store.description(), total_facts(store.each_entry())
     draws = read_draws(store)
     summary = summarise(draws)
     ladder = ladder_table(description["program"], made)
@@ -152,18 +153,36 @@ SUMMED = ("accepted", "proposed", "num_nonfinite", "num_evaluations")
 SUMMED_BY_LEVEL = ("level_accepted", "swapped", "swaps_tried", "level_proposed", "num_nonfinite_hot")
 
 
-def total_facts(facts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def total_facts(entries: Iterable[Entry]) -> dict[str, Any]:
     """The sums of what segments counted, `num_evaluations` of the density and its gradient a chain among them, and the
-    least share of proposals that a chain accepted in a segment.
+    least share of proposals that a chain accepted over a time; `entries` are in the order of block and segment.
     """
     total: dict[str, Any] = dict.fromkeys(SUMMED, 0) | {"round_trips": 0, "min_chain_acceptance": math.inf}
-    for fact in facts:
-        total |= {key: total[key] + fact[key] for key in SUMMED}
-        total |= {key: total.get(key, 0) + np.array(fact[key]) for key in SUMMED_BY_LEVEL if key in fact}
-        total["round_trips"] += sum(fact.get("round_trips", ()))
-        least = fact["min_accepted"] / fact["proposed_per_chain"]
+    for _, block in groupby(entries, lambda entry: entry.block):
+        facts = [entry.facts for entry in block]
+        for fact in facts:
+            total |= {key: total[key] + fact[key] for key in SUMMED}
+            total |= {key: total.get(key, 0) + np.array(fact[key]) for key in SUMMED_BY_LEVEL if key in fact}
+            total["round_trips"] += sum(fact.get("round_trips", ()))
+        least = _least_acceptance([(fact["min_accepted"], fact["proposed_per_chain"]) for fact in facts])
         total["min_chain_acceptance"] = min(total["min_chain_acceptance"], least)
     return total
+
+
+def _least_acceptance(segments: list[tuple[int, int]]) -> float:
+    """Of the chains of a block, over each time that has as many proposals a chain as the block's longest segment: short
+    segments, in which a sound chain may accept nothing, are joined with those after them, the last with those before.
+    Each is the least number that a chain accepted, and the proposals of a chain; their sums are a lower bound.
+    """
+    longest, times = max(proposed for _, proposed in segments), [(0, 0)]
+    for accepted, proposed in segments:
+        if times[-1][1] >= longest:
+            times.append((0, 0))
+        times[-1] = times[-1][0] + accepted, times[-1][1] + proposed
+    if len(times) > 1 and times[-1][1] < longest:
+        short = times.pop()
+        times[-1] = times[-1][0] + short[0], times[-1][1] + short[1]
+    return min(accepted / proposed for accepted, proposed in times)
 
 
 def ladder_table(program: dict[str, Any], made: dict[str, Any]) -> pa.Table | None:

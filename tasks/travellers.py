@@ -35,7 +35,7 @@ from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.mcmc.windows import Tuned
 from tasks.progress import Progress, rhat_note
 from tasks.provenance import provenance
-from tasks.store.layout import chains_of
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
@@ -51,29 +51,28 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
     density.check(config.target, density.load(config.target), support)
-    cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
     del settings["log_z"]  # which is found beside the draws
-    begun = {"target_digest": density.digest_of(config)}
-    origin.claim(store.uri, origin.origin_of(TargetMaker.__module__, context.seed, settings, begun), lambda: WARM)
+    digests = {"target_digest": density.digest_of(config)}
+    begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
+    extents = origin.claim(store.uri, begun, lambda: WARM).extents
+    cluster.connect(context.cluster, working_folder=Path.cwd())
+    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
-    job = Job(program, config.num_chains, store.uri)
+    job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
     entries = fleet.fill(job, _Watcher(job))
     volume = frozen.from_arrays(warm).coordinates.whitening.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
     described = description_of(config, context.seed, program, read(inside, WARM), found)
-    kept = origin.described(store.uri)
-    files = described["files"] | {origin.ORIGIN: kept["sha256"]}
-    store.publish(entries, described | {"origin": kept["origin"], "files": files})
-    published = store.description()
-    return Samples(store.uri, published["digest"], published["num_rows"], None, str(context.folder))
+    kept = origin.described(store.uri, extents)
+    digest = store.publish(entries, described | kept | {"files": described["files"] | kept["files"]})
+    return Samples(store.uri, digest, config.num_chains * config.num_draws, None, str(context.folder))
 
 
 def description_of(
@@ -142,16 +141,16 @@ class TargetMaker:
     def make(
         self,
         program: travel.Program,
-        num_chains: int,
+        layout: Layout,
         warm: dict[str, np.ndarray],
         block: int,
         segment: int,
         before: dict[str, np.ndarray] | None,
     ) -> Made:
         """One segment of one block, from the state that the segment before it left."""
-        tuned = frozen.from_arrays(warm)
-        leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, segment, before)
-        kept = len(chains_of(block, program.block_size, num_chains))
+        tuned, chains = frozen.from_arrays(warm), layout.chains(block)
+        draws, kept = layout.draws(block, segment), len(chains)
+        leg = self._advanced(program, tuned, torch.from_numpy(warm["start"]), block, draws, before)
         facts = {
             "accepted": int(leg.accepted.sum()),
             "proposed": leg.accepted.numel() * program.thinning,
@@ -160,7 +159,7 @@ class TargetMaker:
         }
         state = {name: value.numpy() for name, value in leg.state.items()}
         counts = {name: count[:kept] if name == "round_trips" else count for name, count in leg.counts.items()}
-        return Made(self._table(leg, program, num_chains, tuned, block), state, facts | counts)
+        return Made(self._table(leg, chains, tuned), state, facts | counts)
 
     def white_target(self, warm: dict[str, np.ndarray]) -> Target:
         """The density in the coordinates that the warm-up learned."""
@@ -172,7 +171,7 @@ class TargetMaker:
         tuned: Tuned,
         start: Tensor,
         block: int,
-        segment: int,
+        draws: range,
         before: dict[str, np.ndarray] | None,
     ) -> travel.Leg:
         target = tuned.coordinates.pull(self.free_target)
@@ -181,16 +180,20 @@ class TargetMaker:
         jumps = {} if is_ladder else {"jumps": tuned.jumps}
         if before is None:
             chains = block * program.block_size + torch.arange(program.block_size)
-            return moves.first_leg(program, block, start[..., chains % NUM_WARM, :], target, **jumps)
+            return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, **jumps)
         loaded = {key: torch.from_numpy(value) for key, value in before.items()}
-        return moves.next_leg(program, block, segment, loaded, target, **jumps)
+        return moves.next_leg(program, block, draws, loaded, target, **jumps)
 
-    def _table(self, leg: travel.Leg, program: travel.Program, num_chains: int, tuned: Tuned, block: int) -> pa.Table:
-        """One row a kept draw, ordered by draw and chain; the last block drops the chains beyond `num_chains`."""
-        chains, num_draws = chains_of(block, program.block_size, num_chains), len(leg.position)
-        kept = len(chains)
-        z, bent = tuned.coordinates.from_white(leg.position[:, :kept].reshape(num_draws * kept, -1))
+    def _table(self, leg: travel.Leg, chains: range, tuned: Tuned) -> pa.Table:
+        """One row a kept draw, ordered by draw and chain, of `chains`, the first of their block; the others are
+        dropped only after whole blocks have changed coordinates: a matrix product may round the odd rows at its end in
+        another way, and no row must depend on how draws are cut into segments.
+        """
+        num_draws, kept = len(leg.position), len(chains)
+        z, bent = tuned.coordinates.from_white(leg.position.flatten(0, 1))
         x, log_det = self.support.constrain(z)
+        log_density = (leg.value.flatten() - bent - log_det).reshape(leg.value.shape)
+        x = x.reshape(*leg.value.shape, -1)[:, :kept]
         chain = np.tile(np.array(chains, dtype=np.int64), num_draws)
         draw = np.repeat(np.arange(leg.first_draw, leg.first_draw + num_draws, dtype=np.int32), kept)
         return pa.table(
@@ -199,7 +202,7 @@ class TargetMaker:
                 "superchain": chain % NUM_WARM,
                 "draw": draw,
                 "position": pa.FixedSizeListArray.from_arrays(x.reshape(-1).numpy(), self.config.dim),
-                "log_density": (leg.value[:, :kept].reshape(-1) - bent - log_det).numpy(),
+                "log_density": log_density[:, :kept].reshape(-1).numpy(),
                 "accepted": leg.accepted[:, :kept].reshape(-1).numpy(),
             }
         )
@@ -227,7 +230,7 @@ class TargetActor(TargetMaker):
             made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
         else:
             before = store.state_before(block, segment)
-            made = self.make(job.program, job.num_chains, read_warm(job.store), block, segment, before)
+            made = self.make(job.program, job.layout, read_warm(job.store), block, segment, before)
         entry = store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
         return Advanced(entry, moments_in(made.table) if isinstance(job, Job) else None)
 
@@ -241,7 +244,7 @@ class _Watcher:
     """Counts committed rows into a progress line."""
 
     def __init__(self, job: Job[travel.Program]):
-        self._progress = Progress("sample", job.num_chains * job.program.num_draws, "rows")
+        self._progress = Progress("sample", job.layout.num_chains * job.layout.num_draws, "rows")
         self._progress.update(0)
         self._totals = {"rows": 0, "accepted": 0, "proposed": 0}
         self._moments: Moments | None = None

@@ -1,6 +1,8 @@
 """The smallest stores of both kinds, made by the code that fleets run, in this process and in a second."""
 
 import dataclasses
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tasks.hardware import made_on
 from tasks.mcmc.annealing import Ladder
 from tasks.sample import description_of, made_from, program_of
 from tasks.store import objects
+from tasks.store.extents import Extent, extension_files
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.schema import Column, DataSchema
@@ -29,45 +32,74 @@ DRAWS_PER_SEGMENT = 2
 NUM_SEGMENTS = 9
 """Three blocks, the last of two chains, of three segments, the last of one draw."""
 
+Size = tuple[int, int]
+"""Chains, and draws of each."""
 
-def model_store(folder: Path, composed: commands.Generate | None = None, **changes: Any) -> SampleStore:
-    """Draws from an energy that was never trained, whose weights are random, or from a composition of such."""
+
+def model_store(
+    folder: Path, composed: commands.Generate | None = None, sizes: Sequence[Size] = (), **changes: Any
+) -> SampleStore:
+    """Draws from an energy that was never trained, whose weights are random, or from a composition of such. A
+    store in this folder that had these `sizes` in turn is extended.
+    """
     model = _composition(folder / "model", composed) if composed else _model(folder / "model")
     dim = composition.read_description(Path(model.uri))["dim"]
     chosen = config.Sample(**SETTINGS | {"num_levels": 3, "steps_per_level": 2} | changes)
     ladder = Ladder((2.0, 0.0, -3.0), (0.5, 0.4, 0.3), (1.0, 1.0, 1.0), exchanged=(0, 2))
     program = dataclasses.replace(program_of("draws", chosen, 7, dim, ladder), draws_per_segment=DRAWS_PER_SEGMENT)
-    maker, store = ChainMaker(model.uri, "cpu"), SampleStore(str(folder / "store"))
+    maker, store, layout = (
+        ChainMaker(model.uri, "cpu"),
+        SampleStore(str(folder / "store")),
+        layout_of(program, chosen, sizes),
+    )
 
     def make(block, segment, before):
-        return maker.make(program, chosen.num_chains, block, segment, before)
+        return maker.make(program, layout, block, segment, before)
 
-    return _fill(store, make, made_from(model, 7) | description_of(chosen, program, None))
+    return _fill(store, layout, make, made_from(model, 7) | description_of(chosen, program, None))
 
 
-def target_store(folder: Path, target: str = TARGET, **changes: Any) -> SampleStore:
-    """Draws from a user's own density."""
+def target_store(folder: Path, target: str = TARGET, sizes: Sequence[Size] = (), **changes: Any) -> SampleStore:
+    """Draws from a user's own density. A store in this folder that had these `sizes` in turn is extended."""
     chosen = config.Chains(**SETTINGS | {"target": target, "dim": 2, "burn_in": 3} | changes)
     maker, store = TargetMaker(chosen), SampleStore(str(folder / "store"))
-    data = maker.warm_up(7)
-    objects.put_if_absent(objects.open_store(store.uri), WARM, data)
+    inside = objects.open_store(store.uri)
+    if not objects.exists(inside, WARM):
+        objects.put_if_absent(inside, WARM, maker.warm_up(7))
+    data = objects.read(inside, WARM)
     warm = safetensors.numpy.load(data)
     program = target_program_of(chosen, 7, warm)
     program = dataclasses.replace(program, draws_per_segment=DRAWS_PER_SEGMENT)
+    layout = layout_of(program, chosen, sizes)
 
     def make(block, segment, before):
-        return maker.make(program, chosen.num_chains, warm, block, segment, before)
+        return maker.make(program, layout, warm, block, segment, before)
 
-    return _fill(store, make, target_description_of(chosen, 7, program, data, None))
+    return _fill(store, layout, make, target_description_of(chosen, 7, program, data, None))
 
 
-def _fill(store, make, description):
-    entries = []
-    for block, segment in Layout.of(description).places():
-        made = make(block, segment, store.state_before(block, segment))
-        entries.append(store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu")))
-    store.publish(entries, description)
+def layout_of(program: Any, chosen: config.Chains | config.Sample, sizes: Sequence[Size] = ()) -> Layout:
+    """Of a store that had these sizes before."""
+    extents = tuple(Extent(*size) for size in (*sizes, (chosen.num_chains, chosen.num_draws)))
+    return Layout(program.block_size, program.draws_per_segment, extents)
+
+
+def _fill(store, layout, make, description):
+    files = extension_files(layout.extents)
+    for path, data in files.items():
+        objects.put_if_absent(objects.open_store(store.uri), path, data)
+    digests = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    more = {"extents": layout.extents, "files": description.get("files", {}) | digests}
+    store.publish([_entry(store, make, *place) for place in layout.places()], description | more)
     return store
+
+
+def _entry(store, make, block, segment):
+    entry = store.committed(block, segment)
+    if entry is not None:
+        return entry
+    made = make(block, segment, store.state_before(block, segment))
+    return store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
 
 
 def _composition(folder: Path, composed: commands.Generate) -> Model:

@@ -1,7 +1,7 @@
 """What one block of chains with a tempering ladder does: `travel`, with a replica of every chain at every level.
 
 Draws are the points at inverse temperature 1, once `thinning` rounds. Round numbers go on from segment to segment, so
-that even and odd swaps alternate whatever was interrupted. A pure function of (program, block, segment, state); the
+that even and odd swaps alternate whatever was interrupted. A pure function of (program, block, draws, state); the
 state holds every replica, and where on its round trip it is.
 """
 
@@ -29,16 +29,18 @@ class Program(travel.Program):
     ladder: Ladder
 
 
-def first_leg(program: Program, block: int, start: Float[Tensor, "level chain free"], target: Target) -> Leg:
+def first_leg(
+    program: Program, block: int, draws: range, start: Float[Tensor, "level chain free"], target: Target
+) -> Leg:
     """From `start`, `burn_in` rounds that are not kept, then draws."""
     replicas = exchange.start([metropolis.init(x, target) for x in start])
     replicas, rounds = _advance(program, block, 0, replicas, target, program.burn_in)
-    return _keep(program, block, 0, replicas, target, rounds, len(start))
+    return _keep(program, block, draws, replicas, target, rounds, len(start))
 
 
-def next_leg(program: Program, block: int, segment: int, state: dict[str, Tensor], target: Target) -> Leg:
+def next_leg(program: Program, block: int, draws: range, state: dict[str, Tensor], target: Target) -> Leg:
     """Go on from the state that the segment before it left."""
-    return _keep(program, block, segment, unpack(state), target, [], 0)
+    return _keep(program, block, draws, unpack(state), target, [], 0)
 
 
 def pack(replicas: Replicas) -> dict[str, Tensor]:
@@ -58,16 +60,14 @@ def unpack(state: dict[str, Tensor]) -> Replicas:
 def _keep(
     program: Program,
     block: int,
-    segment: int,
+    draws: range,
     replicas: Replicas,
     target: Target,
     burnt: list[Round],
     num_evaluations: int,
 ) -> Leg:
-    first = segment * program.draws_per_segment
-    end = min(first + program.draws_per_segment, program.num_draws)
     before, kept, rounds = replicas.round_trips, [], []
-    for draw in range(first, end):
+    for draw in draws:
         number = program.burn_in + draw * program.thinning
         replicas, done = _advance(program, block, number, replicas, target, program.thinning)
         cold = replicas.states[-1]
@@ -81,7 +81,7 @@ def _keep(
         "num_nonfinite_hot": int(nonfinite[:-1].sum()),
         "num_evaluations": num_evaluations + sum(done.num_evaluations for done in burnt + rounds),
     }
-    return Leg(first, position, value, accepted, pack(replicas), counts)
+    return Leg(draws.start, position, value, accepted, pack(replicas), counts)
 
 
 def _counts(rounds: list[Round]) -> dict[str, Any]:

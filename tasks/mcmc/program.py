@@ -1,7 +1,7 @@
 """What one block of chains does: walk down the ladder, exchange replicas where that is wanted, then keep draws at the
 lowest level, a segment at a time.
 
-A pure function of (program, block, segment, state): whoever runs it, wherever, it returns the same draws.
+A pure function of (program, block, draws, state): whoever runs it, wherever, it returns the same draws.
 """
 
 import dataclasses
@@ -36,11 +36,6 @@ class Program:
     draws_per_segment: int
     exchange_rounds: int = 0
     """Rounds of replica exchange before the first draw; without any, chains stay at the lowest level."""
-
-    @property
-    def num_segments(self) -> int:
-        """Commits a block."""
-        return -(-self.num_draws // self.draws_per_segment)
 
     @property
     def replicated(self) -> Ladder:
@@ -94,21 +89,23 @@ class Segment(NamedTuple):
     num_gradients: int
 
 
-def first_segment(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Segment:
+def first_segment(
+    program: Program, block: int, draws: range, target_at: TargetAt, device: torch.device | str
+) -> Segment:
     """From N(0, I) down the ladder and through the rounds of exchange, after which a chain has its first draw."""
     walk = descend_ladder(program, block, target_at, device)
     chains, rounds = _travel(program, block, 0, program.exchange_rounds, arrived(program, walk), target_at)
     foot = walk.stats[-1]
     first = chains.replicas.states[-1], _accepted(rounds) if rounds else foot.accepted
-    made = _keep(program, block, 0, [first], chains, target_at)
+    made = _keep(program, block, draws, [first], chains, target_at)
     num_gradients = walk.num_gradients + sum(info.num_gradients for info in rounds) + made.num_gradients
-    draws = made.draws._replace(num_nonfinite=made.draws.num_nonfinite + foot.num_nonfinite + _count_nonfinite(rounds))
-    return made._replace(draws=draws, stats=walk.stats, rounds=rounds + made.rounds, num_gradients=num_gradients)
+    kept = made.draws._replace(num_nonfinite=made.draws.num_nonfinite + foot.num_nonfinite + _count_nonfinite(rounds))
+    return made._replace(draws=kept, stats=walk.stats, rounds=rounds + made.rounds, num_gradients=num_gradients)
 
 
-def next_segment(program: Program, block: int, segment: int, chains: Chains, target_at: TargetAt) -> Segment:
+def next_segment(program: Program, block: int, draws: range, chains: Chains, target_at: TargetAt) -> Segment:
     """Go on from the chains that the segment before it left."""
-    return _keep(program, block, segment, [], chains, target_at)
+    return _keep(program, block, draws, [], chains, target_at)
 
 
 def descend_ladder(program: Program, block: int, target_at: TargetAt, device: torch.device | str) -> Annealed:
@@ -146,21 +143,19 @@ def _travel(
 def _keep(
     program: Program,
     block: int,
-    segment: int,
+    draws: range,
     kept: list[tuple[State, Tensor]],
     chains: Chains,
     target_at: TargetAt,
 ) -> Segment:
-    """Draws of `segment`, `thinning` rounds before each but the chain's first, which is in `kept`."""
-    first = segment * program.draws_per_segment
-    end = min(first + program.draws_per_segment, program.num_draws)
+    """`thinning` rounds before each draw but the chain's first, which is in `kept`."""
     rounds: list[Round] = []
-    for draw in range(first + len(kept), end):
+    for draw in draws[len(kept) :]:
         start = program.exchange_rounds + (draw - 1) * program.thinning
         chains, since = _travel(program, block, start, program.thinning, chains, target_at)
         kept.append((chains.replicas.states[-1], _accepted(since)))
         rounds += since
-    draws = Draws(
+    made = Draws(
         torch.stack([state.x for state, _ in kept]),
         torch.stack([state.value for state, _ in kept]),
         torch.stack([state.score for state, _ in kept]),
@@ -168,4 +163,4 @@ def _keep(
         _count_nonfinite(rounds),
     )
     num_gradients = sum(info.num_gradients for info in rounds)
-    return Segment(first, draws, chains, [], rounds, num_gradients)
+    return Segment(draws.start, made, chains, [], rounds, num_gradients)

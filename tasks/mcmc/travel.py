@@ -1,7 +1,7 @@
 """What one block of travelling chains does: start from warmed-up points, forget them, keep draws, a segment at a time.
 
 Chains move in white free coordinates w: `z = z(w)` are the free coordinates, and `x = x(z)` the user's own. A
-pure function of (program, block, segment, state): whoever runs it, wherever, it returns the same draws.
+pure function of (program, block, draws, state): whoever runs it, wherever, it returns the same draws.
 """
 
 from dataclasses import dataclass
@@ -33,11 +33,6 @@ class Program:
     thinning: int
     draws_per_segment: int
 
-    @property
-    def num_segments(self) -> int:
-        """Commits a block."""
-        return -(-self.num_draws // self.draws_per_segment)
-
 
 class Leg(NamedTuple):
     """What a segment leaves: kept states by draw, proposals accepted since the draw before, where to go on from, and
@@ -53,25 +48,30 @@ class Leg(NamedTuple):
 
 
 def first_leg(
-    program: Program, block: int, start: Float[Tensor, "chain free"], target: Target, jumps: Jumps | None = None
+    program: Program,
+    block: int,
+    draws: range,
+    start: Float[Tensor, "chain free"],
+    target: Target,
+    jumps: Jumps | None = None,
 ) -> Leg:
     """From `start`, `burn_in` steps that are not kept, then draws."""
     state = metropolis.init(start, target)
     state, _, num_nonfinite, used = _advance(program, block, 0, state, target, jumps, program.burn_in)
-    return _keep(program, block, 0, state, target, jumps, num_nonfinite, used + 1)
+    return _keep(program, block, draws, state, target, jumps, num_nonfinite, used + 1)
 
 
 def next_leg(
-    program: Program, block: int, segment: int, state: dict[str, Tensor], target: Target, jumps: Jumps | None = None
+    program: Program, block: int, draws: range, state: dict[str, Tensor], target: Target, jumps: Jumps | None = None
 ) -> Leg:
     """Go on from the state that the segment before it left."""
-    return _keep(program, block, segment, State(**state), target, jumps, 0, 0)
+    return _keep(program, block, draws, State(**state), target, jumps, 0, 0)
 
 
 def _keep(
     program: Program,
     block: int,
-    segment: int,
+    draws: range,
     state: State,
     target: Target,
     jumps: Jumps | None,
@@ -79,16 +79,14 @@ def _keep(
     num_evaluations: int,
 ) -> Leg:
     """`thinning` steps before each draw; phase 0 of the stream is the burn-in, phase k + 1 belongs to draw k."""
-    first = segment * program.draws_per_segment
-    end = min(first + program.draws_per_segment, program.num_draws)
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
-    for draw in range(first, end):
+    for draw in draws:
         state, accepted, bad, used = _advance(program, block, draw + 1, state, target, jumps, program.thinning)
         kept.append((state.x, state.value, accepted))
         num_nonfinite, num_evaluations = num_nonfinite + bad, num_evaluations + used
     position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
     counts = {"num_nonfinite": num_nonfinite, "num_evaluations": num_evaluations}
-    return Leg(first, position, value, accepted, state._asdict(), counts)
+    return Leg(draws.start, position, value, accepted, state._asdict(), counts)
 
 
 def _advance(

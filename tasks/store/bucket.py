@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
-from obstore.store import S3Store
+from obstore.store import ObjectStore, S3Store
 
 from tasks.errors import StorageError, UsageError
 
@@ -96,7 +96,7 @@ def _is_refused(store: S3Store, path: str, mode: Any) -> bool:
     return False
 
 
-def put_over(store: S3Store, path: str, data: bytes, e_tag: str) -> None:
+def put_over(store: ObjectStore, path: str, data: bytes, e_tag: str) -> None:
     """Replace what has this ETag; `PreconditionError` when it has another by now.
 
     Ceph and others compare the header with the bare ETag, others with the quoted one, as RFC 9110 has it.

@@ -14,6 +14,7 @@ from typing import Any
 from tasks.errors import StorageError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+PLACE = re.compile(r"(?:shards|states|commits)/(\d{6,12})-(\d{4,12})[-.][^/]+")
 LARGEST_DOCUMENT_BYTES = 64 * 2**20
 
 
@@ -60,6 +61,12 @@ def state_path(block: int, segment: int, sha256: str) -> str:
 def commit_path(block: int, segment: int) -> str:
     """Where the record of a segment is kept."""
     return f"commits/{block:06}-{segment:04}.json"
+
+
+def place_of(path: str) -> tuple[int, int] | None:
+    """The block and segment that a file is of, by its name."""
+    found = PLACE.fullmatch(path)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def entry_of(where: str, document: dict[str, Any]) -> Entry:

@@ -4,7 +4,8 @@ A segment of a block is one commit: its rows (`shards/`) and the chain state aft
 first, under names that hold their sha256; then one small record (`commits/`) that names both. The record is
 put-if-absent, so of several writers one wins and all see what it wrote; without the record the rest is
 litter that nothing reads. Publication writes `manifest.parquet`, then `dataset.json`, which makes the store
-whole.
+whole. A store that is extended is whole as it was until the same is done again: a manifest of its own name is put, and
+then another `dataset.json` takes the place of the former at once.
 """
 
 import dataclasses
@@ -25,7 +26,6 @@ from tasks.store import document, merkle, objects
 from tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
 from tasks.store.shards import each_batch, each_table, encode, writer
 
-MANIFEST = "manifest.parquet"
 DATASET = document.NAME
 COLUMNS = pa.schema(
     [(field.name, pa.int64() if field.type is int else pa.string()) for field in dataclasses.fields(Entry)]
@@ -34,6 +34,13 @@ COLUMNS = pa.schema(
 
 MANIFEST_ROWS = 4096
 """Entries that are in memory at a time."""
+
+
+def manifest_path(description: dict[str, Any]) -> str:
+    """Where `dataset.json` has the list of its shards: a file for each time that the store was extended."""
+    extents = description.get("extents")
+    number = len(extents) - 1 if isinstance(extents, list | tuple) else 0
+    return f"manifest-{number:04}.parquet" if number > 0 else "manifest.parquet"
 
 
 class SampleStore:
@@ -98,18 +105,25 @@ class SampleStore:
         return self.load_state(previous)
 
     def publish(self, entries: Iterable[Entry], description: dict[str, Any]) -> str:
-        """Make the store whole and return its logical digest: of all rows by block and segment.
+        """Make the store whole and return the logical digest of its rows, by block and segment.
 
         `entries` are in that order, and are gone through more than once. A store that is published already stays as it
-        is; `StorageError` if it holds other rows.
+        is, unless this one is what it was extended to; `StorageError` if it holds other rows.
         """
-        objects.put_if_absent(self._objects, MANIFEST, to_manifest(entries))
-        manifest = objects.read(self._objects, MANIFEST)  # perhaps an earlier try's, by another library version
+        path = manifest_path(description)
+        objects.put_if_absent(self._objects, path, to_manifest(entries))
+        manifest = objects.read(self._objects, path)  # perhaps an earlier try's, by another library version
         if not _is_of(manifest, entries):
-            raise StorageError(f"{self.uri}/{MANIFEST} lists other shards: remove the folder and run again")
+            raise StorageError(f"{self.uri}/{path} lists other shards: remove the folder and run again")
         whole = description | totals(entries) | {"manifest_sha256": _sha256(manifest)}
-        objects.put_if_absent(self._objects, DATASET, document.seal(whole))
-        return self.description()["digest"]
+        data = document.seal(whole)
+        objects.put_instead(self._objects, DATASET, data, lambda there: self._is_extended(there, data))
+        return whole["digest"]
+
+    def _is_extended(self, there: bytes, data: bytes) -> bool:
+        """Whether `dataset.json` is of a store that was extended to another, by its sizes."""
+        before, after = (document.unseal(f"{self.uri}/{DATASET}", one).get("extents", []) for one in (there, data))
+        return len(before) < len(after) and after[: len(before)] == before
 
     def description(self) -> dict[str, Any]:
         """What `publish` was given, with the `totals` of its entries and `manifest_sha256`."""
@@ -124,7 +138,7 @@ class SampleStore:
     def each_entry(self) -> Iterator[Entry]:
         """`entries`, of which a few thousand are in memory at a time."""
         description = self.description()
-        data = self._checked(MANIFEST, description["manifest_sha256"])
+        data = self._checked(manifest_path(description), description["manifest_sha256"])
         return from_manifest(data, description["num_shards"])
 
     def dataset(self, places: Collection[tuple[int, int]] | None = None) -> ds.Dataset:
@@ -226,6 +240,6 @@ def to_table(entries: Sequence[Entry]) -> pa.Table:
 def from_table(table: pa.Table) -> list[Entry]:
     """The entries of rows of a manifest; `StorageError` for one that no store of ours would have written."""
     columns = table.to_pydict()
-    columns["facts"] = [parse(MANIFEST, facts.encode()) for facts in columns["facts"]]
+    columns["facts"] = [parse("the manifest", facts.encode()) for facts in columns["facts"]]
     rows = zip(*columns.values(), strict=True)
-    return [entry_of(MANIFEST, dict(zip(columns, row, strict=True))) for row in rows]
+    return [entry_of("the manifest", dict(zip(columns, row, strict=True))) for row in rows]

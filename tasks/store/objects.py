@@ -9,16 +9,17 @@ every folder above it.
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pyarrow import fs
 
 from tasks.errors import StorageError, UsageError
+from tasks.locks import locked
 from tasks.store import bucket, bucket_files
 
 
@@ -88,6 +89,37 @@ def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
         except AlreadyExistsError:
             return False
         return True
+
+
+def put_instead(store: ObjectStore, path: str, data: bytes, is_older: Callable[[bytes], bool]) -> None:
+    """Keep `data` under `path` where nothing is yet, or over what is there if that `is_older`; durable on return.
+
+    Nothing is put over what another has put there since it was looked at: a bucket compares its ETag, and who would
+    replace a file of a folder holds the lock of it.
+    """
+    if put_if_absent(store, path, data) or not is_older(read(store, path)):
+        return
+    with _one_line_errors(_name(store, path)):
+        if isinstance(store, LocalStore):
+            place = _local(store, path)
+            with locked(place.with_name(lock_of(place.name))):
+                if is_older(read(store, path)):
+                    replace(place.parent, place.name, data)
+            return
+        while True:
+            found = bucket.attempt(lambda: obstore.get(store, path))
+            if not is_older(found.bytes().to_bytes()):
+                return
+            try:
+                bucket.put_over(store, path, data, str(found.meta["e_tag"]))
+            except PreconditionError:
+                continue  # it is another by now
+            return
+
+
+def lock_of(name: str) -> str:
+    """The file that is locked while another is replaced in a folder."""
+    return f".{name}.lock"
 
 
 def put_over(store: ObjectStore, path: str, data: bytes) -> None:

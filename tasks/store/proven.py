@@ -14,8 +14,9 @@ from tasks.errors import StorageError
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
 from tasks.store.document import unseal
-from tasks.store.entry import SHA256, Entry, entry_of, parse
-from tasks.store.manifest import MANIFEST, from_manifest, totals
+from tasks.store.entry import SHA256, Entry, entry_of, parse, place_of
+from tasks.store.layout import Layout
+from tasks.store.manifest import from_manifest, manifest_path, totals
 
 
 def read_description(store: ObjectStore) -> dict[str, Any]:
@@ -31,15 +32,18 @@ def read_description(store: ObjectStore) -> dict[str, Any]:
 
 def read_manifest(store: ObjectStore, description: dict[str, Any]) -> list[Entry]:
     """The entries of the manifest; `StorageError` when its sha256 is not the recorded one."""
-    data = objects.read(store, MANIFEST)
+    data = objects.read(store, manifest_path(description))
     if hashlib.sha256(data).hexdigest() != description["manifest_sha256"]:
         raise StorageError("its sha256 is not the recorded one")
     return list(from_manifest(data, description["num_shards"]))
 
 
 def read_commits(store: ObjectStore, description: dict[str, Any]) -> list[Entry]:
-    """The entries of the commit records; `StorageError` when their Merkle root is not the recorded one."""
-    paths = (name for name in objects.names(store, "commits") if name.endswith(".json"))
+    """The entries of the commit records, without those that an extension has put there since; `StorageError` when their
+    Merkle root is not the recorded one.
+    """
+    layout = Layout.of(description)
+    paths = (path for path in objects.names(store, "commits") if (place := place_of(path)) and layout.has(*place))
     entries = [entry_of(path, parse(path, objects.read(store, path))) for path in paths]
     entries.sort(key=lambda entry: (entry.block, entry.segment))
     if totals(entries)["merkle_root"] != description["merkle_root"]:
@@ -55,7 +59,7 @@ def read_entries(store: ObjectStore, description: dict[str, Any]) -> list[Entry]
         try:
             return read_commits(store, description)
         except StorageError as second:
-            raise StorageError(f"{MANIFEST}: {error}; {second}: restore one of them") from error
+            raise StorageError(f"{manifest_path(description)}: {error}; {second}: restore one of them") from error
 
 
 def _is_sha256(value: Any) -> bool:
@@ -64,4 +68,4 @@ def _is_sha256(value: Any) -> bool:
 
 def _is_own_name(name: str) -> bool:
     """Whether a file lies in the store's own folder and is none of those that every store has."""
-    return PurePosixPath(name).name == name and name not in (DATASET, MANIFEST, "", "..")
+    return PurePosixPath(name).name == name and name not in (DATASET, "", "..") and not name.startswith("manifest")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
 )
+from obstore.store import ObjectStore
 
 from tasks.errors import StorageError, UsageError
 from tasks.store import objects
@@ -33,6 +34,17 @@ def sign(uri: str, key_file: str) -> None:
     public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     document = {"algorithm": "Ed25519", "public_key": public.hex(), "signature": key.sign(data).hex()}
     objects.put_over(objects.open_store(uri), SIGNATURE, json.dumps(document, indent=2).encode())
+
+
+def is_current(store: ObjectStore) -> bool:
+    """Whether the signature is one of `dataset.json` as it is, by whosever key is written in it."""
+    try:
+        document = parse(SIGNATURE, objects.read(store, SIGNATURE))
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(str(document.get("public_key"))))
+        key.verify(bytes.fromhex(str(document.get("signature"))), objects.read(store, DATASET))
+    except (InvalidSignature, ValueError, StorageError):
+        return False
+    return True
 
 
 def check(uri: str, key_file: str) -> None:

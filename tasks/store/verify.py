@@ -11,6 +11,7 @@ replays and audits) compares it again.
 
 A shard that nothing lists is damage, since who reads the folder reads its rows. Anything else that nothing lists, such
 as a state that lost a race or what a killed writer left half written, is named and is not damage: nothing reads it.
+What an extension that has not ended has put beyond the segments of `dataset.json` is counted, and not proven.
 """
 
 import hashlib
@@ -27,13 +28,14 @@ from obstore.store import ObjectStore
 
 from tasks.errors import StorageError
 from tasks.store import objects
+from tasks.store.beyond import beyond, places_beyond
 from tasks.store.document import NAME as DATASET
 from tasks.store.entry import Entry, commit_path, to_record
 from tasks.store.layout import Layout
-from tasks.store.manifest import MANIFEST, totals
+from tasks.store.manifest import manifest_path, totals
 from tasks.store.proven import read_description, read_entries, read_manifest
 from tasks.store.shards import from_parquet, logical_digest, places_of
-from tasks.store.signature import SIGNATURE
+from tasks.store.signature import SIGNATURE, is_current
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20
@@ -80,23 +82,25 @@ class Checked(NamedTuple):
 def verify(uri: str) -> Proof:
     """Read every byte of a store and compare it with what is recorded; `StorageError` when there is no store at all."""
     store = objects.open_store(uri, writable=False)
-    names = objects.names(store)
     try:
         description = read_description(store)
         layout = Layout.of(description)
     except StorageError as error:
         reason = f"{error}; nothing else can be proven without it"
-        return Proof(uri, {}, (), (_unreadable(names, DATASET, reason),), ())
+        return Proof(uri, {}, (), (_unreadable(objects.names(store), DATASET, reason),), ())
+    names = objects.names(store)  # after what it says, which may be replaced while the store is read
     entries, findings = _check_manifest(store, description, names)
     if not entries:
         return Proof(uri, description, (), tuple(findings), ())
-    findings += _check_places(entries, layout) + _check_files(store, description, names)
+    findings += _check_places(entries, layout, manifest_path(description)) + _check_files(store, description, names)
     findings += _check_segments(store, entries, layout, names)
-    listed = {DATASET, MANIFEST, SIGNATURE, *description.get("files", {})}
+    more, broken, notes = _check_beyond(store, layout, names)
     for entry in entries:
-        listed |= {entry.path, entry.state_path, commit_path(entry.block, entry.segment)}
-    extra, notes = _unlisted(names - listed)
-    return Proof(uri, description, tuple(entries), tuple(findings + extra), tuple(notes))
+        more |= {entry.path, entry.state_path, commit_path(entry.block, entry.segment)}
+    if SIGNATURE in names and not is_current(store):
+        notes.append(f"{SIGNATURE} is not of {DATASET} as it is now: sign it again")
+    extra, unlisted = _unlisted(names - more - _own_files(description, layout))
+    return Proof(uri, description, tuple(entries), tuple(findings + broken + extra), tuple(notes + unlisted))
 
 
 def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Schema:
@@ -144,32 +148,33 @@ def _check_manifest(
     store: ObjectStore, description: dict[str, Any], names: set[str]
 ) -> tuple[list[Entry], list[Finding]]:
     """The entries, from wherever they are proven."""
+    path = manifest_path(description)
     try:
         entries = read_manifest(store, description)
     except StorageError as error:
-        finding = _unreadable(names, MANIFEST, str(error))
+        finding = _unreadable(names, path, str(error))
         try:
             return read_entries(store, description), [finding]
         except StorageError as second:
             return [], [finding, Finding("damaged", "commits", f"{second}; no shard can be proven without either")]
     wrong = {key: value for key, value in totals(entries).items() if description.get(key) != value}
     return entries, [
-        Finding("wrong", DATASET, f"{key} is {description.get(key)}, and that of {MANIFEST} is {value}")
+        Finding("wrong", DATASET, f"{key} is {description.get(key)}, and that of {path} is {value}")
         for key, value in wrong.items()
     ]
 
 
-def _check_places(entries: list[Entry], layout: Layout) -> list[Finding]:
+def _check_places(entries: list[Entry], layout: Layout, path: str) -> list[Finding]:
     """Every block and segment of the program once, and no other."""
     counts = Counter((entry.block, entry.segment) for entry in entries)
     foreign = [place for place in counts if not layout.has(*place)]
-    num_missing = layout.num_blocks * layout.num_segments - (len(counts) - len(foreign))
+    num_missing = layout.num_places - (len(counts) - len(foreign))
     missing = islice((place for place in layout.places() if place not in counts), min(num_missing, MOST_NAMED))
-    findings = [Finding("missing", _name(place), f"{MANIFEST} does not list it") for place in missing]
+    findings = [Finding("missing", _name(place), f"{path} does not list it") for place in missing]
     if num_missing > MOST_NAMED:
-        findings.append(Finding("missing", f"{num_missing - MOST_NAMED:,} more segments", f"{MANIFEST} lists none"))
+        findings.append(Finding("missing", f"{num_missing - MOST_NAMED:,} more segments", f"{path} lists none"))
     repeated = [(place, count) for place, count in counts.items() if count > 1]
-    findings += [Finding("wrong", _name(place), f"{MANIFEST} lists it {count} times") for place, count in repeated]
+    findings += [Finding("wrong", _name(place), f"{path} lists it {count} times") for place, count in repeated]
     return findings + [Finding("wrong", _name(place), "the program has no such segment") for place in foreign]
 
 
@@ -230,6 +235,21 @@ def _check_file(store: ObjectStore, path: str, sha256: str, names: set[str], ent
     if hashlib.sha256(data).hexdigest() != sha256:
         return Finding("damaged", path, f"its {len(data):,} bytes do not have the recorded sha256", entry)
     return data
+
+
+def _own_files(description: dict[str, Any], layout: Layout) -> set[str]:
+    """What belongs to no segment; who read the store before it was extended may still read its manifest of then."""
+    manifests = {manifest_path({"extents": layout.extents[: k + 1]}) for k in range(len(layout.extents))}
+    return {DATASET, SIGNATURE, objects.lock_of(DATASET), *description.get("files", {})} | manifests
+
+
+def _check_beyond(store: ObjectStore, layout: Layout, names: set[str]) -> tuple[set[str], list[Finding], list[str]]:
+    """What belongs to an extension that has not ended; all that may, where its records are damaged."""
+    try:
+        own, note = beyond(store, layout, names)
+    except StorageError as error:
+        return set(places_beyond(names, layout)), [Finding("damaged", "an extension", str(error))], []
+    return own, [], [note] if note else []
 
 
 def _unlisted(names: set[str]) -> tuple[list[Finding], list[str]]:

@@ -12,14 +12,17 @@ def main(folder: str, faults: str, address: str) -> None:
     from tasks import config  # which imports Ray, and Ray reads its safety then
     from tasks.cluster import connect
     from tasks.fleet import Fleet
-    from tests.faults.schedules import published
+    from tasks.store.manifest import SampleStore
+    from tests.faults.schedules import described
     from tests.faults.test_hosts import SCHEDULE
     from tests.faults.walker import Walker
 
     connect(config.Cluster(address=address))
-    job = SCHEDULE.job(Path(folder))
+    (job,) = SCHEDULE.jobs(Path(folder))
     fleet = Fleet.start(Walker, (faults,), None)
-    published(job, fleet.fill(job, lambda made: None))
+    store = SampleStore(job.store)
+    entries = fleet.fill(job, lambda made: None)
+    store.publish(entries, described(job))
     fleet.dismiss()
 
 

@@ -3,11 +3,11 @@
 A schedule is a function of its seed. It runs the real fleet over real actors: some are killed, some stopped and let go
 on when another has taken their place, some die or stop before a certain call of a commit; the driver's loop is left and
 begun anew while the actors of the old one still write; a state on disk is altered before it is read; and a segment
-takes down whoever makes it.
+takes down whoever makes it. Most stores are asked for in parts, each of which is published before the store is extended
+to the next.
 """
 
 import dataclasses
-import hashlib
 import os
 import random
 import shutil
@@ -15,10 +15,11 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import ray
 
@@ -27,15 +28,19 @@ from tasks.cluster import connect
 from tasks.errors import ServiceError, StorageError
 from tasks.fleet import Fleet
 from tasks.job import Advanced, Job
+from tasks.store import objects
 from tasks.store.entry import Entry
-from tasks.store.growing import new_entries, read_shard
+from tasks.store.extents import Extent, extension_files
+from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
+from tasks.store.spool import Spool
 from tasks.store.verify import verify
+from tests.faults.reader import polled
 from tests.faults.walker import SIGNALS, Order, Program, Walker, make, poison_of
 
 MAX_CALL = 40
 """More calls than a commit makes, so that some orders to die come due in a later segment."""
-MAX_ACTORS = 3
+MAX_ACTORS, MAX_EXTENSIONS = 3, 2
 LATE_S = 0.3
 """What writers that were stopped get to write late, when all others are done."""
 ORDERED = (*SIGNALS, "rot")
@@ -59,8 +64,7 @@ class Schedule:
 
     seed: int
     num_actors: int
-    num_chains: int
-    num_draws: int
+    extents: tuple[Extent, ...]
     pace_s: float
     faults: tuple[Fault, ...]
     sleep_s: float = 0.3
@@ -74,22 +78,24 @@ class Schedule:
             Fault(chance.choice(KINDS), round(chance.uniform(0, 1), 3), chance.randrange(MAX_CALL))
             for _ in range(chance.randint(1, 4))
         ]
-        size = (
-            chance.randint(1, MAX_ACTORS),
-            chance.randint(5, 22),
-            chance.randint(2, 8),
-            round(chance.uniform(0.01, 0.08), 3),
-        )
-        return cls(seed, *size, tuple(sorted(faults, key=lambda fault: fault.after_s)))
+        extents = [Extent(chance.randint(5, 22), chance.randint(2, 8))]
+        for _ in range(chance.randrange(MAX_EXTENSIONS + 1)):
+            less = Extent(*(chance.randint(1, size) for size in extents[0]))
+            extents = [less, *extents] if less != extents[0] else extents
+        settings = chance.randint(1, MAX_ACTORS), tuple(extents), round(chance.uniform(0.01, 0.08), 3)
+        return cls(seed, *settings, tuple(sorted(faults, key=lambda fault: fault.after_s)))
 
     @classmethod
     def aimed(cls, *faults: tuple[str, int]) -> "Schedule":
         """Two actors, whose first commits the faults await; who is stopped sleeps until all others are done."""
-        return cls(0, 2, 12, 6, 0.3, tuple(Fault(kind, 0.0, number) for kind, number in faults), sleep_s=60.0)
+        return cls(
+            0, 2, (Extent(12, 6),), 0.3, tuple(Fault(kind, 0.0, number) for kind, number in faults), sleep_s=60.0
+        )
 
-    def job(self, store: Path) -> Job[Program]:
-        """Blocks of four chains, segments of two draws: the last of each may be partly empty."""
-        return Job(Program(self.seed, 4, self.num_draws, 2, self.pace_s), self.num_chains, str(store))
+    def jobs(self, store: Path) -> list[Job[Program]]:
+        """Blocks of four chains, segments of two draws: the last of each may be partly empty. One job a size."""
+        layouts = [Layout(4, 2, self.extents[: number + 1]) for number in range(len(self.extents))]
+        return [Job(Program(self.seed, 4, one.num_draws, 2, self.pace_s), one, str(store)) for one in layouts]
 
 
 class Left(Exception):
@@ -98,31 +104,48 @@ class Left(Exception):
 
 def fill(schedule: Schedule, folder: Path) -> SampleStore:
     """Fill a store while the faults happen, and go on until it is published."""
-    job, orders = schedule.job(folder / "store"), folder / "faults"
+    jobs, orders = schedule.jobs(folder / "store"), folder / "faults"
     orders.mkdir(parents=True)
-    SampleStore(job.store)
+    store = SampleStore(jobs[0].store)
     leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
-    patiences, fleets = deque([*leaves, None]), deque[Fleet]()
-    with injected(schedule, orders), polled(job.store) as polling:
-        while True:
-            if len(fleets) == 2:
-                fleets.popleft().dismiss()
-            fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
-            try:
-                entries = fleets[-1].fill(job, _leave_after(patiences[0]))
-                break
-            except Left:
-                patiences.popleft()
-            except (StorageError, ServiceError):
-                if not mend(orders, job.store):
-                    raise
-        store = published(job, entries)
+    patiences, fleets = deque([*leaves, None]), deque([Fleet.start(Walker, (str(orders),), schedule.num_actors)])
+    with injected(schedule, orders), polled(store.uri) as polling:
+        for job in jobs:
+            ask(job)
+            while (entries := _filled(fleets[-1], job, patiences, orders)) is None:
+                if len(fleets) == 2:
+                    fleets.popleft().dismiss()
+                fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors))
+            store.publish(entries, described(job))
     time.sleep(LATE_S if any(orders.glob("*stop*.taken-*")) else 0)
     for fleet in fleets:  # that of the driver that left last has written beside the other until now
         fleet.dismiss()
-    mend(orders, job.store)  # what nobody has read since
+    mend(orders, store.uri)  # what nobody has read since
     assert polling.failure is None, polling.failure
     return store
+
+
+def ask(job: Job[Program]) -> None:
+    """What a command does that extends a store."""
+    for path, data in extension_files(job.layout.extents).items():
+        objects.put_if_absent(objects.open_store(job.store), path, data)
+
+
+def described(job: Job[Program]) -> dict[str, Any]:
+    """As much as a proof needs."""
+    return {"num_chains": job.layout.num_chains, "program": vars(job.program), "extents": job.layout.extents}
+
+
+def _filled(fleet: Fleet, job: Job[Program], patiences: deque[int | None], orders: Path) -> Spool | None:
+    """All entries; None where the driver has left, or what it met was mended."""
+    try:
+        return fleet.fill(job, _leave_after(patiences[0]))
+    except Left:
+        patiences.popleft()
+    except (StorageError, ServiceError):
+        if not mend(orders, job.store):
+            raise
+    return None
 
 
 def mend(orders: Path, store: str) -> int:
@@ -147,21 +170,17 @@ def _leave_after(patience: int | None):
 
 
 def undisturbed(schedule: Schedule, folder: Path) -> SampleStore:
-    """The same store where nothing happens: without Ray, in the order of blocks and segments."""
-    job = schedule.job(folder / "store")
+    """The same store where nothing happens: without Ray, in the order of blocks and segments, all before it is
+    published.
+    """
+    job = schedule.jobs(folder / "store")[-1]
     store, entries = SampleStore(job.store), []
-    for block in range(job.num_blocks):
-        state = None
-        for segment in range(job.program.num_segments):
-            table, state = make(job, block, state, segment)
-            entries.append(store.commit(block, segment, table, state, {}))
-    return published(job, entries)
-
-
-def published(job: Job[Program], entries: Iterable[Entry]) -> SampleStore:
-    """The store of a job, made whole."""
-    store = SampleStore(job.store)
-    store.publish(entries, {"num_chains": job.num_chains, "program": vars(job.program)})
+    state: dict[str, Any] = {}
+    ask(job)
+    for block, segment in job.layout.places():
+        table, state = make(job, block, state if segment else None, segment)
+        entries.append(store.commit(block, segment, table, state, {}))
+    store.publish(entries, described(job))
     return store
 
 
@@ -169,8 +188,9 @@ def check(schedule: Schedule, folder: Path) -> None:
     """The store that was disturbed is whole, and in every byte of rows and states the one that was not."""
     print(schedule)
     disturbed, calm = fill(schedule, folder / "disturbed"), undisturbed(schedule, folder / "calm")
-    proof = verify(disturbed.uri)
-    assert proof.is_whole, proof.findings
+    for store in (disturbed, calm):
+        proof = verify(store.uri)
+        assert proof.is_whole, proof.findings
     assert disturbed.description()["digest"] == calm.description()["digest"]
     assert [made_of(entry) for entry in disturbed.entries()] == calm.entries()
     for entry in calm.entries():
@@ -231,41 +251,6 @@ def _is_there(pid: int) -> bool:
         return b"ray::Walker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-@dataclass
-class Polling:
-    """What a reader met that it should not have."""
-
-    failure: Exception | None = None
-    num_seen: int = 0
-
-
-@contextmanager
-def polled(store: str) -> Iterator[Polling]:
-    """A reader that looks at the store all the time, and proves each shard that it is shown."""
-    polling, over = Polling(), threading.Event()
-    thread = threading.Thread(target=_poll, args=(store, polling, over))
-    thread.start()
-    try:
-        yield polling
-    finally:
-        over.set()
-        thread.join()
-
-
-def _poll(store: str, polling: Polling, over: threading.Event) -> None:
-    known: list[Entry] = []
-    while not over.wait(0.02):
-        try:
-            new = new_entries(store, known)
-            for entry in new:
-                assert hashlib.sha256(read_shard(store, entry)).hexdigest() == entry.sha256, entry.path
-            known += new
-            polling.num_seen = len(known)
-        except Exception as error:
-            polling.failure = error
-            return
 
 
 @contextmanager

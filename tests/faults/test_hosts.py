@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.store.extents import Extent
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
 from tests import hosts
@@ -17,7 +18,7 @@ from tests.integration.conftest import wait_until
 
 pytestmark = pytest.mark.timeout(900)
 
-SCHEDULE = Schedule(seed=5, num_actors=0, num_chains=160, num_draws=20, pace_s=1.0, faults=())
+SCHEDULE = Schedule(seed=5, num_actors=0, extents=(Extent(160, 20),), pace_s=1.0, faults=())
 """400 segments of a second, so that it is not done before all has happened; then they hurry."""
 PATIENCE_S, DEADLINE_S = 200, 3
 DEADLINE = ("--deadline-remaining-seconds", str(DEADLINE_S))

@@ -18,7 +18,6 @@ import ray
 
 from tasks import cluster
 from tasks.job import Advanced, Job
-from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 
 CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir", "replace")
@@ -56,23 +55,17 @@ class Program:
     draws_per_segment: int
     pace_s: float
 
-    @property
-    def num_segments(self) -> int:
-        return -(-self.num_draws // self.draws_per_segment)
-
 
 def make(
     job: Job[Program], block: int, before: dict[str, np.ndarray] | None, segment: int
 ) -> tuple[pa.Table, dict[str, Any]]:
-    """Random walks: a pure function of the program, the block, the segment and the state before it."""
-    program = job.program
-    layout = Layout(job.num_chains, program.block_size, program.num_draws, program.draws_per_segment)
-    draws, kept = layout.draws(segment), len(layout.chains(block))
-    random = np.random.default_rng([program.seed, block, segment])
+    """Random walks: a pure function of the program, the block, its draws and the state before them."""
+    program, draws, kept = job.program, job.layout.draws(block, segment), len(job.layout.chains(block))
     start = np.zeros(program.block_size) if before is None else before["x"]
-    walk = start + random.normal(size=(len(draws), program.block_size)).cumsum(0)
+    steps = [np.random.default_rng([program.seed, block, draw]).normal(size=program.block_size) for draw in draws]
+    walk = np.cumsum([start, *steps], axis=0)[1:]
     rows = {
-        "chain": np.tile(np.arange(kept, dtype=np.int64) + layout.chains(block).start, len(draws)),
+        "chain": np.tile(np.arange(kept, dtype=np.int64) + job.layout.chains(block).start, len(draws)),
         "draw": np.repeat(np.arange(draws.start, draws.stop, dtype=np.int32), kept),
         "x": walk[:, :kept].ravel(),
     }

@@ -1,9 +1,11 @@
 """A bucket is as good a place for a store as a folder: real Ceph, and a proxy before it that fails."""
 
+import itertools
 import os
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -15,10 +17,13 @@ from torch.utils.data import DataLoader
 from pipelines.cli import main
 from tasks.errors import StorageError
 from tasks.store import bucket, objects
+from tasks.store.extents import Extent, extension_files
 from tasks.store.growing import new_entries, read_shard
 from tasks.store.manifest import SampleStore
+from tasks.store.verify import verify
 from tasks.torch_draws import Draws
 from tests import tiny_stores
+from tests.unit.test_verify import rows
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -44,6 +49,59 @@ def test_of_racing_writers_exactly_one_wins_each_path(place):
         racer.join()
     assert sorted(k for k, _ in wins) == list(range(20))
     assert all(objects.read(store, f"a/{k}") == bytes([mark]) * 3000 for k, mark in wins)
+
+
+def test_of_racing_writers_the_newest_stays(place):
+    """Each replaces what is older than its own; a server compares the ETag of what was looked at."""
+    store, numbers = objects.open_store(place), np.random.default_rng(0).permutation(60).tolist()
+
+    def race(mine):
+        for number in mine:
+            objects.put_instead(store, "n", str(number).encode(), lambda there: int(there) < number)  # noqa: B023
+            assert int(objects.read(store, "n")) >= number
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(race, [numbers[k::6] for k in range(6)]))
+    assert objects.read(store, "n") == b"59"
+
+
+def test_a_file_is_replaced_once_by_a_put_whose_answer_is_lost(place, proxy):
+    store = objects.open_store(place)
+    objects.put_if_absent(store, "n", b"1")
+    num_puts = itertools.count(1)  # the first is refused, as something is there
+    proxy.choose = lambda method, path: "cut_after" if method == "PUT" and next(num_puts) == 2 else "none"
+    objects.put_instead(store, "n", b"2", lambda there: there == b"1")
+    assert objects.read(store, "n") == b"2"
+    assert len(proxy.faults) == 1
+
+
+def test_a_store_is_extended_in_a_bucket_and_is_whole_all_the_while(place):
+    store, sizes, entries = SampleStore(place), [[4, 2], [8, 4]], {}
+
+    def commit(*where):
+        entries[where] = store.commit(*where, pa.table(rows(*where)), {"x": np.zeros(2)}, {})
+
+    def publish(number):
+        num_chains, num_draws = sizes[number]
+        program = {"block_size": 4, "draws_per_segment": 2, "num_draws": num_draws}
+        described = {"num_chains": num_chains, "program": program, "extents": sizes[: number + 1]}
+        listed = [entry for where, entry in sorted(entries.items()) if number or where == (0, 0)]
+        store.publish(listed, described)
+
+    commit(0, 0)
+    publish(0)
+    for path, data in extension_files([Extent(*size) for size in sizes]).items():
+        objects.put_if_absent(objects.open_store(place), path, data)
+    commit(0, 1)
+    proof = verify(place)
+    assert (proof.is_whole, proof.description["num_rows"]) == (True, 8)
+    assert proof.notes == ("8 rows in 1 more shards are committed: an extension to 8 chains of 4 draws has not ended",)
+    commit(1, 0)
+    commit(1, 1)
+    for number in (1, 0):  # the second by a command of before that comes late
+        publish(number)
+        proof = verify(place)
+        assert (proof.is_whole, proof.description["num_rows"]) == (True, 32)
 
 
 def test_a_bucket_that_is_not_there_and_a_secret_that_is_wrong_are_one_line(place, monkeypatch):

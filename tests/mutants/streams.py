@@ -96,9 +96,9 @@ MUTANTS = (
     ),
     Mutant(
         "segments that overlap",
-        _PROGRAM,
-        "first = segment * program.draws_per_segment",
-        "first = segment * (program.draws_per_segment - 1)",
+        "tasks/store/layout.py",
+        "first = start + segment * length",
+        "first = start + segment * (length - 1)",
         (PROGRAM,),
     ),
 )

@@ -58,7 +58,8 @@ def drawn(folder, *rows, **changes):
     levels = tuple(ladder(12, LOWEST).tolist())
     tuned = annealing.tune(Stream(0, 0, "tuning"), target_at, levels, loaded.dim, Tuning(256, 12, 0.574))
     program = Program(0, "draws", tuned, 8, NUM_CHAINS, loaded.dim, 1, 1, 1)
-    table = to_table(first_segment(program, 0, target_at, "cpu"), program, 0, NUM_CHAINS, loaded, schema)
+    made = first_segment(program, 0, range(1), target_at, "cpu")
+    table = to_table(made, program, range(NUM_CHAINS), loaded, schema)
     return table, schema.location + schema.scale * vectors(table["position"]) / np.sqrt(1 - BETA)
 
 

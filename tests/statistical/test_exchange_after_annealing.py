@@ -46,7 +46,7 @@ def tuned():
 
 def first_draws(tuned, rounds):
     program = Program(2, "draws", tuned, 4, NUM_CHAINS, DIM, 1, 1, 1, rounds)
-    return first_segment(program, 0, target_at, "cpu")
+    return first_segment(program, 0, range(1), target_at, "cpu")
 
 
 def share(draws):

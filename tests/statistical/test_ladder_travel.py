@@ -40,9 +40,10 @@ def run(request):
     settings = 0, "mala", step_size, length, NUM_CHAINS, 40, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % 64
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
-    with_ladder = ladder_travel.first_leg(ladder_travel.Program(*settings, tuned.ladder), 0, start, pulled)
+    program, all_draws = ladder_travel.Program(*settings, tuned.ladder), range(NUM_DRAWS)
+    with_ladder = ladder_travel.first_leg(program, 0, all_draws, start, pulled)
     near = white.x[coordinates.push_state(white).x[:, 0] < distance / 2]
-    without = travel.first_leg(travel.Program(*settings), 0, near[chains % len(near)], pulled)
+    without = travel.first_leg(travel.Program(*settings), 0, all_draws, near[chains % len(near)], pulled)
     draws = [coordinates.from_white(leg.position.flatten(0, 1))[0] for leg in (with_ladder, without)]
     shares = [(x[:, 0] > distance / 2).double().view(NUM_DRAWS, NUM_CHAINS).mean(0) for x in draws]
     return tuned, with_ladder, draws[0].view(NUM_DRAWS, NUM_CHAINS, dim), *shares

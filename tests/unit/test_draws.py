@@ -20,8 +20,8 @@ def test_denoised_columns_are_the_models_own_denoising_of_the_position(tiny_fold
     settings = config.Sample(num_draws=4, block_size=5, steps_per_level=2, num_levels=3, kernel=kernel)
     ladder = Ladder((2.0, 0.0, -3.0), (0.5, 0.4, 0.3), (1.0,) * 3, exchanged=(0, 2), temperature=1.7, kernel=kernel)
     program = program_of("draws", settings, 7, 3, ladder)
-    made = programs.first_segment(program, 0, maker.target_at(1.7), "cpu")
-    table = to_table(made, program, 0, 5, maker.model, maker.schema)
+    made = programs.first_segment(program, 0, range(4), maker.target_at(1.7), "cpu")
+    table = to_table(made, program, range(5), maker.model, maker.schema)
     x = made.draws.position.flatten(0, 1)
     expected = maker.schema.decode(maker.model.denoise(x, torch.full((len(x),), -3.0)).numpy())
     for name, column in expected.items():

@@ -10,6 +10,7 @@ from tasks.mcmc import exchange, ladder_exchange, metropolis
 from tasks.mcmc.annealing import Ladder, Tuning, tune
 from tasks.mcmc.program import Chains, Program, arrived, descend_ladder, first_segment, next_segment
 from tasks.mcmc.streams import Stream
+from tests.cuts import cuts_of
 
 LEVELS = (4.0, 0.0, -2.0, -6.0)
 LADDER = Ladder(LEVELS, (1.5, 0.9, 0.4, 0.2), (1.0, 1.5, 3.0, 6.0), exchanged=(0, 2, 3))
@@ -39,10 +40,11 @@ def program(**changes):
 
 def all_segments(settings, target_at=at):
     """Every segment of a block, each from what the one before it left in a file."""
-    made = [first_segment(settings, 0, target_at, "cpu")]
-    for segment in range(1, settings.num_segments):
+    cuts = cuts_of(settings)
+    made = [first_segment(settings, 0, cuts[0], target_at, "cpu")]
+    for draws in cuts[1:]:
         kept = safetensors.torch.load(safetensors.torch.save(made[-1].chains.to_tensors()))
-        made.append(next_segment(settings, 0, segment, Chains.of_tensors(kept), target_at))
+        made.append(next_segment(settings, 0, draws, Chains.of_tensors(kept), target_at))
     return made
 
 
@@ -68,7 +70,7 @@ def test_draws_are_the_lowest_level_after_rounds_with_everything_frozen():
         replicas, _ = exchange.exchange_round(Stream(1, 0, "draws/foot"), r, replicas, at, levels, moves, 1)
         if r in (4, 7):
             kept.append(replicas.states[-1].x)
-    draws = first_segment(settings, 0, at, "cpu").draws
+    draws = first_segment(settings, 0, range(2), at, "cpu").draws
     torch.testing.assert_close(draws.position, torch.stack(kept), rtol=0, atol=0)
     assert int(draws.accepted[0].max()) <= 5
     assert int(draws.accepted[1].max()) <= 3

@@ -69,6 +69,26 @@ for number in range(10**6):
 """
 
 
+EXTENDED = """
+def begin(uri):
+    store = SampleStore(uri)
+    store.publish([commit(store, 0, 0)], {"name": "killed", "extents": [[1, 1]]})
+
+def look(uri):
+    rows = SampleStore(uri, writable=False).dataset().to_table()["x"].to_pylist()
+    assert rows in ([*range(20)], [*range(20), *range(10, 30)])
+""" + KILLED.replace(
+    """    store.publish([store.committed(0, 0) or commit(store, 0, 0)], {"name": "killed"})
+""",
+    """    entries = [store.committed(0, segment) or commit(store, 0, segment) for segment in range(2)]
+    store.publish(entries, {"name": "killed", "extents": [[1, 1], [1, 2]]})
+""",
+).replace("    def work():\n", "    assert exit_code(lambda: begin(uri)) == 0\n    def work():\n").replace(
+    "    killed = exit_code(work)\n", "    killed = exit_code(work)\n    assert exit_code(lambda: look(uri)) == 0\n"
+)
+"""A store that is published is extended; in between readers find the one or the other."""
+
+
 def commit(store: SampleStore, block: int, segment: int, mark: int = 0) -> Entry:
     first = 100 * block + 10 * segment + 10**6 * mark
     table = pa.table({"x": np.arange(20) + first, "mark": np.full(20, mark)})
@@ -134,8 +154,10 @@ def test_racing_writers_that_differ_agree_on_every_segment_and_its_state(tmp_pat
         assert store.load_state(entry)["x"][0, 0] == entry.block + mark
 
 
-def test_a_writer_killed_between_any_two_calls_leaves_a_store_that_the_same_call_completes(tmp_path: Path):
-    script = run(KILLED, str(tmp_path))
+@pytest.mark.parametrize("code", [KILLED, EXTENDED], ids=["published", "extended"])
+def test_a_writer_killed_between_any_two_calls_leaves_a_store_that_the_same_call_completes(tmp_path: Path, code: str):
+    """One that is extended is before that what it was, whole."""
+    script = run(code, str(tmp_path))
     script.communicate(timeout=60)
     assert script.returncode == 0
     stores = sorted(tmp_path.iterdir())
@@ -149,7 +171,9 @@ def test_a_writer_killed_between_any_two_calls_leaves_a_store_that_the_same_call
         assert store.dataset().to_table() == undisturbed.dataset().to_table()
         files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
         assert {path.relative_to(folder): path.read_bytes() for path in files} == {
-            path.relative_to(stores[-1]): path.read_bytes() for path in stores[-1].rglob("*") if path.is_file()
+            path.relative_to(stores[-1]): path.read_bytes()
+            for path in stores[-1].rglob("*")
+            if path.is_file() and path.name != ".dataset.json.lock"
         }
 
 
@@ -188,6 +212,19 @@ def test_publishing_again_changes_nothing_and_other_rows_are_refused(tmp_path: P
     assert store.description() == before
     with pytest.raises(StorageError, match="lists other shards"):
         store.publish([*store.entries(), commit(store, 5, 0)], {})
+
+
+def test_a_store_takes_the_place_of_one_that_was_extended_to_it_and_of_no_other(tmp_path: Path):
+    store = SampleStore(str(tmp_path))
+    entries = [commit(store, 0, segment) for segment in range(3)]
+    sizes = [[[1, 1]], [[1, 1], [1, 2]], [[1, 1], [1, 2], [1, 3]]]
+    for number in (1, 0, 2, 1):
+        last = max(number, 0 if not (tmp_path / "dataset.json").exists() else len(store.description()["extents"]) - 1)
+        store.publish(entries[: number + 1], {"extents": sizes[number]})
+        assert store.description()["extents"] == sizes[last]
+        assert store.entries() == entries[: last + 1]
+    store.publish(entries[:2], {"extents": [[1, 1], [1, 9], [1, 10], [1, 11]]})  # of another past
+    assert store.entries() == entries
 
 
 def test_an_unfinished_store_says_so(tmp_path: Path):

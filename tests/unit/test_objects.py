@@ -6,13 +6,15 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 from obstore.store import MemoryStore, ObjectStore
 
 from tasks.errors import StorageError, UsageError
-from tasks.store.objects import exists, open_store, put_if_absent, read, replace
+from tasks.store.objects import exists, open_store, put_if_absent, put_instead, read, replace
 
 RACER = """
 import json, sys, time
@@ -59,6 +61,26 @@ def test_only_the_first_put_of_a_path_is_kept(store: ObjectStore):
     assert put_if_absent(store, "a/b.bin", b"first")
     assert not put_if_absent(store, "a/b.bin", b"second")
     assert read(store, "a/b.bin") == b"first"
+
+
+def test_a_file_takes_the_place_of_an_older_one_alone(store: ObjectStore):
+    for number in (3, 1, 7, 7, 5):
+        put_instead(store, "n", str(number).encode(), lambda there, number=number: int(there) < number)
+    assert read(store, "n") == b"7"
+
+
+def test_of_racing_writers_the_newest_stays(store: ObjectStore):
+    """Each writes a larger number than the one that it read, or nothing; the largest is never replaced."""
+    numbers = np.random.default_rng(0).permutation(60).tolist()
+
+    def race(mine: list[int]) -> None:
+        for number in mine:
+            put_instead(store, "n", str(number).encode(), lambda there: int(there) < number)  # noqa: B023
+            assert int(read(store, "n")) >= number
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(race, [numbers[k::6] for k in range(6)]))
+    assert read(store, "n") == b"59"
 
 
 def test_exists_only_after_a_put(store: ObjectStore):

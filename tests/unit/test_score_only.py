@@ -89,8 +89,8 @@ def test_a_store_of_scores_has_no_log_densities_and_no_weights_and_one_of_an_ene
         trained = _trained(energy)
         ladder = Ladder((8.0, -4.0), (0.8, 0.1), (1.0, 1.0), kernel=kernel)
         program = Program(0, "draws", ladder, 2, 8, 2, 3, 1, 3)
-        segment = first_segment(program, 0, _target_of(trained), "cpu")
-        found[energy] = to_table(segment, program, 0, 8, trained, DataSchema((column,)))
+        segment = first_segment(program, 0, range(3), _target_of(trained), "cpu")
+        found[energy] = to_table(segment, program, range(8), trained, DataSchema((column,)))
     assert set(found["scalar_head"].column_names) - set(found["score_only"].column_names) == DENSITIES
     assert len(found["score_only"]) == 3 * 8
 

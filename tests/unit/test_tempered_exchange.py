@@ -76,21 +76,20 @@ def test_chains_that_did_not_move_keep_their_numbers_to_the_bit():
 def test_every_evaluation_is_counted_and_swaps_cost_none():
     target = Counted()
     start = torch.zeros(4, 16, 2, dtype=torch.float64) + 1
-    leg = ladder_travel.first_leg(PROGRAM, 0, start, target)
+    leg = ladder_travel.first_leg(PROGRAM, 0, range(12), start, target)
     assert leg.counts["num_evaluations"] == target.count
     mala = ladder_travel.Program(0, "mala", 0.7, 1.5, 16, 5, 12, 2, 12, LADDER)
-    counts = ladder_travel.first_leg(mala, 0, start, TARGET).counts
+    counts = ladder_travel.first_leg(mala, 0, range(12), start, TARGET).counts
     assert counts["num_evaluations"] == 4 + (5 + 2 * 12) * 4  # the start, and one a level and round
 
 
 def test_a_run_in_three_segments_is_the_run_in_one():
     start = torch.zeros(4, 16, 2, dtype=torch.float64) + 1
-    whole = ladder_travel.first_leg(PROGRAM, 3, start, TARGET)
-    cut = ladder_travel.Program(0, "hmc", 0.7, 1.5, 16, 5, 12, 2, 5, LADDER)
-    legs = [ladder_travel.first_leg(cut, 3, start, TARGET)]
-    for segment in (1, 2):
+    whole = ladder_travel.first_leg(PROGRAM, 3, range(12), start, TARGET)
+    legs = [ladder_travel.first_leg(PROGRAM, 3, range(5), start, TARGET)]
+    for draws in (range(5, 10), range(10, 12)):
         kept = {name: torch.from_numpy(value.numpy().copy()) for name, value in legs[-1].state.items()}
-        legs.append(ladder_travel.next_leg(cut, 3, segment, kept, TARGET))
+        legs.append(ladder_travel.next_leg(PROGRAM, 3, draws, kept, TARGET))
     assert torch.equal(torch.cat([leg.position for leg in legs]), whole.position)
     assert all(torch.equal(legs[-1].state[name], value) for name, value in whole.state.items())
     trips = np.sum([leg.counts["round_trips"] for leg in legs], axis=0)

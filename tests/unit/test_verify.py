@@ -11,6 +11,7 @@ import pytest
 from pipelines.cli import main
 from tasks.errors import StorageError
 from tasks.store.entry import Entry
+from tasks.store.extents import Extent
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.shards import from_parquet, logical_digest
@@ -156,7 +157,7 @@ def test_a_shard_that_nothing_lists_is_damage_and_other_litter_is_not(tiny_copy)
 def test_a_shard_may_not_have_more_bytes_than_recorded():
     entry = Entry(0, 0, "", 8, 1, "", "", "", "", {})
     with pytest.raises(StorageError, match="1 are recorded"):
-        check_shard(b"ab", entry, Layout(4, 4, 2, 2))
+        check_shard(b"ab", entry, Layout(4, 2, (Extent(4, 2),)))
 
 
 def test_the_command_says_what_it_found_and_how_it_ended(tiny_copy, tmp_path, capsys):
