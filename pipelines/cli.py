@@ -5,11 +5,9 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from jsonargparse import ArgumentParser, Namespace
-
-from pipelines import stores
-from pipelines.flow import Flow
-from pipelines.options import parse, parser_of
+from pipelines import lint, stores
+from pipelines.one_line_parser import OneLineParser
+from pipelines.reading import read
 from tasks import commands, config
 from tasks.errors import UsageError, UserError
 from tasks.secure import secure_ray
@@ -22,6 +20,10 @@ commands:
   retrain    new data -> a challenger, which replaces the champion if it is better
   rollback   give the champion's place back to the one before
   sample     your own log density -> samples, verdict, report
+  submit     one of run, retrain, generate and sample, on a cluster
+  jobs       list, follow and stop what was submitted
+  schedule   have cron run or submit one of them, every night
+  lint       say what is wrong with the file of a cluster for `ray up`
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
   replay     draw one shard again and compare
@@ -30,6 +32,7 @@ commands:
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
 
+TO = "The cluster: http(s)://HOST:PORT of a Ray head's dashboard."
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -67,35 +70,20 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
-    parser = parser_of("run", commands.Run, "Train an energy on data, draw samples from it, judge them, and show them.")
-    _add_flow(parser)
-    settings, parsed = parse(parser, commands.Run, arguments)
-    if not settings.prepare.data:
-        raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
-    secure_ray(is_own=settings.cluster.address is None)
+    given = read("run", commands.Run, arguments)
+    secure_ray(is_own=given.settings.cluster.address is None)
     from pipelines import runner, train_and_sample  # seconds of Ray and torch, for which --help need not wait
 
-    return runner.run(train_and_sample.steps(settings), settings, _flow_of(parsed))
+    return runner.run(train_and_sample.steps(given.settings), given.settings, given.flow)
 
 
 def retrain(arguments: Sequence[str]) -> int:
     """`scorefleet retrain`."""
-    parser = parser_of(
-        "retrain",
-        commands.Run,
-        "Where the data or the configuration are not the champion's: train a challenger, judge both on the same "
-        "held-out rows, and move the alias if the challenger is better.",
-    )
-    _add_flow(parser)
-    accept = "Go on with these data although they have drifted from the champion's."
-    parser.add_argument("--accept-drift", action="store_true", help=accept)
-    settings, parsed = parse(parser, commands.Run, arguments)
-    if not settings.prepare.data:
-        raise UsageError("nothing to learn from: give --data FILE, or a configuration with prepare.data")
-    secure_ray(is_own=settings.cluster.address is None)
+    given = read("retrain", commands.Run, arguments)
+    secure_ray(is_own=given.settings.cluster.address is None)
     from pipelines import ticks
 
-    return ticks.retrain(settings, _flow_of(parsed), parsed.accept_drift)
+    return ticks.retrain(given.settings, given.flow, given.accept_drift)
 
 
 def rollback(arguments: Sequence[str]) -> int:
@@ -113,46 +101,60 @@ def rollback(arguments: Sequence[str]) -> int:
 
 def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
-    parser = parser_of(
-        "generate", commands.Generate, "Draw from a registered model or a composition, and judge the chains."
-    )
-    _add_flow(parser)
-    settings, parsed = parse(parser, commands.Generate, arguments)
-    secure_ray(is_own=settings.cluster.address is None)
+    given = read("generate", commands.Generate, arguments)
+    secure_ray(is_own=given.settings.cluster.address is None)
     from pipelines import generate as pipeline
     from pipelines import runner
 
-    return runner.run(pipeline.steps(settings), pipeline.as_run(settings), _flow_of(parsed))
+    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow)
 
 
 def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
-    parser = parser_of("sample", commands.SampleTarget, "Draw from your own log density, judge the draws, show them.")
-    _add_flow(parser)
-    settings, parsed = parse(parser, commands.SampleTarget, arguments)
-    secure_ray(is_own=settings.cluster.address is None)
+    given = read("sample", commands.SampleTarget, arguments)
+    secure_ray(is_own=given.settings.cluster.address is None)
     from pipelines import runner
     from pipelines import sample_target as pipeline
 
-    return runner.run(pipeline.steps(settings), pipeline.as_run(settings), _flow_of(parsed))
+    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow)
 
 
-def _add_flow(parser: ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="Say which steps would run, and run none.")
-    parser.add_argument(
-        "--from", type=str, default=None, metavar="STEP", help="Run this step and those after it again."
+def submit(arguments: Sequence[str]) -> int:
+    """`scorefleet submit`."""
+    parser = OneLineParser(
+        "submit", "Run a command on a cluster. Its own words are those of `scorefleet COMMAND --help`."
     )
-    parser.add_argument("--force", action="store_true", help="Run every step again.")
-    parser.add_argument(
-        "--summary", type=str, default=None, metavar="FILE", help="Write what the last lines say as JSON."
-    )
-    parser.add_argument(
-        "--sign", type=str, default=None, metavar="KEYFILE", help="Sign the samples with an Ed25519 private key."
-    )
+    parser.usage = "scorefleet submit {run,retrain,generate,sample} [CONFIG.yaml] [--key value ...] --to URL [--detach]"
+    parser.add_argument("--to", metavar="URL", required=True, help=TO)
+    parser.add_argument("--detach", action="store_true", help="Return when the job is there, and let it go on.")
+    parser.add_argument("--tick", metavar="NAME", default="", help="Tells it from equal ones, as a schedule does.")
+    given, words = parser.parse_known_args(arguments)
+    secure_ray(is_own=False)
+    from pipelines import submit
+
+    return submit.submit(words, given.to, given.detach, given.tick)
 
 
-def _flow_of(parsed: Namespace) -> Flow:
-    return Flow(parsed.dry_run, parsed["from"], parsed.force, parsed.summary, parsed.sign)
+def schedule(arguments: Sequence[str]) -> int:
+    """`scorefleet schedule`."""
+    from pipelines import schedule
+
+    return schedule.schedule(arguments)
+
+
+def jobs(arguments: Sequence[str]) -> int:
+    """`scorefleet jobs`."""
+    parser = OneLineParser("jobs", "List the jobs of a cluster, or follow or stop one.")
+    parser.add_argument("action", nargs="?", choices=("list", "follow", "stop"), default="list", help="list, if none.")
+    parser.add_argument("identity", nargs="?", metavar="ID", help="The job, as the list names it.")
+    parser.add_argument("--to", metavar="URL", required=True, help=TO)
+    given = parser.parse_args(arguments)
+    if (given.identity is None) != (given.action == "list"):
+        raise UsageError("jobs takes `--to URL` alone, or `follow ID --to URL`, or `stop ID --to URL`")
+    secure_ray(is_own=False)
+    from pipelines import submit
+
+    return submit.jobs(given.action, given.identity, given.to)
 
 
 COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
@@ -161,6 +163,10 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "rollback": rollback,
     "generate": generate,
     "sample": sample,
+    "submit": submit,
+    "jobs": jobs,
+    "schedule": schedule,
+    "lint": lint.lint,
     "verify": stores.verify,
     "repair": stores.repair,
     "replay": stores.replay,

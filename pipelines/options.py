@@ -44,9 +44,9 @@ def parser_of(command: str, settings: type, description: str) -> ArgumentParser:
 
 def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[str]) -> tuple[Settings, Namespace]:
     """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
-    variables = _variables(known_keys(parser))
+    words = spelled_out(parser, arguments)
     try:
-        parsed = parser.parse_args(_expanded(arguments, variables, known_keys(parser)))
+        parsed = parser.parse_args(words)
         for file in parsed.config or []:
             _refuse_duplicate_keys(str(file))
         _refuse_flat_sections(settings, parsed)
@@ -55,6 +55,12 @@ def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[
         return settings(**values), parsed
     except (ArgumentError, ValueError) as error:
         raise UsageError(explain(str(error), known_keys(parser))) from error
+
+
+def spelled_out(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """The words that say alone what `arguments` say with the environment."""
+    known = known_keys(parser)
+    return _expanded(arguments, _variables(known), known)
 
 
 def known_keys(parser: ArgumentParser) -> list[str]:

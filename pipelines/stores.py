@@ -6,24 +6,22 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from tasks.errors import StorageError, UsageError
+from pipelines.one_line_parser import OneLineParser
+from tasks.errors import StorageError
 from tasks.store import objects
 
 STORE = "Folder or s3://BUCKET/PATH of the samples."
 
 
-class Parser(argparse.ArgumentParser):
-    """A mistake is one line, and every command takes one subject, a store by default, and a file for its summary."""
+class Parser(OneLineParser):
+    """Every command takes one subject, a store by default, and a file for its summary."""
 
     def __init__(self, command: str, description: str, subject: str = "STORE", meaning: str = STORE):
-        super().__init__(f"scorefleet {command}", description=description, allow_abbrev=False)
+        super().__init__(command, description)
         self.add_argument(subject.lower(), metavar=subject, help=meaning)
         self.add_argument("--summary", metavar="FILE", help="Write the outcome as JSON.")
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message)
 
     def add_model(self) -> None:
         """For commands that draw again."""

@@ -17,6 +17,9 @@ from tasks.errors import ServiceError, UsageError
 NOT_SENT = [".git", ".venv", "__pycache__", "runs"]
 """What workers need nothing of; Ray leaves out what .gitignore lists besides."""
 
+IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""Ray Jobs sets it for what they run."""
+
 
 def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None:
     """Connect once; a later call finds the connection.
@@ -41,12 +44,13 @@ def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         _start(cluster)
         return
+    sent = working_folder and IN_A_JOB not in os.environ  # the workers of a job stand in its own folder already
     try:
         ray.init(
             address=cluster.address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            runtime_env={"working_dir": str(working_folder), "excludes": NOT_SENT} if working_folder else None,
+            runtime_env={"working_dir": str(working_folder), "excludes": NOT_SENT} if sent else None,
         )
     except ConnectionError as error:
         message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"

@@ -1,9 +1,11 @@
 """An exclusive lock between processes of one machine, which the kernel releases when its holder dies."""
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 
 @contextmanager
@@ -13,3 +15,24 @@ def locked(path: Path) -> Iterator[None]:
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+@contextmanager
+def tried(path: Path, patience_s: float) -> Iterator[int | None]:
+    """Hold the lock while the block runs, or give None where another holds it and keeps it for so long. A process that
+    is given the descriptor holds it too.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience_s
+    with path.open("ab") as file:
+        while not (is_ours := _taken(file)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield file.fileno() if is_ours else None
+
+
+def _taken(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

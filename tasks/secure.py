@@ -1,6 +1,9 @@
 """What must be in the environment before Ray is imported, since Ray reads it only then."""
 
 import os
+from pathlib import Path
+
+from tasks.errors import UsageError
 
 SETTINGS = {
     "RAY_AUTH_MODE": "token",
@@ -18,3 +21,24 @@ def secure_ray(is_own: bool) -> None:
     """Have Ray ask for a token everywhere, and a Ray of our own listen on loopback alone; what is set already stays."""
     for key, value in (SETTINGS | ON_LOOPBACK if is_own else SETTINGS).items():
         os.environ.setdefault(key, value)
+
+
+def cluster_token() -> str:
+    """The token of a cluster, where Ray looks for it: RAY_AUTH_TOKEN, the file RAY_AUTH_TOKEN_PATH, ~/.ray/auth_token.
+    A file that others may read is refused.
+    """
+    given = os.environ.get("RAY_AUTH_TOKEN")
+    if given:
+        return given
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    try:
+        mode, token = file.stat().st_mode, file.read_text().strip()
+    except OSError as error:
+        raise UsageError(
+            f"no token in {file} ({error.strerror}): copy the cluster's there with mode 600, or set RAY_AUTH_TOKEN"
+        ) from error
+    if mode & 0o077:
+        raise UsageError(f"{file} can be read by others, and so the cluster be used: chmod 600 {file}")
+    if not token:
+        raise UsageError(f"{file} is empty: copy the token of the cluster there")
+    return token

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import obstore
@@ -159,6 +159,13 @@ def read(store: ObjectStore, path: str) -> bytes:
         if local.is_symlink():
             raise StorageError(f"{path} is a link: put the file itself there")
         return local.read_bytes()  # not by obstore, whose threads a forked process, such as torch's workers, lacks
+
+
+def expect(store: ObjectStore, path: str) -> None:
+    """Let the system begin to read an object of a folder that will be wanted soon; who reads it meets what is wrong."""
+    if isinstance(store, LocalStore) and hasattr(os, "posix_fadvise"):
+        with suppress(OSError, StorageError), _local(store, path).open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def exists(store: ObjectStore, path: str) -> bool:

@@ -19,7 +19,8 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
+from functools import partial
+from itertools import chain, islice, repeat
 from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -39,8 +40,8 @@ from tasks.store.signature import SIGNATURE, is_current
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20
-READERS = 2
-"""Threads a processor."""
+READERS, AHEAD = 2, 8
+"""Threads a processor, and shards that the disk is told of before they are wanted."""
 
 
 @dataclass(frozen=True)
@@ -191,13 +192,14 @@ def _check_files(store: ObjectStore, description: dict[str, Any], names: set[str
 
 def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, names: set[str]) -> list[Finding]:
     """All segments, two shards in memory for each processor: one is hashed, which leaves Python's lock to the others,
-    while the next is read.
+    while the next is read. The disk reads on meanwhile.
     """
     own = [entry for entry in entries if layout.has(entry.block, entry.segment)]
     findings: list[Finding] = []
     columns: pa.Schema | None = None
     with ThreadPoolExecutor(READERS * (os.cpu_count() or 1)) as pool:
-        all_checked = pool.map(lambda entry: _check_segment(store, entry, layout, names), own)
+        later = chain((entry.path for entry in own[AHEAD:]), repeat(None))
+        all_checked = pool.map(partial(_check_segment, store, layout, names), own, later)
         for entry, checked in zip(own, all_checked, strict=True):
             findings += checked.findings
             columns = columns or checked.columns
@@ -206,8 +208,10 @@ def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, na
     return findings
 
 
-def _check_segment(store: ObjectStore, entry: Entry, layout: Layout, names: set[str]) -> Checked:
-    """A segment's commit record, its state and its shard."""
+def _check_segment(store: ObjectStore, layout: Layout, names: set[str], entry: Entry, later: str | None) -> Checked:
+    """A segment's commit record, its state and its shard; `later` is a shard that will be wanted soon."""
+    if later in names:
+        objects.expect(store, later)
     record = hashlib.sha256(to_record(entry)).hexdigest()
     shard = _check_file(store, entry.path, entry.sha256, names, entry)
     found = [

@@ -1,6 +1,6 @@
 """Bugs that the tests must find: where each is planted, as an exact replacement of text, and who must find it."""
 
-from tests.mutants import commits, densities, gates, kernels, ladders, stores, streams, training
+from tests.mutants import clusters, commits, densities, gates, kernels, ladders, stores, streams, training
 
 MUTANTS = (
     *kernels.MUTANTS,
@@ -10,5 +10,6 @@ MUTANTS = (
     *densities.MUTANTS,
     *stores.MUTANTS,
     *gates.MUTANTS,
+    *clusters.MUTANTS,
     *commits.MUTANTS,
 )

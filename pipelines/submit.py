@@ -1,0 +1,181 @@
+"""`scorefleet submit` and `scorefleet jobs`: a command is sent to a cluster, once, and followed to its end."""
+
+import re
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines import reading
+from pipelines.launchers import launcher_of
+from pipelines.launchers.launcher import Job, Launcher
+from pipelines.parcel import digest_of, pack
+from tasks import commands
+from tasks.errors import ServiceError, UsageError
+from tasks.progress import clock
+from tasks.redaction import redact
+from tasks.store import bundled
+from tasks.store.objects import place_of
+
+DATA = "--prepare.data"
+STOPPED = 143  # as a command that SIGTERM ended says
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to begin: the words to run, the files beside them, and the name that equal orders share."""
+
+    identity: str
+    words: Sequence[str]
+    command: str
+    archive: bytes
+    num_files: int
+    root: str
+
+
+def submit(arguments: Sequence[str], to: str, is_detached: bool, tick: str) -> int:
+    """Begin `COMMAND [CONFIG.yaml] [--key value ...]` at `to` unless it is there, and return what it returns.
+
+    A schedule gives the `tick`, by which one night's order is another than the next one's.
+    """
+    place = launcher_of(to)
+    order = order_of(arguments, Path.cwd(), place.secret(), tick)
+    job, is_new = choose(order.identity, place.jobs())
+    if is_new and place.begin(job, order.words, {"command": order.command}, order.archive):
+        _say(f"{job} is sent to {to}: {order.num_files:,} files, {len(order.archive) / 2**20:.1f} MB")
+        _say(f"its root is {order.root}, a folder that all machines of the cluster must share")
+    elif place.job(job).state == "done":
+        _say(f"{job} has ended well already, with the same command, configuration, files and data")
+        return 0
+    else:
+        _say(f"{job} is there already")
+    if is_detached:
+        _say(f"it goes on by itself; follow it: {how_to('follow', job, to)}")
+        return 0
+    return follow(place, job, to)
+
+
+def choose(identity: str, jobs: Sequence[Job]) -> tuple[str, bool]:
+    """The job of an order, and whether it is still to begin: the last attempt, or the one after it if that failed."""
+    attempts = {_attempt(job.identity, identity): job for job in jobs if _attempt(job.identity, identity)}
+    if not attempts:
+        return identity, True
+    last = max(attempts)
+    if attempts[last].state in ("failed", "stopped"):
+        return f"{identity}-{last + 1}", True
+    return attempts[last].identity, False
+
+
+def _attempt(name: str, identity: str) -> int:
+    """1 for an identity itself, 2 for `identity-2`; 0 for the name of another."""
+    found = re.fullmatch(re.escape(identity) + r"(?:-(\d+))?", name)
+    return int(found[1] or 1) if found else 0
+
+
+def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> Order:
+    """Check a command here, before anything is sent, and pack what it needs."""
+    if not arguments or arguments[0] not in reading.SETTINGS:
+        raise UsageError(f"submit takes {', '.join(reading.SETTINGS)} and its words: submit run config.yaml --to URL")
+    command = arguments[0]
+    given = reading.read(command, reading.SETTINGS[command], arguments[1:])
+    inside = {str(file): _inside(file.resolve(), folder) for file in given.files}
+    files = [folder / name for name in inside.values()]
+    refuse_secrets(given.words, files)
+    places = _places(given)
+    elsewhere = [word for key, place in places.items() for word in (key, place)]
+    sent = [command, *(inside.get(word, word) for word in given.words), *elsewhere, "--cluster.address", "auto"]
+    parcel = pack(folder, [Path(place) for place in places.values()], files, secret)
+    digest = digest_of(parcel, [*sent, *_stamps(places.get(DATA)), tick])
+    return Order(
+        identity=f"scorefleet-{command}-{digest[:12]}",
+        words=("-m", "pipelines.cli", *sent),
+        command=" ".join(arguments),
+        archive=parcel.archive,
+        num_files=parcel.num_files,
+        root=places["--root"],
+    )
+
+
+def _places(given: reading.Given[Any]) -> dict[str, str]:
+    """What lies outside of the folder that is sent, by its key: the same absolute place there as here."""
+    settings, flow = given.settings, given.flow
+    named = {"--root": settings.root, "--store": settings.store, "--summary": flow.summary, "--sign": flow.sign}
+    if isinstance(settings, commands.Run) and not bundled.is_bundled(settings.prepare.data):
+        named[DATA] = settings.prepare.data
+    return {key: place_of(place) for key, place in named.items() if place}
+
+
+def _stamps(data: str | None) -> list[str]:
+    """What tells data of tonight from those of last night where they can be seen from here: size and time of files."""
+    if data is None:
+        return []
+    paths = sorted(path for path in (Path(data), *Path(data).rglob("*")) if path.is_file())
+    return [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in paths]
+
+
+def _inside(file: Path, folder: Path) -> str:
+    if not file.is_relative_to(folder):
+        raise UsageError(f"{file} is not below {folder}, which is sent: submit from a folder that holds it")
+    return file.relative_to(folder).as_posix()
+
+
+def refuse_secrets(words: Sequence[str], files: Sequence[Path]) -> None:
+    """The words of a job can be read in the process list of its machine, and its folder by whoever uses the cluster."""
+    texts = {f"the word {redact(word)!r}": word for word in words} | {str(file): file.read_text() for file in files}
+    for what, text in texts.items():
+        if redact(text) != text:
+            raise UsageError(f"{what} holds a credential, and is not sent: set it in the environment of the cluster")
+
+
+def follow(place: Launcher, identity: str, to: str) -> int:
+    """Say what a job says, to its end, and return what it returns."""
+    try:
+        for text in place.output(identity):
+            print(text, end="", flush=True)
+    except KeyboardInterrupt:
+        _say(f"{identity} goes on; follow it again: {how_to('follow', identity, to)}")
+        raise
+    return exit_code_of(place.job(identity))
+
+
+def exit_code_of(job: Job) -> int:
+    """What the command returned; 128 and its signal where one ended it."""
+    if job.state == "stopped":
+        _say(f"{job.identity} was stopped")
+        return STOPPED
+    if job.exit_code is None:
+        raise ServiceError(
+            f"{job.identity} was lost ({redact(job.message)[:160]}): submit the same again, and it goes on"
+        )
+    _say(f"{job.identity} has ended: exit code {job.exit_code}, after {_length(job)}")
+    return job.exit_code if job.exit_code >= 0 else 128 - job.exit_code
+
+
+def jobs(action: str, identity: str | None, to: str) -> int:
+    """`scorefleet jobs`."""
+    place = launcher_of(to)
+    if identity is None:
+        for job in place.jobs():
+            start = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.start_s)) if job.start_s else "-"
+            code = "-" if job.exit_code is None else str(job.exit_code)
+            print(f"{job.identity:<36} {job.state:<8} {start:<19} {_length(job):>8} {code:>4}  {job.command}")
+        return 0
+    if action == "follow":
+        place.job(identity)
+        return follow(place, identity, to)
+    print(f"{identity} is told to stop" if place.stop(identity) else f"{identity} had ended before")
+    return 0
+
+
+def _length(job: Job) -> str:
+    return clock((job.end_s or time.time()) - job.start_s) if job.start_s else "-"
+
+
+def how_to(action: str, identity: str, to: str) -> str:
+    return f"scorefleet jobs {action} {identity} --to {to}"
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

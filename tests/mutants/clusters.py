@@ -1,0 +1,54 @@
+"""Bugs in what is sent to a cluster, which job it is, and which tick runs."""
+
+from tests.mutants.mutant import Mutant
+
+CRON = "tests/unit/test_cron.py"
+CRONTAB = "tests/unit/test_crontab.py"
+DUE = "tests/unit/test_due.py"
+LINT = "tests/unit/test_lint.py"
+PARCEL = "tests/unit/test_parcel.py"
+SUBMIT = "tests/unit/test_submit.py"
+
+_CRON = "pipelines/cron.py"
+_CRONTAB = "pipelines/crontab.py"
+_DUE = "pipelines/due.py"
+_LINT = "pipelines/lint.py"
+_PARCEL = "pipelines/parcel.py"
+_SECURE = "tasks/secure.py"
+_SUBMIT = "pipelines/submit.py"
+
+MUTANTS = (
+    Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
+    Mutant("the first attempt for the last", _SUBMIT, "last = max(attempts)", "last = min(attempts)", (SUBMIT,)),
+    Mutant("one job every night", _SUBMIT, "_stamps(places.get(DATA)), tick]", "_stamps(places.get(DATA))]", (SUBMIT,)),
+    Mutant("new rows, the same job", _SUBMIT, "{path.stat().st_mtime_ns}", "", (SUBMIT,)),
+    Mutant("a lost job has ended well", _SUBMIT, "if job.exit_code is None:", "if job.exit_code == 99:", (SUBMIT,)),
+    Mutant("passwords are sent", _SUBMIT, "if redact(text) != text:", "if False:", (SUBMIT,)),
+    Mutant("a token for all to read", _SECURE, "if mode & 0o077:", "if mode & 0o007 == 0o007:", (SUBMIT,)),
+    Mutant("data are sent", _PARCEL, "or out & {path, *path.parents}", "", (PARCEL,)),
+    Mutant("secrets are sent", _PARCEL, "(*NOT_SENT, *SECRET)", "NOT_SENT", (PARCEL,)),
+    Mutant("the token is sent", _PARCEL, "if secret.encode() in content:", "if secret.encode() == content:", (PARCEL,)),
+    Mutant(
+        "who comes second runs a tick too",
+        _DUE,
+        "asdict(begun)):",
+        'asdict(begun)) or not (folder / TICKS / f"{name}.end.json").exists():',
+        (DUE,),
+    ),
+    Mutant("ticks before the schedule", _DUE, "if last and last > datetime", "if last and last != datetime", (DUE,)),
+    Mutant("a killed tick begun by another", _DUE, " and tick.host == host", "", (DUE,)),
+    Mutant("skipped ticks run", _DUE, 'if schedule.missed == "skip":', 'if schedule.missed == "never":', (DUE,)),
+    Mutant("days of week and month always both", _CRON, "if self.either_day else", "if False else", (CRON,)),
+    Mutant("Sunday is no 7", _CRON, "day % 7 for day in weekdays", "day for day in weekdays", (CRON,)),
+    Mutant(
+        "others' lines after ours are lost",
+        _CRONTAB,
+        "BLOCK.sub(lambda _: block, text, count=1)",
+        "text[: text.index(BEGIN)] + block",
+        (CRONTAB,),
+    ),
+    Mutant("no token passes", _LINT, 'if not re.search(r"\\bRAY', 'if False and not re.search(r"\\bRAY', (LINT,)),
+    Mutant("a group by Ray passes", _LINT, 'kind == "aws" and', 'kind == "none" and', (LINT,)),
+    Mutant("a dashboard for all passes", _LINT, "not LOOPBACK.search(command)", "False", (LINT,)),
+    Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
+)
