@@ -1,5 +1,6 @@
-"""Our lines in the user's crontab, between two marks; the others are never touched."""
+"""Our lines in the user's crontab, between two marks; the others stay, and those between the marks move before them."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -35,9 +36,13 @@ def scheduled(text: str) -> dict[str, list[str]]:
 
 def with_schedules(text: str, schedules: Mapping[str, Sequence[str]]) -> str:
     """`text` with these lines in our block, where it stands or at the end; without a block where there are none."""
+    blocks = BLOCK.findall(text)
+    if not text.count(BEGIN) == text.count(f"{END}\n") == len(blocks) <= 1:
+        raise ServiceError("scorefleet's marks in your crontab do not pair: mend them with `crontab -e`")
+    theirs = [line for one in blocks for line in one.splitlines() if not LINE.fullmatch(line)]
     lines = [line for name in sorted(schedules) for line in schedules[name]]
-    block = "".join(f"{line}\n" for line in (BEGIN, *lines, END)) if lines else ""
-    if BLOCK.search(text):
+    block = "".join(f"{line}\n" for line in (*theirs, *([BEGIN, *lines, END] if lines else [])))
+    if blocks:
         return BLOCK.sub(lambda _: block, text, count=1)
     return text + ("\n" if text and not text.endswith("\n") else "") + block
 
@@ -58,11 +63,12 @@ def read() -> str:
 
 def _crontab(word: str, given: str) -> str:
     try:
-        done = subprocess.run(["crontab", word], input=given, capture_output=True, text=True, check=False)
+        done = subprocess.run(["crontab", word], input=os.fsencode(given), capture_output=True, check=False)
     except FileNotFoundError:
         raise ServiceError("there is no crontab here: install cron (apt-get install cron)") from None
     if done.returncode == 0:
-        return done.stdout
-    if word == "-l" and done.stderr.startswith("no crontab for"):
+        return os.fsdecode(done.stdout)  # whatever their encoding, the bytes of others' lines come back
+    said = os.fsdecode(done.stderr)
+    if word == "-l" and said.startswith("no crontab for"):
         return ""
-    raise ServiceError(f"crontab {word}: {' '.join(done.stderr.split())[:200]}")
+    raise ServiceError(f"crontab {word}: {' '.join(said.split())[:200]}")

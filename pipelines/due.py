@@ -56,23 +56,35 @@ class Tick:
 def run_due(folder: Path, now: Callable[[], datetime] = datetime.now) -> int:
     """Run what is due and was not begun; where another runs, or there is nothing, return at once."""
     schedule = read(folder)
-    os.umask(0o077)
     with tried(folder / "lock", PATIENCE_S) as descriptor:
         if descriptor is None:
             return 0
         code = 0
-        while (name := due(schedule, now())) is not None and _claim(folder, name, schedule.missed):
+        while (name := due(schedule, now())) is not None:
+            _require_folder(schedule, folder.name)
+            if not _claim(folder, name, schedule.missed):
+                return code
             code = _execute(folder, name, schedule, descriptor)
+            if not (folder / SCHEDULE).exists():
+                return code
+            schedule = read(folder)  # it may have been removed and added anew meanwhile
             if schedule.missed == "skip":
                 _skip(folder, due(schedule, now()))
                 return code
         return code
 
 
+def _require_folder(schedule: Schedule, name: str) -> None:
+    """A tick stays due until its folder is there again, such as one that is mounted late."""
+    if not Path(schedule.folder).is_dir():
+        raise UsageError(f"{schedule.folder}, where {name} runs, is not there: mount it, or remove the schedule")
+
+
 def due(schedule: Schedule, now: datetime) -> str | None:
     """The name of the last tick up to `now`; None where the schedule began after it."""
     last = Cron.of(schedule.cron).before(now)
-    return last.strftime(STAMP) if last and last > datetime.fromisoformat(schedule.since) else None
+    is_after = last is not None and last.astimezone() > datetime.fromisoformat(schedule.since).astimezone()
+    return last.strftime(STAMP) if last and is_after else None
 
 
 def may_go_on(tick: Tick, missed: Missed, host: str) -> bool:
@@ -99,7 +111,7 @@ def _execute(folder: Path, name: str, schedule: Schedule, descriptor: int) -> in
     words = list(schedule.words)
     if schedule.to is not None:
         words = ["submit", *words, "--to", schedule.to, "--tick", f"{folder.name} {name}"]
-    with (folder / TICKS / f"{name}.log").open("ab") as log:
+    with open(folder / TICKS / f"{name}.log", "ab", opener=_private) as log:
         done = subprocess.run(
             [sys.executable, "-m", "pipelines.cli", *words],
             cwd=schedule.folder,
@@ -115,10 +127,17 @@ def _execute(folder: Path, name: str, schedule: Schedule, descriptor: int) -> in
     return code
 
 
+def _private(path: str, flags: int) -> int:
+    """Only its owner reads what a command says."""
+    return os.open(path, flags, 0o600)
+
+
 def read(folder: Path) -> Schedule:
     """The schedule that is kept in a folder."""
     try:
         fields: Mapping[str, Any] = json.loads((folder / SCHEDULE).read_text())
+    except ValueError:
+        raise UsageError(f"{folder / SCHEDULE} is damaged: remove the schedule and add it again") from None
     except FileNotFoundError:
         raise UsageError(
             f"there is no schedule {folder.name!r}: `scorefleet schedule list` names those that are"

@@ -13,7 +13,12 @@ from tasks.errors import UsageError
 
 EVERYWHERE = re.compile(r"(?<![\d.])0\.0\.0\.0(?![\d.])|(?<![\w:])::(?:/0)?(?![\w:])")
 SECRET = re.compile(r"RAY_AUTH_TOKEN=\S+|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")
-LOOPBACK = re.compile(r"--dashboard-host[= ](?:127\.0\.0\.1|localhost|::1)(?:\s|$)")
+DASHBOARD = re.compile(r"--dashboard-host[= ]\s*(\S+)")
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+AUTHENTICATED = re.compile(
+    r"\bexport RAY_AUTH_MODE=token\b.*\bray start\b|\bRAY_AUTH_MODE=token ray start\b", re.DOTALL
+)
+MODE = re.compile(r"\bRAY_AUTH_MODE=([^\s;&|]*)")
 TOKEN_FILE = "~/.ray/auth_token"
 
 
@@ -23,7 +28,7 @@ def lint(arguments: Sequence[str]) -> int:
     parser.add_argument("file", metavar="FILE", type=Path, help="The file that `ray up` would be given.")
     file: Path = parser.parse_args(arguments).file
     config = _read(file)
-    findings = [*of_ray(config), *findings_of(config)]
+    findings = of_ray(config) or [*findings_of(config)]
     for finding in findings:
         print(f"{file}: {finding}")
     if not findings:
@@ -57,13 +62,13 @@ def of_ray(config: dict[str, Any]) -> list[str]:
 def _authentication(config: dict[str, Any]) -> Iterator[str]:
     """Every `ray start` asks for the token, which every machine has; the dashboard is on loopback."""
     for key in ("head_start_ray_commands", "worker_start_ray_commands"):
-        starts = [command for command in config.get(key) or [] if re.search(r"\bray start\b", command)]
+        starts = [command for command in config.get(key) or [] if re.search(r"\bray start\b", str(command))]
         if not starts:
             yield f"{key} is missing: Ray's default asks for no token; give `RAY_AUTH_MODE=token ray start ...`"
         for command in starts:
-            if not re.search(r"\bRAY_AUTH_MODE=token\b.*\bray start\b", command, re.DOTALL):
+            if not AUTHENTICATED.search(command) or set(MODE.findall(command)) != {"token"}:
                 yield f"{key} starts Ray without RAY_AUTH_MODE=token: whoever reaches its ports runs code"
-            if "--head" in command and not LOOPBACK.search(command):
+            if "--head" in command and not set(DASHBOARD.findall(command) or ["Ray's default"]) <= LOOPBACK:
                 yield f"{key} must have --dashboard-host=127.0.0.1: reach it by ssh -L"
     if TOKEN_FILE not in (config.get("file_mounts") or {}):
         yield f"file_mounts must give machines the token: {TOKEN_FILE}: {TOKEN_FILE}"
@@ -107,6 +112,8 @@ def _read(file: Path) -> dict[str, Any]:
         config = yaml.safe_load(file.read_text())
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not UTF-8 text") from error
     except yaml.YAMLError as error:
         raise UsageError(f"{file} is not YAML: {' '.join(str(error).split())[:160]}") from error
     if not isinstance(config, dict):

@@ -16,8 +16,10 @@ MOST_BYTES = 20 * 2**20
 MOST_FILES = 10_000
 NOT_SENT = (".git", ".venv", "__pycache__", "*.egg-info", ".pytest_cache", ".ruff_cache", "node_modules", "runs",
             "mlruns", "mlflow.db", "*.log", "nohup.out")  # fmt: skip
-SECRET = (".env", ".env.*", ".netrc", ".pgpass", ".ssh", ".aws", ".ray", ".gnupg", "auth_token", "*.pem", "*.key",
-          "id_rsa*", "id_ed25519*", "id_ecdsa*")  # fmt: skip
+SECRET = (".env", ".env.*", "*.env", ".envrc", ".netrc", ".pgpass", ".pypirc", ".npmrc", ".boto", ".s3cfg",
+          ".git-credentials", ".ssh", ".aws", ".ray", ".gnupg", ".kube", ".docker", ".config", "kubeconfig",
+          "auth_token", "credentials", "credentials.*", "secrets", "secrets.*", "service-account*.json", "*.pem", "*.key",
+          "*.p12", "id_rsa*", "id_ed25519*", "id_ecdsa*")  # fmt: skip
 OWN_CODE = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipelines", "tasks")
 
@@ -35,6 +37,11 @@ def pack(folder: Path, left_out: Sequence[Path], also: Sequence[Path], secret: s
     """Everything below `folder` but `left_out`, what git ignores, links, and names that are results, caches or secrets;
     `also` goes whatever its name. A file in which `secret` stands is refused, and so is what is too large.
     """
+    for place in left_out:
+        if folder.is_relative_to(place):
+            raise UsageError(
+                f"{place} holds the folder that is sent, of which nothing would be left: name a folder inside of it"
+            )
     files = {path.relative_to(folder).as_posix(): path for path in _chosen(folder, left_out)}
     files |= {path.relative_to(folder).as_posix(): path for path in also} | _own_code(folder)
     sizes = {name: path.stat().st_size for name, path in files.items()}
@@ -49,9 +56,9 @@ def pack(folder: Path, left_out: Sequence[Path], also: Sequence[Path], secret: s
     return Parcel(packed.getvalue(), len(files), sum(sizes.values()))
 
 
-def digest_of(parcel: Parcel, words: Sequence[str]) -> str:
+def digest_of(archive: bytes, words: Sequence[str]) -> str:
     """What makes two submissions one: the files and the words."""
-    digest = hashlib.sha256(parcel.archive)
+    digest = hashlib.sha256(archive)
     for word in words:
         digest.update(hashlib.sha256(word.encode()).digest())
     return digest.hexdigest()
@@ -77,13 +84,27 @@ def _listed(folder: Path) -> Iterator[Path]:
     """Every file; in a git checkout those that git does not ignore."""
     command = ["git", "-C", str(folder), "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     try:
-        answer = subprocess.run(command, capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError):  # no git, or no checkout
+        answer = subprocess.run(command, capture_output=True, check=True, env=os.environ | {"LC_ALL": "C"})
+    except (OSError, subprocess.CalledProcessError) as error:
+        _require_no_checkout(folder, error)
         for above, folders, names in os.walk(folder):
             folders[:] = [name for name in folders if not any(fnmatch(name, pattern) for pattern in NOT_SENT)]
             yield from (Path(above, name) for name in names)
         return
     yield from (folder / os.fsdecode(name) for name in answer.stdout.split(b"\0") if name)
+
+
+def _require_no_checkout(folder: Path, error: OSError | subprocess.CalledProcessError) -> None:
+    """Where git cannot say what it ignores, such as in another's checkout, that would be sent too."""
+    if isinstance(error, OSError):
+        is_none, said = not any((above / ".git").exists() for above in (folder, *folder.parents)), "there is no git"
+    else:
+        said = error.stderr.decode(errors="replace").strip().partition("\n")[0][:120]
+        is_none = "not a git repository" in said
+    if not is_none:
+        raise UsageError(
+            f"git cannot say what it ignores in {folder} ({said}), so nothing is sent: mend that"
+        ) from error
 
 
 def _own_code(folder: Path) -> dict[str, Path]:

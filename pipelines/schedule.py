@@ -15,8 +15,9 @@ from pipelines.due import Schedule, Tick
 from pipelines.launchers import require_known
 from pipelines.one_line_parser import OneLineParser
 from pipelines.parcel import OWN_CODE
-from pipelines.submit import refuse_secrets
+from pipelines.submit import order_of, refuse_secrets
 from tasks.errors import ServiceError, UsageError
+from tasks.secure import cluster_token
 from tasks.store import objects
 
 USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to URL] COMMAND [WORDS]
@@ -51,17 +52,19 @@ def add(arguments: Sequence[str]) -> int:
     home = _folder_of(given.name)
     if (home / due.SCHEDULE).exists():
         raise UsageError(f"there is a schedule {given.name!r} already: `scorefleet schedule remove {given.name}` first")
+    checked = _checked(words)
     if given.to is not None:
         require_known(given.to)
+        order_of(checked, Path.cwd(), cluster_token(), "")  # what cannot be sent is said now, and not at night
     cron = " ".join(given.cron.split())
     made = Schedule(
         cron=cron,
         missed=given.missed,
-        words=_checked(words),
+        words=checked,
         to=given.to,
         folder=str(Path.cwd()),
         path=os.environ.get("PATH", os.defpath),
-        since=datetime.now().isoformat(timespec="seconds"),
+        since=datetime.now().astimezone().isoformat(timespec="seconds"),  # cron's zone may be another than this one
     )
     following = Cron.of(cron).after(datetime.now())
     objects.replace(home, due.SCHEDULE, json.dumps(dataclasses.asdict(made), indent=2).encode())

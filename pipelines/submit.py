@@ -19,7 +19,7 @@ from tasks.redaction import redact
 from tasks.store import bundled
 from tasks.store.objects import place_of
 
-DATA = "--prepare.data"
+DATA, TRACKING, SQLITE = "--prepare.data", "--register.tracking_uri", "sqlite:///"
 STOPPED = 143  # as a command that SIGTERM ended says
 
 
@@ -86,8 +86,11 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
     places = _places(given)
     elsewhere = [word for key, place in places.items() for word in (key, place)]
     sent = [command, *(inside.get(word, word) for word in given.words), *elsewhere, "--cluster.address", "auto"]
-    parcel = pack(folder, [Path(place) for place in places.values()], files, secret)
-    digest = digest_of(parcel, [*sent, *_stamps(places.get(DATA)), tick])
+    parcel = pack(folder, [Path(place.removeprefix(SQLITE)) for place in places.values()], files, secret)
+    if tick:  # one job, though a file or the data have changed since it was first sent
+        digest = digest_of(b"", [tick, str(folder), *sent])
+    else:
+        digest = digest_of(parcel.archive, [*sent, *_stamps(places.get(DATA))])
     return Order(
         identity=f"scorefleet-{command}-{digest[:12]}",
         words=("-m", "pipelines.cli", *sent),
@@ -104,7 +107,11 @@ def _places(given: reading.Given[Any]) -> dict[str, str]:
     named = {"--root": settings.root, "--store": settings.store, "--summary": flow.summary, "--sign": flow.sign}
     if isinstance(settings, commands.Run) and not bundled.is_bundled(settings.prepare.data):
         named[DATA] = settings.prepare.data
-    return {key: place_of(place) for key, place in named.items() if place}
+    places = {key: place_of(place) for key, place in named.items() if place}
+    uri = settings.register.tracking_uri or ""
+    if uri.startswith(SQLITE):
+        places[TRACKING] = SQLITE + place_of(uri.removeprefix(SQLITE))
+    return places
 
 
 def _stamps(data: str | None) -> list[str]:

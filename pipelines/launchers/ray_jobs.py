@@ -86,6 +86,10 @@ class RayJobs:
                 with self._one_line():
                     text = self._client.get_job_logs(identity)
                 silent_since = None
+            except UsageError as error:
+                raise ServiceError(
+                    f"{identity} was lost: {self.address} was begun anew; submit the same again, and it goes on"
+                ) from error
             except ServiceError as error:  # a head that is busy, or a tunnel that is made anew
                 silent_since = silent_since or time.monotonic()
                 if time.monotonic() - silent_since > LOST_TIMEOUT_S:

@@ -20,7 +20,7 @@ _SUBMIT = "pipelines/submit.py"
 MUTANTS = (
     Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
     Mutant("the first attempt for the last", _SUBMIT, "last = max(attempts)", "last = min(attempts)", (SUBMIT,)),
-    Mutant("one job every night", _SUBMIT, "_stamps(places.get(DATA)), tick]", "_stamps(places.get(DATA))]", (SUBMIT,)),
+    Mutant("one job every night", _SUBMIT, "[tick, str(folder), *sent]", "[str(folder), *sent]", (SUBMIT,)),
     Mutant("new rows, the same job", _SUBMIT, "{path.stat().st_mtime_ns}", "", (SUBMIT,)),
     Mutant("a lost job has ended well", _SUBMIT, "if job.exit_code is None:", "if job.exit_code == 99:", (SUBMIT,)),
     Mutant("passwords are sent", _SUBMIT, "if redact(text) != text:", "if False:", (SUBMIT,)),
@@ -35,7 +35,7 @@ MUTANTS = (
         'asdict(begun)) or not (folder / TICKS / f"{name}.end.json").exists():',
         (DUE,),
     ),
-    Mutant("ticks before the schedule", _DUE, "if last and last > datetime", "if last and last != datetime", (DUE,)),
+    Mutant("ticks before the schedule", _DUE, "last.astimezone() > datetime", "last.astimezone() != datetime", (DUE,)),
     Mutant("a killed tick begun by another", _DUE, " and tick.host == host", "", (DUE,)),
     Mutant("skipped ticks run", _DUE, 'if schedule.missed == "skip":', 'if schedule.missed == "never":', (DUE,)),
     Mutant("days of week and month always both", _CRON, "if self.either_day else", "if False else", (CRON,)),
@@ -47,8 +47,8 @@ MUTANTS = (
         "text[: text.index(BEGIN)] + block",
         (CRONTAB,),
     ),
-    Mutant("no token passes", _LINT, 'if not re.search(r"\\bRAY', 'if False and not re.search(r"\\bRAY', (LINT,)),
+    Mutant("no token passes", _LINT, '!= {"token"}:', '!= {"token"} and False:', (LINT,)),
     Mutant("a group by Ray passes", _LINT, 'kind == "aws" and', 'kind == "none" and', (LINT,)),
-    Mutant("a dashboard for all passes", _LINT, "not LOOPBACK.search(command)", "False", (LINT,)),
+    Mutant("a dashboard for all passes", _LINT, "<= LOOPBACK:", "<= LOOPBACK and False:", (LINT,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
 )

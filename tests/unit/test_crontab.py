@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.crontab import BEGIN, END, lines_of, scheduled, with_schedules
+from tasks.errors import ServiceError
 
 LINES = st.lists(st.text("abc #%*/", max_size=9).map(lambda line: f"{line}\n"), max_size=4).map("".join)
 
@@ -30,3 +31,13 @@ def test_only_what_is_to_be_caught_up_is_looked_for_between_ticks(catches_up):
     lines = lines_of("n", "0 3 * * *", ["run", "a b", "5%"], catches_up)
     assert [line.split()[0] for line in lines] == ["0", "@reboot", "@hourly"][: 3 if catches_up else 1]
     assert lines[0] == "0 3 * * * run 'a b' 5\\% # scorefleet n"
+
+
+def test_a_line_of_others_between_the_marks_is_kept_and_marks_that_do_not_pair_are_refused():
+    text = with_schedules("", {"a": ["l # scorefleet a"]}).replace(END, f"AWS_REGION=x\n{END}")
+    assert with_schedules(text, {}) == "AWS_REGION=x\n"
+    kept = with_schedules(text, {"b": ["m # scorefleet b"]})
+    assert kept == f"AWS_REGION=x\n{BEGIN}\nm # scorefleet b\n{END}\n"
+    for broken in (text.replace(f"{END}\n", ""), text.replace(BEGIN, "#"), text + text):
+        with pytest.raises(ServiceError, match="do not pair"):
+            with_schedules(broken, {})

@@ -8,13 +8,14 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 
 from pipelines import due
 from pipelines.due import SCHEDULE, Schedule, Tick, may_go_on, run_due
+from tasks.errors import UsageError
 from tests.integration.conftest import wait_until
 
 HERE = socket.gethostname()
@@ -124,3 +125,34 @@ def test_a_command_that_is_killed_ends_with_its_signal(tmp_path):
 def children(process: int) -> list[int]:
     found = Path(f"/proc/{process}/task").glob("*/children")
     return [int(child) for path in found for child in path.read_text().split()]
+
+
+def test_a_schedule_that_is_removed_while_it_runs_ends(tmp_path, monkeypatch):
+    """Every run outlasts the period, so that a tick is always due."""
+    folder, minutes = made(tmp_path / "s"), iter(range(1, 60))
+
+    def once(folder, name, schedule, descriptor):
+        (folder / SCHEDULE).unlink()
+        return 7
+
+    monkeypatch.setattr(due, "_execute", once)
+    assert run_due(folder, lambda: datetime(2026, 3, 1, 3, next(minutes))) == 7
+    assert len(list(due.ticks(folder))) == 1
+
+
+def test_ticks_are_compared_with_the_beginning_in_whatever_zone_that_was_written():
+    at = datetime(2026, 3, 1, 3, 0, 30).astimezone()
+    before, after = (at + timedelta(seconds=seconds) for seconds in (-60, 60))
+    for since, is_due in ((before, True), (after, False)):
+        elsewhere = since.astimezone(timezone(timedelta(hours=9))).isoformat()
+        found = due.due(dataclasses.replace(EVERY_MINUTE, cron="0 3 * * *", since=elsewhere), at.replace(tzinfo=None))
+        assert (found is not None) == is_due
+
+
+def test_a_tick_waits_for_its_folder(tmp_path):
+    folder = made(tmp_path / "s")
+    kept = json.loads((folder / SCHEDULE).read_text()) | {"folder": str(tmp_path / "gone")}
+    (folder / SCHEDULE).write_text(json.dumps(kept))
+    with pytest.raises(UsageError, match="is not there"):
+        run_due(folder)
+    assert not list(due.ticks(folder))

@@ -93,3 +93,31 @@ def test_what_ray_refuses_or_nobody_can_read_is_one_line(tmp_path, capsys):
     (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(config))
     assert lint([str(tmp_path / "cluster.yaml")]) == 2
     assert "Ray refuses it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "RAY_AUTH_MODE=token ray stop; ray start --head --dashboard-host=127.0.0.1",
+        "export RAY_AUTH_MODE=token && RAY_AUTH_MODE=disabled ray start --head --dashboard-host=127.0.0.1",
+        "export RAY_AUTH_MODE=token && ray start --head --dashboard-host=127.0.0.1 --dashboard-host=10.0.0.10",
+    ],
+)
+def test_a_start_that_only_looks_authenticated_or_on_loopback_is_found(start):
+    config = shipped("cluster.yaml")
+    config["head_start_ray_commands"] = [start]
+    assert len(list(findings_of(config))) == 1
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"available_node_types": []},
+        {"available_node_types": {"head": None}},
+        {"head_start_ray_commands": [{"ray start": "x"}]},
+    ],
+)
+def test_a_file_of_another_form_is_a_line_and_no_traceback(tmp_path, capsys, broken):
+    (tmp_path / "cluster.yaml").write_text(yaml.safe_dump(shipped("deploy/ray/aws.yaml") | broken))
+    assert lint([str(tmp_path / "cluster.yaml")]) == 2
+    assert capsys.readouterr().out.count("\n") >= 1

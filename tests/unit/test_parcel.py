@@ -70,3 +70,19 @@ def test_a_file_with_the_token_and_a_package_of_our_names_are_refused(tmp_path):
     write(tmp_path, "tasks/mine.py")
     with pytest.raises(UsageError, match=r"tasks has the name of a package"):
         pack(tmp_path, [], [], "canary")
+
+
+def test_a_checkout_of_another_is_not_sent_with_what_git_ignores(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    write(tmp_path, "posterior.py", "ignored.txt")
+    (tmp_path / ".gitignore").write_text("ignored.txt\n")
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+    with pytest.raises(UsageError, match="git cannot say what it ignores"):
+        sent(tmp_path)
+
+
+def test_a_root_that_holds_the_folder_is_refused(tmp_path):
+    write(tmp_path, "posterior.py")
+    for place in (tmp_path, tmp_path.parent):
+        with pytest.raises(UsageError, match="holds the folder that is sent"):
+            pack(tmp_path, [place], [], "canary")

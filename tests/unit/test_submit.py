@@ -116,3 +116,14 @@ def test_a_token_that_others_can_read_is_refused(tmp_path, monkeypatch):
     assert cluster_token() == "abc"
     monkeypatch.setenv("RAY_AUTH_TOKEN", "xyz")
     assert cluster_token() == "xyz"
+
+
+def test_a_night_is_one_job_whatever_changes_and_a_relative_database_is_one_place(folder):
+    first = order_of(["run", "config.yaml"], folder, "canary", "nightly 2026-11-25T0300").identity
+    (folder / "notes.txt").write_text("new")
+    with (folder / "rows.csv").open("a") as file:
+        file.write("9,9\n")
+    assert order_of(["run", "config.yaml"], folder, "canary", "nightly 2026-11-25T0300").identity == first
+    assert order_of(["run", "config.yaml"], folder, "canary", "nightly 2026-11-26T0300").identity != first
+    words = [*order_of(["run", "config.yaml", "--register.tracking_uri", "sqlite:///m.db"], folder, "canary", "").words]
+    assert words[words.index("--cluster.address") - 1] == f"sqlite:///{folder / 'm.db'}"
