@@ -18,8 +18,8 @@ NOT_SENT = (".git", ".venv", "__pycache__", "*.egg-info", ".pytest_cache", ".ruf
             "mlruns", "mlflow.db", "*.log", "nohup.out")  # fmt: skip
 SECRET = (".env", ".env.*", "*.env", ".envrc", ".netrc", ".pgpass", ".pypirc", ".npmrc", ".boto", ".s3cfg",
           ".git-credentials", ".ssh", ".aws", ".ray", ".gnupg", ".kube", ".docker", ".config", "kubeconfig",
-          "auth_token", "credentials", "credentials.*", "secrets", "secrets.*", "service-account*.json", "*.pem", "*.key",
-          "*.p12", "id_rsa*", "id_ed25519*", "id_ecdsa*")  # fmt: skip
+          "auth_token", "credentials", "credentials.*", "secrets", "secrets.*", "service-account*.json", "*.pem",
+          "*.key", "*.p12", "id_rsa*", "id_ed25519*", "id_ecdsa*")  # fmt: skip
 OWN_CODE = Path(__file__).resolve().parents[1]
 PACKAGES = ("pipelines", "tasks")
 

@@ -1,6 +1,7 @@
 """Shapes and types of tensors are checked while testing."""
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from jaxtyping import install_import_hook
 from tests import ceph, faulty_proxy
 
 install_import_hook(["tasks.ebm", "tasks.mcmc"], "beartype.beartype")
+
+# What a shell runs in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Copy = Callable[[str], Path]
 
