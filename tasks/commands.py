@@ -11,12 +11,10 @@ from tasks.allowed import is_function, require
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
 
-@dataclass(frozen=True)
-class Run:
-    """A whole run."""
+@dataclass(frozen=True, kw_only=True)
+class Placed:
+    """What every command takes: where it keeps and records what it makes, and where it runs."""
 
-    name: str = "model"
-    """Name of the model in the registry."""
     root: str = "./runs"
     """Folder under which everything is kept."""
     store: str | None = None
@@ -24,47 +22,48 @@ class Run:
     root when not given."""
     seed: int = 0
     """Seed of every random stream of the run."""
+    register: Register = field(default_factory=Register)
+    cluster: Cluster = field(default_factory=Cluster)
+
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+
+@dataclass(frozen=True)
+class Run(Placed):
+    """A whole run."""
+
+    name: str = "model"
+    """Name of the model in the registry."""
     prepare: Prepare = field(default_factory=Prepare)
     train: Train = field(default_factory=Train)
     sample: Sample = field(default_factory=Sample)
     normalise: Normalise = field(default_factory=Normalise)
     evaluate: Evaluate = field(default_factory=Evaluate)
-    register: Register = field(default_factory=Register)
     report: Report = field(default_factory=Report)
     retrain: Retrain = field(default_factory=Retrain)
-    cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.name.replace("-", "").replace("_", "").isalnum(),
             "name",
             self.name,
             "letters, digits, - and _",
         )
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
 
 
 @dataclass(frozen=True)
-class SampleTarget(Chains):
+class SampleTarget(Chains, Placed):
     """Draws from a user's own density."""
 
-    root: str = "./runs"
-    """Folder under which everything is kept."""
-    store: str | None = None
-    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
-    root when not given."""
-    seed: int = 0
-    """Seed of every random stream of the run."""
-    register: Register = field(default_factory=Register)
-    cluster: Cluster = field(default_factory=Cluster)
-
     def __post_init__(self) -> None:
-        super().__post_init__()
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+        Chains.__post_init__(self)
+        Placed.__post_init__(self)
 
 
 @dataclass(frozen=True)
-class Generate:
+class Generate(Placed):
     """Samples from a registered model, or from a composition of models, a classifier and fixed coordinates."""
 
     model: str = ""
@@ -83,19 +82,11 @@ class Generate:
     file of its shape, in which NaN is free."""
     num_samples: int = 1024
     """Rows to draw."""
-    root: str = "./runs"
-    """Folder under which everything is kept."""
-    store: str | None = None
-    """Where the draws go: a folder or s3://BUCKET/PATH, the AWS_* environment variables saying how to get there; under
-    root when not given."""
-    seed: int = 0
-    """Seed of every random stream of the run."""
     sample: Sample = field(default_factory=Sample)
     evaluate: Evaluate = field(default_factory=Evaluate)
-    register: Register = field(default_factory=Register)
-    cluster: Cluster = field(default_factory=Cluster)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require(
             self.model.startswith("models:/"),
             "model",
@@ -111,4 +102,3 @@ class Generate:
         require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
         require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
-        require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")

@@ -84,7 +84,9 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
 
 
 def moments_in(table: pa.Table) -> Moments | None:
-    """Of the positions of a segment, whose rows are ordered by draw and chain."""
+    """Of the positions of a segment, whose rows are ordered by draw and chain; None of rows that have none."""
+    if "position" not in table.column_names:
+        return None
     column = table["position"].combine_chunks()
     kept = len(table["chain"].unique())
     return moments_of(column.flatten().to_numpy().reshape(-1, kept, column.type.list_size))

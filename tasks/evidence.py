@@ -17,7 +17,7 @@ import pyarrow as pa
 from tasks.context import Context
 from tasks.errors import DataError
 from tasks.fleet import Fleet
-from tasks.job import Advanced
+from tasks.job import Advanced, InOneGo
 from tasks.mcmc import evidence, smc
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.ladder_warmup import SCALE
@@ -40,17 +40,13 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(InOneGo):
     """A store to fill with the estimates of all populations, and that of the draws, which holds the warm-up."""
 
     program: Program
     store: str
     draws: str
     num_blocks: int = NUM_POPULATIONS
-
-    def num_segments(self, block: int) -> int:
-        """A population is walked in one go."""
-        return 1
 
 
 def planned(seed: int, target: Target, dim: int) -> Schedule:

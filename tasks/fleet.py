@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ import pyarrow as pa
 import ray
 import torch
 
-from tasks import cluster, composition
+from tasks import composition
 from tasks.draws import exchange_facts, level_facts, moments_in, path_table, to_table, trace_table
 from tasks.ebm import model as models
 from tasks.hardware import made_on
@@ -31,7 +32,7 @@ from tasks.mcmc import program as programs
 from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
 from tasks.mcmc.program import Chains, Program, Segment
 from tasks.mcmc.streams import Stream
-from tasks.seats import LOOK_S, Seats, start_of
+from tasks.seats import LOOK_S, Seated, Seats, start_of
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.store.spool import Spool
@@ -104,25 +105,33 @@ class ChainMaker:
 
 
 @ray.remote
-class ChainActor(ChainMaker):
+class ChainActor(ChainMaker, Seated):
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
         super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
 
-    def arrive(self) -> str:
-        """The node where the actor is, once it is there."""
-        return cluster.this_node()
-
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
-        store = SampleStore(job.store)
-        entry = store.committed(block, segment)
-        if entry is not None:
-            return Advanced(entry)
-        made = self.make(job.program, job.layout, block, segment, store.state_before(block, segment))
-        entry = store.commit(block, segment, made.table, made.state, made.facts | made_on(self.device))
-        return Advanced(entry, moments_in(made.table))
+        make = partial(self.make, job.program, job.layout, block, segment)
+        return advanced(job.store, block, segment, make, made_on(self.device))
+
+
+def advanced(
+    uri: str,
+    block: int,
+    segment: int,
+    make: Callable[[dict[str, np.ndarray] | None], Made],
+    hardware: dict[str, Any],
+) -> Advanced:
+    """A segment of a store: as it was committed, or made now from the state before it."""
+    store = SampleStore(uri)
+    entry = store.committed(block, segment)
+    if entry is not None:
+        return Advanced(entry)
+    made = make(store.state_before(block, segment))
+    entry = store.commit(block, segment, made.table, made.state, made.facts | hardware)
+    return Advanced(entry, moments_in(made.table))
 
 
 Call = tuple[int, tuple[int, int] | None, "Future[Any]"]

@@ -20,12 +20,14 @@ from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.errors import DataError
 from tasks.fleet import Fleet
+from tasks.job import InOneGo
 from tasks.mcmc import annealing, smc
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
 from tasks.sample import lowest_noise
+from tasks.seats import Seated
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
 TUNING_CHAINS, TUNING_STEPS = 128, 10
@@ -60,16 +62,12 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Job:
+class Job(InOneGo):
     """The populations to walk, and the folder where each leaves what it found."""
 
     program: Program
     num_blocks: int
     folder: str
-
-    def num_segments(self, block: int) -> int:
-        """A population is walked in one go."""
-        return 1
 
 
 @dataclass(frozen=True)
@@ -109,17 +107,13 @@ def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
 
 
 @ray.remote
-class PopulationActor:
+class PopulationActor(Seated):
     """Holds a model on a device and walks whatever population it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
         self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.model = models.load(Path(folder), self.device)
-
-    def arrive(self) -> str:
-        """The node where the actor is, once it is there."""
-        return cluster.this_node()
 
     def tune(self, stream: Stream, levels: tuple[float, ...], tuning: Tuning) -> Ladder:
         """Find the step size of every level."""

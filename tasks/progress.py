@@ -2,8 +2,11 @@
 
 import sys
 import time
+from collections.abc import Callable
 
-from tasks.mcmc.moments import Moments
+from tasks.job import Advanced
+from tasks.mcmc.moments import Moments, join
+from tasks.store.entry import Entry
 
 
 class Progress:
@@ -41,10 +44,24 @@ class Progress:
         return f"{self.label:<8} " + ", ".join(piece for piece in pieces if piece)
 
 
-def rhat_note(moments: Moments | None) -> str:
-    """`R-hat 1.004`, the worst so far of what this command has drawn; nothing while that cannot be told."""
-    worst = moments.worst_rhat if moments else None
-    return "" if worst is None else f"R-hat {worst:.3f}"
+class RowsWatcher:
+    """Counts committed rows into a progress line, with the acceptance and the worst R-hat so far of what this command
+    has drawn.
+    """
+
+    def __init__(self, label: str, num_rows: int, acceptance: Callable[[Entry], str]):
+        """`acceptance` is told of every commit, and says how often steps have been accepted until then."""
+        self._progress, self._acceptance = Progress(label, num_rows, "rows"), acceptance
+        self._progress.update(0)
+        self._num_rows = 0
+        self._moments: Moments | None = None
+
+    def __call__(self, made: Advanced) -> None:
+        self._num_rows += made.entry.rows
+        self._moments = join(self._moments, made.moments)
+        worst = self._moments.worst_rhat if self._moments else None
+        notes = self._acceptance(made.entry), "" if worst is None else f"R-hat {worst:.3f}"
+        self._progress.update(self._num_rows, ", ".join(filter(None, notes)))
 
 
 def clock(seconds: float) -> str:

@@ -18,21 +18,19 @@ from tasks.ebm import noise
 from tasks.ebm.model import is_score_only
 from tasks.errors import UsageError
 from tasks.fleet import ChainActor, ChainMaker, Fleet
-from tasks.job import Advanced, Job
+from tasks.job import Job
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
-from tasks.mcmc.moments import Moments, join
 from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
-from tasks.progress import Progress, rhat_note
+from tasks.progress import RowsWatcher
 from tasks.provenance import digest_of, provenance
-from tasks.store.layout import Layout
+from tasks.store.layout import Layout, draws_per_segment
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
-ROWS_PER_SHARD = 65_536
 LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
@@ -109,7 +107,7 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     program = program_of(name, config, run.context.seed, run.dim, ladder)
     store = SampleStore(place)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, claimed.extents), store.uri)
-    entries = run.fleet.fill(job, _Watcher(name, job))
+    entries = run.fleet.fill(job, RowsWatcher(name, job.layout.total_rows, _Acceptance()))
     levels = summarise_levels(program, (entry.facts["levels"] for entry in entries if entry.segment == 0))
     exchange = _exchange_of(program, entries) if program.exchange_rounds else None
     made = {
@@ -212,28 +210,21 @@ def program_of(purpose: str, config: config.Sample, seed: int, dim: int, ladder:
         dim=dim,
         num_draws=config.num_draws,
         thinning=config.thinning,
-        draws_per_segment=max(1, ROWS_PER_SHARD // config.block_size),
+        draws_per_segment=draws_per_segment(config.block_size),
         exchange_rounds=config.exchange_rounds,
     )
 
 
-class _Watcher:
-    """Counts committed rows into a progress line."""
+class _Acceptance:
+    """Of the levels of the last block that came down them: the least and the largest."""
 
-    def __init__(self, name: str, job: Job[Program]):
-        self._progress = Progress(name, job.layout.num_chains * job.layout.num_draws, "rows")
-        self._progress.update(0)
-        self._num_rows = 0
-        self._acceptance = ""
-        self._moments: Moments | None = None
+    said = ""
 
-    def __call__(self, made: Advanced) -> None:
-        self._num_rows += made.entry.rows
-        accepted = [level["probability"] / level["proposed"] for level in made.entry.facts["levels"]]
-        if accepted:
-            self._acceptance = f"acceptance {min(accepted):.3f} to {max(accepted):.3f}"
-        self._moments = join(self._moments, made.moments)
-        self._progress.update(self._num_rows, ", ".join(filter(None, (self._acceptance, rhat_note(self._moments)))))
+    def __call__(self, entry: Entry) -> str:
+        rates = [level["probability"] / level["proposed"] for level in entry.facts["levels"]]
+        if rates:
+            self.said = f"acceptance {min(rates):.3f} to {max(rates):.3f}"
+        return self.said
 
 
 def _ipc(table: pa.Table) -> bytes:

@@ -14,6 +14,14 @@ LOOK_S = 5.0
 """Between two looks at which nodes there are."""
 
 
+class Seated:
+    """An actor in a seat."""
+
+    def arrive(self) -> str:
+        """The node where the actor is, once it is there."""
+        return cluster.this_node()
+
+
 class Seats:
     """Actors over all nodes that there are, each in a *seat*: one that is lost is replaced wherever there is room, and
     nodes that join get some.

@@ -19,27 +19,25 @@ from torch import Tensor
 from tasks import cluster, config, density, evidence, origin
 from tasks.artifacts import Samples
 from tasks.context import Context
-from tasks.draws import moments_in
-from tasks.fleet import Fleet, Made
+from tasks.fleet import Fleet, Made, advanced
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
 from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import Target
-from tasks.mcmc.moments import Moments, join
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import Ladder
 from tasks.mcmc.warmup import cold_start, warm_up
 from tasks.mcmc.windows import Tuned
-from tasks.progress import Progress, rhat_note
+from tasks.progress import RowsWatcher
 from tasks.provenance import provenance
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
+from tasks.seats import Seated
+from tasks.store.layout import Layout, draws_per_segment
+from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
-ROWS_PER_SHARD = 65_536
 NUM_WARM = 64
 """Chains that the warm-up runs, and so superchains."""
 
@@ -65,7 +63,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
-    entries = fleet.fill(job, _Watcher(job))
+    entries = fleet.fill(job, RowsWatcher("sample", job.layout.total_rows, _Acceptance()))
     volume = frozen.from_arrays(warm).coordinates.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
@@ -105,7 +103,7 @@ def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) ->
         "burn_in": config.burn_in,
         "num_draws": config.num_draws,
         "thinning": config.thinning,
-        "draws_per_segment": max(1, ROWS_PER_SHARD // config.block_size),
+        "draws_per_segment": draws_per_segment(config.block_size),
     }
     if config.num_levels == 1:
         return travel.Program(**settings)
@@ -209,12 +207,8 @@ class TargetMaker:
 
 
 @ray.remote
-class TargetActor(TargetMaker):
+class TargetActor(TargetMaker, Seated):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
-
-    def arrive(self) -> str:
-        """The node where the actor is, once it is there."""
-        return cluster.this_node()
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""
@@ -222,17 +216,13 @@ class TargetActor(TargetMaker):
 
     def advance(self, job: Job[travel.Program] | evidence.Job, block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
-        store = SampleStore(job.store)
-        entry = store.committed(block, segment)
-        if entry is not None:
-            return Advanced(entry)
-        if isinstance(job, evidence.Job):
-            made = Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
-        else:
-            before = store.state_before(block, segment)
-            made = self.make(job.program, job.layout, read_warm(job.store), block, segment, before)
-        entry = store.commit(block, segment, made.table, made.state, made.facts | made_on("cpu"))
-        return Advanced(entry, moments_in(made.table) if isinstance(job, Job) else None)
+
+        def make(before: dict[str, np.ndarray] | None) -> Made:
+            if isinstance(job, evidence.Job):
+                return Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
+            return self.make(job.program, job.layout, read_warm(job.store), block, segment, before)
+
+        return advanced(job.store, block, segment, make, made_on("cpu"))
 
 
 def read_warm(store: str) -> dict[str, np.ndarray]:
@@ -240,18 +230,13 @@ def read_warm(store: str) -> dict[str, np.ndarray]:
     return safetensors.numpy.load(read(open_store(store, writable=False), WARM))
 
 
-class _Watcher:
-    """Counts committed rows into a progress line."""
+class _Acceptance:
+    """Of all proposals of the segments so far."""
 
-    def __init__(self, job: Job[travel.Program]):
-        self._progress = Progress("sample", job.layout.num_chains * job.layout.num_draws, "rows")
-        self._progress.update(0)
-        self._totals = {"rows": 0, "accepted": 0, "proposed": 0}
-        self._moments: Moments | None = None
+    def __init__(self) -> None:
+        self._accepted = self._proposed = 0
 
-    def __call__(self, made: Advanced) -> None:
-        counts: dict[str, Any] = made.entry.facts | {"rows": made.entry.rows}
-        self._totals = {key: total + counts[key] for key, total in self._totals.items()}
-        self._moments = join(self._moments, made.moments)
-        acceptance = f"acceptance {self._totals['accepted'] / self._totals['proposed']:.3f}"
-        self._progress.update(self._totals["rows"], ", ".join(filter(None, (acceptance, rhat_note(self._moments)))))
+    def __call__(self, entry: Entry) -> str:
+        self._accepted += entry.facts["accepted"]
+        self._proposed += entry.facts["proposed"]
+        return f"acceptance {self._accepted / self._proposed:.3f}"

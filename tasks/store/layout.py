@@ -21,6 +21,13 @@ from tasks.errors import StorageError
 from tasks.store.document import NAME as DATASET
 from tasks.store.extents import Extent, count_of, extents_of
 
+ROWS_PER_SHARD = 65_536
+
+
+def draws_per_segment(block_size: int) -> int:
+    """As many draws of each chain of a block as a shard has room for, and at least one."""
+    return max(1, ROWS_PER_SHARD // block_size)
+
 
 class Rows(NamedTuple):
     """How many rows of a segment are not there, are there more than once, and belong to another segment."""
@@ -69,6 +76,11 @@ class Layout:
     def num_draws(self) -> int:
         """Draws of each chain."""
         return self.extents[-1].num_draws
+
+    @property
+    def total_rows(self) -> int:
+        """Rows of the whole store."""
+        return self.num_chains * self.num_draws
 
     @property
     def num_blocks(self) -> int:

@@ -7,6 +7,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -41,7 +42,7 @@ def is_current(store: ObjectStore) -> bool:
     try:
         document = parse(SIGNATURE, objects.read(store, SIGNATURE))
         key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(str(document.get("public_key"))))
-        key.verify(bytes.fromhex(str(document.get("signature"))), objects.read(store, DATASET))
+        _verify(key, document, store)
     except (InvalidSignature, ValueError, StorageError):
         return False
     return True
@@ -55,9 +56,14 @@ def check(uri: str, key_file: str) -> None:
         raise StorageError(f"{SIGNATURE} is missing: nobody signed the store")
     document = parse(SIGNATURE, objects.read(store, SIGNATURE))
     try:
-        key.verify(bytes.fromhex(str(document.get("signature"))), objects.read(store, DATASET))
+        _verify(key, document, store)
     except (InvalidSignature, ValueError) as error:
         raise StorageError(f"{SIGNATURE} is no signature of {DATASET} by the owner of {key_file}") from error
+
+
+def _verify(key: Ed25519PublicKey, document: dict[str, Any], store: ObjectStore) -> None:
+    """`InvalidSignature` or `ValueError` unless the document signs `dataset.json` as it is."""
+    key.verify(bytes.fromhex(str(document.get("signature"))), objects.read(store, DATASET))
 
 
 def private_key(key_file: str) -> Ed25519PrivateKey:
