@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from pipelines import lint, stores
-from pipelines.one_line_parser import OneLineParser
+from pipelines.one_line_parser import OneLineParser, call
 from pipelines.reading import read
 from tasks import commands, config
 from tasks.errors import UsageError, UserError
@@ -45,13 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        if not words or words[0] in ("-h", "--help"):
-            print(USAGE)
-            return 0 if words else UsageError.exit_code
-        command = COMMANDS.get(words[0])
-        if command is None:
-            raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(COMMANDS)}")
-        return command(words[1:])
+        return call(COMMANDS, USAGE, words)
     except UserError as error:
         reason = getattr(error, "cause", error)  # what a remote worker raised comes wrapped in where it did
         print(f"scorefleet: {reason}", file=sys.stderr)

@@ -1,6 +1,7 @@
-"""A parser of words whose every complaint is one line."""
+"""Parsers of words whose every complaint is one line."""
 
 import argparse
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn
 
 from tasks.errors import UsageError
@@ -14,3 +15,13 @@ class OneLineParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message)
+
+
+def call(commands: Mapping[str, Callable[[Sequence[str]], int]], usage: str, words: Sequence[str]) -> int:
+    """What the command returns that the first of the words names; without one, how they are used."""
+    if not words or words[0] in ("-h", "--help"):
+        print(usage)
+        return 0 if words else UsageError.exit_code
+    if words[0] not in commands:
+        raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(commands)}")
+    return commands[words[0]](words[1:])

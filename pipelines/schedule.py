@@ -13,7 +13,7 @@ from pipelines import crontab, due, reading
 from pipelines.cron import Cron
 from pipelines.due import Schedule, Tick
 from pipelines.launchers import require_known
-from pipelines.one_line_parser import OneLineParser
+from pipelines.one_line_parser import OneLineParser, call
 from pipelines.parcel import OWN_CODE
 from pipelines.submit import order_of, refuse_secrets
 from tasks.errors import ServiceError, UsageError
@@ -32,13 +32,7 @@ missed (the machine was off, or the one before was still running) is caught up a
 
 def schedule(arguments: Sequence[str]) -> int:
     """`scorefleet schedule`."""
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if arguments else UsageError.exit_code
-    action = ACTIONS.get(arguments[0])
-    if action is None:
-        raise UsageError(f"schedule takes add, list, remove or history, but got {arguments[0]!r}")
-    return action(arguments[1:])
+    return call(ACTIONS, USAGE, arguments)
 
 
 def add(arguments: Sequence[str]) -> int:
