@@ -11,7 +11,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -195,11 +195,14 @@ def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
 
 
 def _local(store: LocalStore, path: str) -> Path:
-    """Where an object of a folder lies; a link on the way there, which could lead out of the store, is refused."""
-    local = Path(str(store.prefix)) / path
-    if local.parent.resolve() != local.parent:
-        raise StorageError(f"{local.parent} is a link: put the folder itself there")
-    return local
+    """Where an object of a folder lies; a way there that could lead out of the store, by a link or `..`, is refused."""
+    root = Path(str(store.prefix))
+    if ".." in PurePosixPath(path).parts:
+        raise StorageError(f"{path} is not below {root}: nothing of a store is")
+    for folder in PurePosixPath(path).parents:
+        if folder.name and (root / folder).is_symlink():
+            raise StorageError(f"{root / folder} is a link: put the folder itself there")
+    return root / path
 
 
 def _name(store: ObjectStore, path: str) -> str:
