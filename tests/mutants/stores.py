@@ -232,9 +232,16 @@ MUTANTS = (
     ),
     Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
     Mutant(
+        "a path leads out of its folder",
+        "tasks/store/objects.py",
+        'if ".." in PurePosixPath(path).parts:',
+        "if False:",
+        ("tests/unit/test_objects.py",),
+    ),
+    Mutant(
         "linked folders are followed",
         "tasks/store/objects.py",
-        "if local.parent.resolve() != local.parent:",
+        "if folder.name and (root / folder).is_symlink():",
         "if False:",
         (HOSTILE,),
     ),
