@@ -11,7 +11,8 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path, PurePosixPath
+from itertools import accumulate
+from pathlib import Path
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -196,13 +197,13 @@ def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
 
 def _local(store: LocalStore, path: str) -> Path:
     """Where an object of a folder lies; a way there that could lead out of the store, by a link or `..`, is refused."""
-    root = Path(str(store.prefix))
-    if ".." in PurePosixPath(path).parts:
+    root, folders = str(store.prefix), path.split("/")[:-1]
+    if ".." in folders:
         raise StorageError(f"{path} is not below {root}: nothing of a store is")
-    for folder in PurePosixPath(path).parents:
-        if folder.name and (root / folder).is_symlink():
-            raise StorageError(f"{root / folder} is a link: put the folder itself there")
-    return root / path
+    for folder in accumulate(folders, os.path.join, initial=root):
+        if folder != root and Path(folder).is_symlink():
+            raise StorageError(f"{folder} is a link: put the folder itself there")
+    return Path(root, path)
 
 
 def _name(store: ObjectStore, path: str) -> str:
