@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant("a token for all to read", _SECURE, "if mode & 0o077:", "if mode & 0o007 == 0o007:", (SUBMIT,)),
     Mutant("data are sent", _PARCEL, "or out & {path, *path.parents}", "", (PARCEL,)),
     Mutant("secrets are sent", _PARCEL, "(*NOT_SENT, *SECRET)", "NOT_SENT", (PARCEL,)),
-    Mutant("the token is sent", _PARCEL, "if secret.encode() in content:", "if secret.encode() == content:", (PARCEL,)),
+    Mutant("the token is sent", _PARCEL, "secret.encode() in content:", "secret.encode() == content:", (PARCEL,)),
     Mutant(
         "who comes second runs a tick too",
         _DUE,
