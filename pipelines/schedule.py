@@ -20,7 +20,7 @@ from tasks.errors import ServiceError, UsageError
 from tasks.secure import secure_ray
 from tasks.store import objects
 
-USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to PLACE] COMMAND [WORDS]
+USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to TO] COMMAND [WORDS]
        scorefleet schedule list
        scorefleet schedule remove NAME
        scorefleet schedule history NAME
@@ -41,7 +41,7 @@ def add(arguments: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="Letters, digits, - and _.")
     parser.add_argument("--cron", required=True, help="Minute, hour, day of month, month, day of week, in local time.")
     parser.add_argument("--missed", choices=("run", "skip"), default="run", help="What becomes of a missed tick.")
-    parser.add_argument("--to", metavar="PLACE", help="The cluster that it is submitted to; this machine if not given.")
+    parser.add_argument("--to", metavar="TO", help="The cluster that it is submitted to; this machine if not given.")
     given, words = parser.parse_known_args(arguments)
     home = _folder_of(given.name)
     if (home / due.SCHEDULE).exists():

@@ -77,7 +77,7 @@ def _attempt(name: str, identity: str) -> int:
 def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> Order:
     """Check a command here, before anything is sent, and pack what it needs."""
     if not arguments or arguments[0] not in reading.SETTINGS:
-        raise UsageError(f"submit takes {', '.join(reading.SETTINGS)} and its words: submit run config.yaml --to PLACE")
+        raise UsageError(f"submit takes {', '.join(reading.SETTINGS)} and its words: submit run config.yaml --to TO")
     command = arguments[0]
     given = reading.read(command, reading.SETTINGS[command], arguments[1:])
     inside = {str(file): _inside(file.resolve(), folder) for file in given.files}

@@ -171,7 +171,7 @@ def _job_of(folder: JobFolder, known: Mapping[tuple[str, str], Known]) -> Job:
     job = Job(identity, "waiting", folder.order()["command"], run and run.start_s)
     if slurm.state and slurm.state not in ENDED:
         if slurm.state in WAITING:
-            return replace(job, message=f"Slurm job {number} is {slurm.state} ({slurm.reason})")
+            return replace(job, message=f"Slurm job {number} is {slurm.state}, reason: {slurm.reason}")
         return replace(job, state="running")
     if run and run.exit_code is not None and not run.was_told:
         return replace(job, state="failed" if run.exit_code else "done", end_s=run.end_s, exit_code=run.exit_code)

@@ -14,7 +14,6 @@ job that is requeued has a folder of its own, since one that was cut off may wri
 
 import codecs
 import json
-import os
 import re
 import time
 from dataclasses import dataclass
@@ -54,7 +53,7 @@ class JobFolder:
     def slurm_job(self) -> str | None:
         """The number of the Slurm job that runs it, or will; None where it was not submitted."""
         found = self._read("owner") or self._read("submitted")
-        return found and found["slurm_job"]
+        return found["slurm_job"] if found else None
 
     def claim(self, slurm_job: str) -> bool:
         """Whether this Slurm job is the one that runs it, as it stays when it is requeued."""
@@ -79,7 +78,7 @@ class JobFolder:
 
     def last_run(self) -> Run | None:
         """The one that was begun last."""
-        names = [re.fullmatch(r"run-(\d+)", name) for name in os.listdir(self.path)]
+        names = [re.fullmatch(r"run-(\d+)", path.name) for path in self.path.iterdir()]
         for number in sorted((int(name[1]) for name in names if name), reverse=True):
             start = self._read(f"run-{number}/start")
             if start:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.launchers.slurm_folder import JobFolder
-from pipelines.launchers.slurm_node import LOOPBACK, Told, end, listen, own_address
+from pipelines.launchers.slurm_node import LOOPBACK, Told, end, free_port, listen, own_address
 from tasks.errors import ServiceError
 from tasks.secure import ON_LOOPBACK, SETTINGS
 
@@ -38,7 +38,7 @@ def main(path: Path) -> int:
     listen()
     folder.begin(number)
     was_told, code = False, TERMINATED
-    with open(folder.folder_of(number) / "output", "ab", buffering=0) as output:
+    with (folder.folder_of(number) / "output").open("ab", buffering=0) as output:
         try:
             nodes = _scontrol("hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
             output.write(f"Slurm job {os.environ['SLURM_JOB_ID']}, run {number}, on {', '.join(nodes)}\n".encode())
@@ -57,8 +57,9 @@ def main(path: Path) -> int:
 def _run(folder: JobFolder, environment: Mapping[str, str], output: int) -> tuple[int, bool]:
     """The command to its end: what it returned, and whether it ended since Slurm told it to."""
     words = [sys.executable, *folder.order()["words"]]
-    streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
-    command = subprocess.Popen(words, cwd=folder.files, env=environment, **streams)
+    command = subprocess.Popen(
+        words, cwd=folder.files, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    )
     try:
         code = command.wait()
     except Told:
@@ -75,17 +76,18 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
     token.touch(0o600)
     token.write_text(secrets.token_hex(32))
     host = own_address(_address_of(nodes[1])) if len(nodes) > 1 else LOOPBACK
-    address = f"{host}:{_free_port(host)}"
+    address = f"{host}:{free_port(host)}"
     environment = os.environ | SETTINGS | ({} if len(nodes) > 1 else ON_LOOPBACK)
     environment |= {"RAY_ADDRESS": address, "RAY_AUTH_TOKEN_PATH": str(token), "PYTHONPATH": _path(folder.files)}
     environment.pop("RAY_AUTH_TOKEN", None)
     steps: list[subprocess.Popen[bytes]] = []
-    with open(run / "ray.log", "ab") as log:
+    with (run / "ray.log").open("ab") as log:
 
         def begin(*words: str, on: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
             module = [*on, sys.executable, "-m", "pipelines.launchers.slurm_node", *words]
-            streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log}
-            return subprocess.Popen(module, cwd=folder.files, env=environment, **streams)
+            return subprocess.Popen(
+                module, cwd=folder.files, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
 
         try:
             for place, node in enumerate(nodes):
@@ -93,11 +95,20 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
             _await(begin("await", str(len(nodes))), steps, run / "ray.log")
             yield environment
         finally:
-            for step in steps:
-                step.terminate()
-            for step in steps:
-                end(step, LEAVE_S)
+            _leave(steps)
             token.unlink()
+
+
+def _leave(steps: Sequence["subprocess.Popen[bytes]"]) -> None:
+    """A step's Ray ends when its input does; srun would answer SIGTERM by killing it."""
+    for step in steps:
+        assert step.stdin is not None
+        step.stdin.close()
+    for step in steps:
+        try:
+            step.wait(LEAVE_S)
+        except subprocess.TimeoutExpired:
+            end(step, LEAVE_S)
 
 
 def _await(joined: "subprocess.Popen[bytes]", steps: Sequence["subprocess.Popen[bytes]"], log: Path) -> None:
@@ -122,11 +133,6 @@ def _address_of(node: str) -> str:
 
 def _scontrol(*words: str) -> str:
     return subprocess.run(["scontrol", "show", *words], capture_output=True, text=True, check=True).stdout
-
-
-def _free_port(host: str) -> int:
-    with socket.create_server((host, 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def _path(files: Path) -> str:

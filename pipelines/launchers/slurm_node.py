@@ -1,16 +1,17 @@
-"""One node's Ray in a Slurm job: `python -m pipelines.launchers.slurm_node start head|worker ADDRESS` keeps it while the
-step lasts, and `... await COUNT` waits until so many nodes have joined.
+"""One node's Ray in a Slurm job: `python -m pipelines.launchers.slurm_node start head|worker ADDRESS` keeps it until
+its standard input ends, and `... await COUNT` waits until so many nodes have joined.
 """
 
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 import psutil
@@ -20,7 +21,7 @@ OBJECT_STORE_BYTES = 200_000_000
 """For small messages: samples and rows never pass through it."""
 
 PATIENCE_S = 180.0
-END_S = 10.0
+LOOK_S, END_S = 1.0, 10.0
 
 
 class Told(BaseException):
@@ -44,6 +45,12 @@ def own_address(other: str) -> str:
         return towards.getsockname()[0]
 
 
+def free_port(address: str) -> int:
+    """A port where nothing listens now."""
+    with socket.create_server((address, 0)) as listener:
+        return listener.getsockname()[1]
+
+
 def end(process: "subprocess.Popen[bytes]", patience_s: float) -> int:
     """Tell a process to end, and see to it; what it returned, 128 and its signal where one ended it."""
     process.terminate()
@@ -56,28 +63,29 @@ def end(process: "subprocess.Popen[bytes]", patience_s: float) -> int:
 
 
 def start(role: str, address: str) -> int:
-    """Ray's processes on this node, which end with this one; `address` is the head's, with its port."""
+    """Ray's processes on this node, until standard input ends; `address` is the head's, with its port."""
     listen()
     host, _, port = address.partition(":")
     own = own_address(host)
-    # Ray's sockets want a short path; that nobody else made it is what a folder of mode 700 that is new proves.
-    folder = Path(f"/tmp/sf{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_RESTART_COUNT', '0')}")
-    folder.mkdir(mode=0o700)
+    folder = tempfile.mkdtemp(prefix="sf", dir="/tmp")  # mode 700, and short as Ray's sockets want it
     try:
         if role == "worker":
             wait_for(host, int(port))
-        where = ["--head", f"--port={port}", "--include-dashboard=false", "--ray-client-server-port=0"]
+        where = ["--head", f"--port={port}", "--include-dashboard=false"]
+        where += [f"--ray-client-server-port={free_port(own)}"]  # several jobs may share a node
         words = ["start", "--block", "--disable-usage-stats", f"--node-ip-address={own}", f"--temp-dir={folder}"]
         words += where if role == "head" else [f"--address={address}"]
         words += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
-        words += ["--min-worker-port=0", "--max-worker-port=0"]  # several jobs may share a node
+        words += ["--min-worker-port=0", "--max-worker-port=0"]
         environment = os.environ | {"GLOO_SOCKET_IFNAME": _interface(own)}
         environment.pop("RAY_ADDRESS", None)
         ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *words], env=environment)
         try:
-            return ray.wait()
+            while ray.poll() is None and not select.select([sys.stdin], [], [], LOOK_S)[0]:
+                pass
         finally:
             end(ray, END_S)
+        return ray.returncode
     except Told:
         return 0
     finally:
@@ -95,7 +103,7 @@ def wait_until(is_so: Callable[[], bool], otherwise: str) -> None:
     while not is_so():
         if time.monotonic() > deadline:
             sys.exit(f"{otherwise} after {PATIENCE_S:.0f} s")
-        time.sleep(1.0)
+        time.sleep(LOOK_S)
 
 
 def await_nodes(count: int) -> int:
