@@ -132,7 +132,12 @@ class Slurm:
         folder.put("stopped", at_s=time.time())
         number = str(folder.slurm_job())
         _call("scancel", "--state=PENDING", number)
-        _call("scancel", "--batch", "--signal=TERM", number)  # the command stops first, and then Ray
+        try:
+            if not self.job(identity).has_ended:
+                _call("scancel", "--batch", "--signal=TERM", number)  # the command stops first, and then Ray
+        except ServiceError:  # it may have ended just now, which scancel calls an error
+            if not self.job(identity).has_ended:
+                raise
         return True
 
     def job(self, identity: str) -> Job:
