@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -14,41 +13,27 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from pipelines.launchers.launcher import Job
 from pipelines.launchers.slurm_folder import JobFolder, Output
+from pipelines.launchers.slurm_programs import Known, accounted, call, known
 from tasks.errors import ServiceError, UsageError
 from tasks.locks import locked
-from tasks.redaction import redact
 
 OURS = "scorefleet-"
 OPTIONS = ("account", "constraint", "cpus-per-task", "gpus-per-node", "mem", "nodes", "partition", "qos",
            "reservation", "time")  # fmt: skip
 """Those of sbatch that say where a job runs and with how much; its SBATCH_* variables hold as always."""
 
-NOT_PASSED = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-"""Of another Ray: each run starts its own."""
-
 ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
          "REVOKED", "TIMEOUT"}  # fmt: skip
 WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
 
-LOOK_S, ASK_S = 0.5, 5.0
+LOOK_S, ASK_S = 1.0, 5.0
 """Between two looks at a file, and two questions to Slurm, which answers all users of the cluster."""
-
-UNREACHABLE = "contact|timed out|Socket|connect|Zero Bytes|configuration source"
-"""In what sbatch says where the controller does not answer; all else is for the user to mend."""
 
 LOST_TIMEOUT_S = 120.0
 """How long Slurm may give no answer to who follows a job, such as while its controller is started again."""
-
-
-class Known(NamedTuple):
-    """What Slurm says of a job: one of its states, and why it waits."""
-
-    state: str
-    reason: str
 
 
 class Slurm:
@@ -62,10 +47,10 @@ class Slurm:
         return ""
 
     def jobs(self) -> list[Job]:
-        known = _known()
+        there = known()
         folders = [JobFolder(path) for path in self._home.glob(f"{OURS}*")]
         submitted = [folder for folder in folders if folder.slurm_job()]
-        return sorted((_job_of(folder, known) for folder in submitted), key=lambda job: job.start_s or time.time())
+        return sorted((job_of(folder, there) for folder in submitted), key=lambda job: job.start_s or time.time())
 
     def begin(self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes) -> bool:
         """A folder that nobody submitted is left by who was killed before, or whom sbatch refused. Where the lock does
@@ -78,8 +63,8 @@ class Slurm:
                 self._unpack(folder.path, {"words": [*words], **labels}, archive)
             if folder.slurm_job():
                 return False
-            there = [number for number, name in _known() if name == identity]
-            folder.put("submitted", slurm_job=there[0] if there else self._submit(folder, identity))
+            alive = [number for (number, name), of in known().items() if name == identity and of.state not in ENDED]
+            folder.put("submitted", slurm_job=alive[0] if alive else self._submit(folder, identity))
         return True
 
     def _unpack(self, path: Path, order: Mapping[str, object], archive: bytes) -> None:
@@ -96,7 +81,7 @@ class Slurm:
         script = ["exec", sys.executable, "-m", "pipelines.launchers.slurm_job", str(folder.path)]
         words = ["--parsable", f"--job-name={identity}", f"--chdir={folder.files}", f"--output={folder.log}"]
         words += ["--open-mode=append", "--requeue", "--ntasks-per-node=1", "--signal=B:TERM@60", *self._options]
-        return _call("sbatch", *words, f"--wrap={shlex.join(script)}").strip().partition(";")[0]
+        return call("sbatch", *words, f"--wrap={shlex.join(script)}").strip().partition(";")[0]
 
     def output(self, identity: str) -> Iterator[str]:
         folder = self._folder(identity)
@@ -131,17 +116,17 @@ class Slurm:
             return False
         folder.put("stopped", at_s=time.time())
         number = str(folder.slurm_job())
-        _call("scancel", "--state=PENDING", number)
+        call("scancel", "--state=PENDING", number)
         try:
             if not self.job(identity).has_ended:
-                _call("scancel", "--batch", "--signal=TERM", number)  # the command stops first, and then Ray
+                call("scancel", "--batch", "--signal=TERM", number)  # the command stops first, and then Ray
         except ServiceError:  # it may have ended just now, which scancel calls an error
             if not self.job(identity).has_ended:
                 raise
         return True
 
     def job(self, identity: str) -> Job:
-        return _job_of(self._folder(identity), _known())
+        return job_of(self._folder(identity), known())
 
     def _folder(self, identity: str) -> JobFolder:
         folder = JobFolder(self._home / identity)
@@ -162,17 +147,10 @@ def launcher(to: str) -> Slurm:
     return Slurm([f"--{option}" for option in options])
 
 
-def _known() -> dict[tuple[str, str], Known]:
-    """What Slurm knows of this user's jobs, by number and name: those that ended a while ago it has forgotten."""
-    listed = _call("squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%r|%j")
-    fields = (line.split("|") for line in listed.splitlines())
-    return {(number, name): Known(state, reason) for number, state, reason, name in fields}
-
-
-def _job_of(folder: JobFolder, known: Mapping[tuple[str, str], Known]) -> Job:
+def job_of(folder: JobFolder, there: Mapping[tuple[str, str], Known]) -> Job:
     """Slurm's word counts while it has the job in hand, and then what the last run left."""
     identity, number, run = folder.path.name, folder.slurm_job() or "", folder.last_run()
-    slurm = known.get((number, identity), Known("", ""))
+    slurm = there.get((number, identity), Known("", ""))
     job = Job(identity, "waiting", folder.order()["command"], run and run.start_s)
     if slurm.state and slurm.state not in ENDED:
         if slurm.state in WAITING:
@@ -185,27 +163,5 @@ def _job_of(folder: JobFolder, known: Mapping[tuple[str, str], Known]) -> Job:
     if run and run.exit_code is not None:
         message = "Slurm told it to end, as it does before the time limit: submit the same again, and it goes on"
         return replace(job, state="failed", end_s=run.end_s, exit_code=run.exit_code, message=message)
-    return replace(job, state="failed", message=slurm.state or _accounted(number) or "Slurm has forgotten it")
-
-
-def _accounted(number: str) -> str:
-    """The state of a job that ended, where Slurm keeps accounts."""
-    words = ["sacct", "--allocations", "--noheader", "--parsable2", "--format=State", f"--jobs={number}"]
-    try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-
-
-def _call(*words: str) -> str:
-    """What one of Slurm's programs says; where it fails, its last line."""
-    environment = {key: value for key, value in os.environ.items() if key not in NOT_PASSED}
-    try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
-    except FileNotFoundError as error:
-        raise UsageError(f"there is no {words[0]} here: --to slurm is for a login node of the cluster") from error
-    if done.returncode == 0:
-        return done.stdout
-    line = redact(done.stderr.strip().rpartition("\n")[2])[:200]
-    kind = UsageError if words[0] == "sbatch" and not re.search(UNREACHABLE, line) else ServiceError
-    raise kind(f"{words[0]}: {line}")
+    became = slurm.state or accounted(number) or "Slurm has forgotten it"
+    return replace(job, state="failed", message=f"{became}, {folder.log} may say more")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pipelines.launchers.slurm_folder import JobFolder
 from pipelines.launchers.slurm_node import LOOPBACK, Told, end, free_port, listen, own_address
+from pipelines.launchers.slurm_programs import call
 from tasks.errors import ServiceError
 from tasks.secure import ON_LOOPBACK, SETTINGS
 
@@ -40,7 +41,7 @@ def main(path: Path) -> int:
     was_told, code = False, TERMINATED
     with (folder.folder_of(number) / "output").open("ab", buffering=0) as output:
         try:
-            nodes = _scontrol("hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
+            nodes = call("scontrol", "show", "hostnames", os.environ["SLURM_JOB_NODELIST"]).split()
             output.write(f"Slurm job {os.environ['SLURM_JOB_ID']}, run {number}, on {', '.join(nodes)}\n".encode())
             with _ray(nodes, folder, number) as environment:
                 code, was_told = _run(folder, environment, output.fileno())
@@ -124,15 +125,11 @@ def _await(joined: "subprocess.Popen[bytes]", steps: Sequence["subprocess.Popen[
 
 def _address_of(node: str) -> str:
     """Where Slurm itself reaches another node."""
-    found = re.search(r"\bNodeAddr=(\S+)", _scontrol("node", node))
+    found = re.search(r"\bNodeAddr=(\S+)", call("scontrol", "show", "node", node))
     try:
         return socket.gethostbyname(found[1] if found else node)
     except OSError as error:
         raise ServiceError(f"{socket.gethostname()} does not know the address of {node} ({error})") from error
-
-
-def _scontrol(*words: str) -> str:
-    return subprocess.run(["scontrol", "show", *words], capture_output=True, text=True, check=True).stdout
 
 
 def _path(files: Path) -> str:

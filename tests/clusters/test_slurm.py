@@ -7,6 +7,7 @@ Chains can be held up after a run's first commit, so that what is done then is d
 import hashlib
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -165,7 +166,7 @@ def test_a_job_that_waits_says_why_and_is_stopped_there(twice, cluster):
 def test_what_sbatch_refuses_is_one_line_and_is_no_job(twice, cluster):
     project = Project(cluster, "refused")
     for to, said in (
-        ("slurm:nodes=9", "sbatch: "),
+        ("slurm:time=soon", "sbatch: "),
         ("slurm:partition=none", "sbatch: "),
         ("slurm:wrap=rm", "takes account"),
     ):
@@ -173,6 +174,16 @@ def test_what_sbatch_refuses_is_one_line_and_is_no_job(twice, cluster):
         assert (code, errors.count("\n")) == (2, 1), errors
         assert said in errors
     assert project.job().name not in project.finish("jobs", "--to", "slurm")[1]
+
+
+def test_a_controller_that_does_not_answer_is_one_line(cluster):
+    dead = cluster.folder / "dead.conf"
+    dead.write_text((cluster.folder / "slurm.conf").read_text() + "SlurmctldPort=1\nMessageTimeout=2\n")
+    command = (sys.executable, "-m", "pipelines.cli", "jobs", "--to", "slurm")
+    process = cluster.popen("env", f"SLURM_CONF={dead}", *command)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, errors.count("\n")) == (5, 1), errors
+    assert "squeue" in errors
 
 
 def test_the_exit_code_is_the_commands_and_the_next_attempt_has_a_name_of_its_own(twice, cluster):
