@@ -97,6 +97,11 @@ class Slurm:
             plain = ("env", "-u", "RAY_AUTH_TOKEN", f"SLURM_CONF={self.folder}/slurm.conf")
             self._daemons.append(host.popen(*plain, *words, stdout=log, stderr=log))
 
+    def reap(self) -> None:
+        """Daemons end with their hosts."""
+        for daemon in self._daemons:
+            daemon.wait()
+
     def popen(self, *words: str, folder: Path = REPOSITORY) -> "subprocess.Popen[str]":
         """Start a program on the controller's host, as its user does."""
         environment = [f"{key}={value}" for key, value in self.environment().items()]
@@ -126,3 +131,4 @@ def running(folder: Path) -> Iterator[Slurm]:
         made = Slurm(folder, controller, nodes)
         made.start()
         yield made
+    made.reap()

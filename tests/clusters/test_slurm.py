@@ -33,13 +33,14 @@ CONTROL = Path({control!r})
 def log_density(x):
     if len(x) == 16:  # a block of chains, and no check or warm-up
         (CONTROL / socket.gethostname()).touch()
-        while (CONTROL / "hold").exists() and list(CONTROL.glob("../held/runs/sample/*/draws/commits/*.json")):
+        while list((CONTROL / "hold").glob("runs/sample/*/draws/commits/*.json")):
             time.sleep(0.05)
     return -0.5 * (x**2).sum(1)
 """
 SETTINGS = "target: posterior:log_density\ndim: 2\nnum_chains: 96\nblock_size: 16\nnum_draws: 50\nburn_in: 10\n"
 SUBMIT = ("submit", "sample", "config.yaml", "--to")
 PATIENCE_S = 120
+RAY = ("raylet", "gcs_server")
 
 
 class Project:
@@ -95,12 +96,20 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
 
 
 @pytest.fixture
-def held(cluster: Slurm) -> Iterator[Project]:
-    """A project whose chains are held up after the first commit, while there is a file `hold`."""
-    made = Project(cluster, "held")
-    (made.control / "hold").touch()
-    yield made
-    made.path.rename(cluster.folder / f"{made.job().name}-project")
+def closed(cluster: Slurm) -> Iterator[None]:
+    """The partition takes jobs and starts none."""
+    cluster.say("scontrol", "update", "PartitionName=main", "State=DOWN")
+    yield
+    cluster.say("scontrol", "update", "PartitionName=main", "State=UP")
+
+
+@pytest.fixture
+def held(cluster: Slurm, request: pytest.FixtureRequest) -> Project:
+    """A project whose chains are held up after the first commit, while there is a link `hold`."""
+    made = Project(cluster, request.node.name)
+    (made.control / "hold").unlink(missing_ok=True)
+    (made.control / "hold").symlink_to(made.path)
+    return made
 
 
 class Twice(NamedTuple):
@@ -149,9 +158,8 @@ def test_the_token_is_in_no_process_list_script_or_file_that_stays(twice):
     assert twice.project.job().stat().st_mode & 0o077 == 0
 
 
-def test_a_job_that_waits_says_why_and_is_stopped_there(twice, cluster):
+def test_a_job_that_waits_says_why_and_is_stopped_there(twice, cluster, closed):
     project = Project(cluster, "waits")
-    cluster.say("scontrol", "update", "PartitionName=main", "State=DOWN")
     code, _, said = project.finish(*SUBMIT, "slurm", "--detach")
     assert code == 0, said
     follower = project.start("jobs", "follow", project.job().name, "--to", "slurm")
@@ -160,7 +168,16 @@ def test_a_job_that_waits_says_why_and_is_stopped_there(twice, cluster):
     assert "reason: PartitionDown" in project.finish("jobs", "--to", "slurm")[1]
     assert "is told to stop" in project.finish("jobs", "stop", project.job().name, "--to", "slurm")[1]
     assert project.end(follower)[0] == 143
-    cluster.say("scontrol", "update", "PartitionName=main", "State=UP")
+
+
+def test_who_is_killed_before_or_after_sbatch_leaves_an_order_that_is_one_job(cluster, closed):
+    project = Project(cluster, "killed")
+    assert project.finish(*SUBMIT, "slurm:partition=none")[0] == 2  # a folder that nobody submitted
+    assert "is sent to" in project.finish(*SUBMIT, "slurm", "--detach")[2]
+    (project.job() / "submitted.json").unlink()  # a job of which nobody took note
+    assert project.finish(*SUBMIT, "slurm", "--detach")[0] == 0
+    assert cluster.say("squeue", "--noheader", "--format=%j").split().count(project.job().name) == 1
+    assert project.finish("jobs", "stop", project.job().name, "--to", "slurm")[0] == 0
 
 
 def test_what_sbatch_refuses_is_one_line_and_is_no_job(twice, cluster):
@@ -223,8 +240,7 @@ def test_what_is_told_to_end_or_stopped_goes_on_from_there(twice, held, cluster)
     assert code == 0, said
     assert f"{held.job().name}-3 is sent" in errors
     assert held.shards() == twice.project.shards()
-    for node in cluster.nodes:
-        wait_until(lambda there=node: there.processes("ray::") == [], PATIENCE_S)
+    wait_until(lambda: not [name for node in cluster.nodes for name in node.names() if name in RAY], PATIENCE_S)
 
 
 def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held, cluster):

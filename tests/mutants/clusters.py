@@ -68,7 +68,7 @@ MUTANTS = (
         "{key[0]: of for key, of in there.items()}.get(number, Known",
         (SLURM,),
     ),
-    Mutant("a deaf process is waited for", _SLURM_NODE, "process.kill()", "pass", (SLURM,)),
+    Mutant("a signal is no exit code", _SLURM_NODE, "code if code >= 0 else 128 - code", "code", (SLURM,)),
     Mutant("any option for sbatch", _SLURM, "({'|'.join(OPTIONS)})=", ".*=", (SLURM,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
 )
