@@ -81,11 +81,6 @@ class Host:
         there = psutil.Process(self._outer.pid).children(recursive=True)
         return [one for one in there if "".join(one.cmdline()).startswith(name)]
 
-    def names(self) -> list[str]:
-        """The names of all programs that run there."""
-        there = psutil.Process(self._outer.pid).children(recursive=True)
-        return [one.name() for one in there if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-
     def cut(self) -> None:
         """Take it off the network."""
         _ip("-n", self.space, "link", "set", self._link, "down")

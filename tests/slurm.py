@@ -57,7 +57,7 @@ class Slurm:
     """A controller's host and those of its nodes."""
 
     def __init__(self, folder: Path, controller: Host, nodes: Sequence[Host]):
-        self.folder, self._controller, self.nodes = folder, controller, nodes
+        self.folder, self.controller, self.nodes = folder, controller, nodes
         self._daemons: list[subprocess.Popen[str]] = []
         for name in ("state", "home"):
             (folder / name).mkdir()
@@ -79,23 +79,30 @@ class Slurm:
 
     def start(self) -> None:
         """All daemons, until every node is idle."""
-        for host in (self._controller, *self.nodes):
+        for host in (self.controller, *self.nodes):
             assert host.popen("mount", "-t", "tmpfs", "tmpfs", "/run").wait() == 0
             key, socket = f"--key-file={self.folder}/munge.key", "--socket=/run/munge.socket"
             files = ("--pid-file=/run/munged.pid", "--seed-file=/run/munge.seed", "--log-file=/run/munged.log")
-            self._start(host, "munged", "--foreground", "--force", key, socket, *files)
+            self.keep(host, "munged", "--foreground", "--force", key, socket, *files)
         configuration = ("-D", "-f", f"{self.folder}/slurm.conf")
-        self._start(self._controller, "slurmctld", *configuration)
+        self.keep(self.controller, "slurmctld", *configuration)
         for number, node in enumerate(self.nodes, 1):
-            self._start(node, "slurmd", *configuration, "-N", f"host{number}")
+            self.keep(node, "slurmd", *configuration, "-N", f"host{number}")
         wait_until(
             lambda: self.say("sinfo", "--noheader", "--format=%D %t").split() == [f"{len(self.nodes)}", "idle"], 60
         )
 
-    def _start(self, host: Host, *words: str) -> None:
+    def keep(self, host: Host, *words: str) -> None:
+        """Start a daemon on a host, with which it ends."""
         with (self.folder / f"{words[0]}-{host.space}.log").open("wb") as log:
             plain = ("env", "-u", "RAY_AUTH_TOKEN", f"SLURM_CONF={self.folder}/slurm.conf")
             self._daemons.append(host.popen(*plain, *words, stdout=log, stderr=log))
+
+    def living(self, *names: str) -> list[str]:
+        """Those of some programs that run on the nodes."""
+        listings = [node.popen("ps", "-e", "-o", "comm=,stat=", stdout=subprocess.PIPE) for node in self.nodes]
+        lines = [line.split() for listing in listings for line in listing.communicate(timeout=60)[0].splitlines()]
+        return [line[0] for line in lines if line[0] in names and not line[-1].startswith("Z")]
 
     def reap(self) -> None:
         """Daemons end with their hosts."""
@@ -106,7 +113,7 @@ class Slurm:
         """Start a program on the controller's host, as its user does."""
         environment = [f"{key}={value}" for key, value in self.environment().items()]
         plain = ("env", "-i", f"--chdir={folder}", *environment)
-        return self._controller.popen(*plain, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return self.controller.popen(*plain, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def say(self, *words: str) -> str:
         """What a program there says, to its end."""

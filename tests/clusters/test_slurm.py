@@ -6,6 +6,7 @@ Chains can be held up after a run's first commit, so that what is done then is d
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,7 +41,6 @@ def log_density(x):
 SETTINGS = "target: posterior:log_density\ndim: 2\nnum_chains: 96\nblock_size: 16\nnum_draws: 50\nburn_in: 10\n"
 SUBMIT = ("submit", "sample", "config.yaml", "--to")
 PATIENCE_S = 120
-RAY = ("raylet", "gcs_server")
 
 
 class Project:
@@ -240,7 +240,7 @@ def test_what_is_told_to_end_or_stopped_goes_on_from_there(twice, held, cluster)
     assert code == 0, said
     assert f"{held.job().name}-3 is sent" in errors
     assert held.shards() == twice.project.shards()
-    wait_until(lambda: not [name for node in cluster.nodes for name in node.names() if name in RAY], PATIENCE_S)
+    wait_until(lambda: not cluster.living("raylet", "gcs_server"), PATIENCE_S)
 
 
 def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held, cluster):
@@ -256,6 +256,26 @@ def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held,
     assert ", run 1, " not in (held.job() / "run-0/output").read_text()
     assert held.end_of(1) == 0
     assert held.shards() == twice.project.shards()
+
+
+@pytest.mark.skipif(shutil.which("cron") is None, reason="cron is not installed: apt-get install cron")
+def test_a_tick_of_the_login_nodes_cron_is_one_job_whose_exit_code_is_in_the_history(cluster):
+    project = Project(cluster, "nightly")
+    cluster.say("mount", "-t", "tmpfs", "tmpfs", "/var/spool/cron/crontabs")
+    mine = project.path / "crontab"
+    mine.write_text(f"HOME={cluster.environment()['HOME']}\nSLURM_CONF={cluster.environment()['SLURM_CONF']}\n")
+    cluster.say("crontab", str(mine))
+    cluster.keep(cluster.controller, "cron", "-f")
+    add = ("schedule", "add", "often", "--cron", "* * * * *", "--to")
+    assert "takes account" in project.finish(*add, "slurm:wrap=id", "run", "--data", "sklearn:wine")[2]
+    code, _, errors = project.finish(*add, "slurm:time=5", "run", "--data", "sklearn:wine", "--dry-run")
+    assert code == 0, errors
+    wait_until(lambda: "exit code 0" in project.finish("schedule", "history", "often")[1], PATIENCE_S)
+    assert project.finish("schedule", "remove", "often")[0] == 0
+    ticks = project.finish("schedule", "history", "often")[1].splitlines()
+    jobs = [line for line in project.finish("jobs", "--to", "slurm")[1].splitlines() if "--dry-run" in line]
+    assert len(jobs) == len(ticks)
+    assert " done " in jobs[0]
 
 
 def test_a_job_that_slurm_has_forgotten_is_known_by_its_folder(twice, cluster):
