@@ -247,6 +247,9 @@ def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held,
     follower = held.start(*SUBMIT, "slurm")
     wait_until(lambda: held.commits() > 0, PATIENCE_S)
     cluster.say("scontrol", "requeue", held.number())
+    listed = ("squeue", "--noheader", "--format=%T", "--name", held.job().name)
+    wait_until(lambda: cluster.say(*listed).split() == ["PENDING"], PATIENCE_S)
+    cluster.say("scontrol", "update", f"JobId={held.number()}", "StartTime=now")  # and not in two minutes
     wait_until(lambda: (held.job() / "run-1/start.json").exists(), PATIENCE_S)
     (held.control / "hold").unlink()
     code, said, errors = held.end(follower)
