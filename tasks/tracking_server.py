@@ -6,10 +6,12 @@ Importing mlflow takes seconds, so each function imports it when it runs: one wi
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
 
 RUN_TAG = "scorefleet.run"
 PROBE_TIMEOUT_S = 5
+CREATION_PAUSES_S = (1, 3)
 SQLITE = "sqlite:///"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+
+T = TypeVar("T")
 
 # An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    RETRIES: "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -66,8 +72,31 @@ def service(uri: str) -> Iterator[None]:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
-        reason = redact(str(error).strip().partition("\n")[0])[:300]
-        raise ServiceError(f"MLflow at {redact(uri)} failed: {reason}") from error
+        raise ServiceError(_line(uri, error)) from error
+
+
+def _line(uri: str, error: Exception) -> str:
+    """What went wrong, and what to do."""
+    code = _status(error)
+    if code == 401:
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them into ~/.mlflow/credentials"
+        return f"MLflow at {redact(uri)} does not know this user and password (401): {remedy}"
+    reason = redact(str(error).strip().partition("\n")[0])[:300]
+    if code == 403:
+        remedy = "; its administrator can give you EDIT on the experiment and on the registered model"
+    else:
+        remedy = "" if code and code < 500 else "; once that is mended, the same command goes on"
+    return f"MLflow at {redact(uri)} failed: {reason}{remedy}"
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status that an error stands for, where it stands for one."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.get_http_status_code()
+    response = getattr(error, "response", None)
+    return None if response is None else response.status_code
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -108,21 +137,61 @@ def _make_database(path: Path) -> None:
         unfinished.rename(path)
 
 
+def found_or_made(
+    find: Callable[[], T | None], make: Callable[[], T], pauses_s: Sequence[float] = CREATION_PAUSES_S
+) -> T:
+    """What `find` finds, made if it finds nothing.
+
+    MLflow has no way to make a run, logged model or version only if absent. So none is asked for twice without a look
+    in between at what a request whose answer was lost has made.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = find()
+    if found is not None:
+        return found
+    try:
+        with _sent_once():
+            return make()
+    except MlflowException as error:
+        if not pauses_s or error.get_http_status_code() < 500:
+            raise
+        time.sleep(pauses_s[0])
+    return found_or_made(find, make, pauses_s[1:])
+
+
+_creating = threading.Lock()
+
+
+@contextmanager
+def _sent_once() -> Iterator[None]:
+    """Keep MLflow, which reads its settings before each request, from sending one again."""
+    with _creating:
+        before = os.environ[RETRIES]
+        os.environ[RETRIES] = "0"
+        try:
+            yield
+        finally:
+            os.environ[RETRIES] = before
+
+
 def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:
     """The id of the run that carries the journal's key, made if there is none.
 
-    A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have
-    done so, the first one is the run, for everyone.
+    A lock, which the journal's own writers never wait for, keeps the mirror, a step and a second process from making it
+    twice.
     """
-    with locked(journal.path.with_suffix(".lock")):
+    with locked(journal.path.with_suffix(".run.lock")):
         experiment_id = _experiment_id(client, experiment, artifact_root)
-        found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{journal.run_key}'")
-        if found:
-            return min(found, key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
         first = journal.read(0, 1)[0]
         start_time = first[0]["time"] if first else None
         tags = {RUN_TAG: journal.run_key}
-        return client.create_run(experiment_id, start_time, tags, run_name).info.run_id
+
+        def find() -> str | None:
+            found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{journal.run_key}'")
+            return min((run.info.run_id for run in found), default=None)
+
+        return found_or_made(find, lambda: client.create_run(experiment_id, start_time, tags, run_name).info.run_id)
 
 
 def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> str:

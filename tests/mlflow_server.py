@@ -63,7 +63,8 @@ class Server:
             )
         deadline = time.monotonic() + 120
         while not _answers(f"{self.uri}/health"):
-            assert self._process.poll() is None and time.monotonic() < deadline, self.log.read_text()[-4000:]
+            is_late = self._process.poll() is not None or time.monotonic() > deadline
+            assert not is_late, self.log.read_text()[-4000:]
             time.sleep(0.1)
 
     def signal(self, number: signal.Signals) -> None:

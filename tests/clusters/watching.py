@@ -1,0 +1,63 @@
+"""Sees what the processes of a command show to others while they run: their words, and where they listen."""
+
+import ipaddress
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psutil
+
+MARK = "WATCHED_BY_A_TEST"
+INTERVAL_S = 0.3
+
+
+@dataclass
+class Watch:
+    """What was seen: command lines of all processes of this machine; of those that were started with `environment`,
+    how many sockets listened, and (address, command line) of those that listened for others than this machine.
+    """
+
+    environment: dict[str, str]
+    commands: set[str] = field(default_factory=set)
+    open_to_others: set[tuple[str, str]] = field(default_factory=set)
+    num_listening: int = 0
+
+    def look(self) -> None:
+        """At all processes; those with the mark of this watch are its own, whoever is their parent by now."""
+        for process in psutil.process_iter():
+            try:
+                command = " ".join(process.cmdline()).strip()
+                self.commands.add(command)
+                if process.environ().get(MARK) != self.environment[MARK]:
+                    continue
+                listening = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+            except psutil.Error:
+                continue  # it has ended
+            self.num_listening += len(listening)
+            self.open_to_others |= {(one.laddr.ip, command) for one in listening if not _is_loopback(one.laddr.ip)}
+
+
+def _is_loopback(text: str) -> bool:
+    """Of version 4, 6, or 4 within 6."""
+    address = ipaddress.ip_address(text)
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Looks again and again while the block runs; what it starts with the watch's environment is seen."""
+    watch, is_over = Watch({MARK: secrets.token_hex(8)}), threading.Event()
+
+    def look() -> None:
+        while not is_over.wait(INTERVAL_S):
+            watch.look()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        is_over.set()
+        thread.join()
