@@ -230,7 +230,7 @@ class Cluster:
     """Ray actors that advance blocks of chains; one a GPU, else one a CPU, when not given. Changes no draw."""
 
     def __post_init__(self) -> None:
-        match = ADDRESS.fullmatch(self.address or AUTO)
+        match = ADDRESS.fullmatch(AUTO if self.address is None else self.address)
         is_place = match is not None and int(match["port"] or 0) < 2**16
         require(is_place, "cluster.address", self.address, "HOST:PORT, such as 10.0.0.10:6379, or auto")
         for key in ("num_cpus", "num_actors"):

@@ -121,7 +121,8 @@ def _log_model(client: "MlflowClient", context: Context, run_id: str, dataset: D
         return found[0].model_id if found else None
 
     def make() -> str:
-        return client.create_logged_model(experiment_id, context.name, run_id, {KEY_TAG: context.key}).model_id
+        name = context.name.replace(".", "-")  # which MLflow takes in the name of a registered model alone
+        return client.create_logged_model(experiment_id, name, run_id, {KEY_TAG: context.key}).model_id
 
     model_id = found_or_made(find, make)
     with tempfile.TemporaryDirectory() as folder:

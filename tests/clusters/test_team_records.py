@@ -1,6 +1,5 @@
 """Many runs at once at a team's server, and a server that stalls, dies or loses its database in the midst of one."""
 
-import dataclasses
 import json
 import signal
 import subprocess
@@ -12,14 +11,9 @@ from typing import Any
 
 import pytest
 
-from tasks import config
-from tasks.register import Record, register
-from tasks.tracking import Mirror
 from tasks.tracking_server import PROBE_TIMEOUT_S
-from tests import faulty_proxy
 from tests.clusters import recorder
 from tests.clusters.conftest import Team
-from tests.integration.test_register import artifacts_of, context_of
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -103,32 +97,3 @@ def test_a_server_that_stalls_dies_and_loses_its_database_costs_a_run_nothing(
     ended = end(process)
     require_whole(team, "outages", ended)
     record_property("slowest_s", ended["slowest_s"])
-
-
-def test_what_was_made_before_its_answer_was_lost_is_not_made_again(as_maker: Team, tmp_path: Path) -> None:
-    """A retry, which is what MLflow does, would make a second run, logged model and version."""
-    lost: set[str] = set()
-
-    def lose_the_first(method: str, path: str) -> faulty_proxy.Fault:
-        place = path.partition("?")[0]
-        if method == "GET" or place in lost:
-            return "none"
-        lost.add(place)
-        return "cut_after"
-
-    context = dataclasses.replace(context_of(tmp_path, "l" * 64), name="lost")
-    context.journal.metrics({"loss": 0.5}, 1)
-    with faulty_proxy.before(as_maker.server.uri) as proxy:
-        proxy.choose = lose_the_first
-        settings = config.Register(tracking_uri=proxy.endpoint, experiment="answers lost")
-        mirror = Mirror(context.journal, proxy.endpoint, tmp_path, settings.experiment, context.name)
-        registration = register(Record(settings, "r"), context, *artifacts_of(tmp_path))
-        mirror.start()
-        assert mirror.finish(60).num_pending == 0
-    assert {"runs/create", "logged-models", "model-versions/create"} <= {path.partition("/mlflow/")[2] for path in lost}
-    assert as_maker.num_runs(context.journal.run_key) == 1
-    assert as_maker.points(context.journal.run_key) == [("loss", 1)]
-    key = f"key = 'scorefleet.key' AND {{}} = '{context.key}'"
-    assert as_maker.rows(f"SELECT count(*) FROM logged_model_tags WHERE tag_{key.format('tag_value')}") == [(1,)]
-    assert as_maker.rows(f"SELECT count(*) FROM model_version_tags WHERE {key.format('value')}") == [(1,)]
-    assert registration.model_uri == "models:/lost/1"

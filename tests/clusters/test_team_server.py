@@ -119,9 +119,14 @@ def files_below(*folders: Path) -> Iterator[Path]:
 
 
 def test_another_root_draws_by_the_alias_and_retrain_sees_the_champion(team, first, tmp_path):
+    """The one with MLflow's own file of credentials, the other with variables."""
+    credentials = tmp_path / "home" / ".mlflow" / "credentials"
+    credentials.parent.mkdir(parents=True)
+    credentials.touch(0o600)
+    credentials.write_text("\n".join(["[mlflow]", *(f"{key.lower()} = {value}" for key, value in team.maker.items())]))
     model = {"model": "models:/tiny@champion", "num_samples": "64", "sample__num_draws": "1"}
-    words = command("generate", team, tmp_path / "other", **model)
-    done = call(words, team)
+    words, home = command("generate", team, tmp_path / "other", **model), {"HOME": str(tmp_path / "home")}
+    done = subprocess.run(words, env=tiny.clean_environment() | home, capture_output=True, text=True, check=False)
     assert done.returncode in (0, 6), done.stderr
     assert list((tmp_path / "other").glob("sample/*/*/shards/*.parquet"))
     words = ["retrain" if word == "run" else word for word in command("run", team, first.root)]
