@@ -18,10 +18,11 @@ from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Registration
 from tasks.champion import Registry, champion_of
 from tasks.context import Context
 from tasks.locks import locked
+from tasks.once import found_or_made
 from tasks.provenance import git_commit, versions
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
-from tasks.tracking_server import connect, found_or_made, open_run, service, tracking_uri
+from tasks.tracking_server import connect, open_run, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

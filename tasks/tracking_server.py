@@ -6,17 +6,16 @@ Importing mlflow takes seconds, so each function imports it when it runs: one wi
 import hashlib
 import logging
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
 from tasks.journal import Journal
 from tasks.locks import locked
+from tasks.once import RETRIES, found_or_made
 from tasks.redaction import redact
 
 if TYPE_CHECKING:
@@ -24,11 +23,7 @@ if TYPE_CHECKING:
 
 RUN_TAG = "scorefleet.run"
 PROBE_TIMEOUT_S = 5
-CREATION_PAUSES_S = (1, 3)
 SQLITE = "sqlite:///"
-RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-
-T = TypeVar("T")
 
 # An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
@@ -135,44 +130,6 @@ def _make_database(path: Path) -> None:
         unfinished.unlink(missing_ok=True)
         MlflowClient(f"{SQLITE}{unfinished}").search_experiments(max_results=1)
         unfinished.rename(path)
-
-
-def found_or_made(
-    find: Callable[[], T | None], make: Callable[[], T], pauses_s: Sequence[float] = CREATION_PAUSES_S
-) -> T:
-    """What `find` finds, made if it finds nothing.
-
-    MLflow has no way to make a run, logged model or version only if absent. So none is asked for twice without a look
-    in between at what a request whose answer was lost has made.
-    """
-    from mlflow.exceptions import MlflowException
-
-    found = find()
-    if found is not None:
-        return found
-    try:
-        with _sent_once():
-            return make()
-    except MlflowException as error:
-        if not pauses_s or error.get_http_status_code() < 500:
-            raise
-        time.sleep(pauses_s[0])
-    return found_or_made(find, make, pauses_s[1:])
-
-
-_creating = threading.Lock()
-
-
-@contextmanager
-def _sent_once() -> Iterator[None]:
-    """Keep MLflow, which reads its settings before each request, from sending one again."""
-    with _creating:
-        before = os.environ[RETRIES]
-        os.environ[RETRIES] = "0"
-        try:
-            yield
-        finally:
-            os.environ[RETRIES] = before
 
 
 def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:

@@ -15,12 +15,13 @@ INTERVAL_S = 0.3
 
 @dataclass
 class Watch:
-    """What was seen: command lines of all processes of this machine; of those that were started with `environment`,
-    how many sockets listened, and (address, command line) of those that listened for others than this machine.
+    """What was seen of what was started with `environment`: command lines, how many sockets listened, and (address,
+    command line) of those that listened for others than this machine; and the command lines of all `others`.
     """
 
     environment: dict[str, str]
     commands: set[str] = field(default_factory=set)
+    others: set[str] = field(default_factory=set)
     open_to_others: set[tuple[str, str]] = field(default_factory=set)
     num_listening: int = 0
 
@@ -29,12 +30,13 @@ class Watch:
         for process in psutil.process_iter():
             try:
                 command = " ".join(process.cmdline()).strip()
-                self.commands.add(command)
                 if process.environ().get(MARK) != self.environment[MARK]:
+                    self.others.add(command)
                     continue
                 listening = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
             except psutil.Error:
                 continue  # it has ended
+            self.commands.add(command)
             self.num_listening += len(listening)
             self.open_to_others |= {(one.laddr.ip, command) for one in listening if not _is_loopback(one.laddr.ip)}
 

@@ -8,14 +8,15 @@ REGISTER = "tests/integration/test_register.py"
 SIGNATURE = "tests/unit/test_signature.py"
 WRONG_INPUT = "tests/integration/test_wrong_input.py"
 
+_ONCE = "tasks/once.py"
 _ORIGIN = "tasks/origin.py"
 _REGISTER = "tasks/register.py"
 _SERVER = "tasks/tracking_server.py"
 _SIGNATURE = "tasks/store/signature.py"
 
 MUTANTS = (
-    Mutant("a creation is sent again", _SERVER, 'os.environ[RETRIES] = "0"', 'os.environ[RETRIES] = "2"', (REGISTER,)),
-    Mutant("what was made is made again", _SERVER, "if found is not None:\n        return found", "", (REGISTER,)),
+    Mutant("a creation is sent again", _ONCE, 'os.environ[RETRIES] = "0"', 'os.environ[RETRIES] = "2"', (REGISTER,)),
+    Mutant("what was made is made again", _ONCE, "if found is not None:\n        return found", "", (REGISTER,)),
     Mutant("a run waits for its server", _SERVER, '.with_suffix(".run.lock")', '.with_suffix(".lock")', (MIRROR,)),
     Mutant("a name with a dot has no model", _REGISTER, '.replace(".", "-")', "", (REGISTER,)),
     Mutant("any key signs over another's", _SIGNATURE, "if owner != _hex(key):", "if False:", (SIGNATURE,)),
