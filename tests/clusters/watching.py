@@ -3,6 +3,7 @@
 import ipaddress
 import secrets
 import threading
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,14 +16,15 @@ INTERVAL_S = 0.3
 
 @dataclass
 class Watch:
-    """What was seen of what was started with `environment`: command lines, how many sockets listened, and (address,
-    command line) of those that listened for others than this machine; and the command lines of all `others`.
+    """What was seen of what was started with `environment`: the command lines that each process has had, how many
+    sockets listened, and the processes of which one listened for others than this machine; and the command lines of all
+    `others`.
     """
 
     environment: dict[str, str]
-    commands: set[str] = field(default_factory=set)
+    commands: defaultdict[int, set[str]] = field(default_factory=lambda: defaultdict(set))
     others: set[str] = field(default_factory=set)
-    open_to_others: set[tuple[str, str]] = field(default_factory=set)
+    open_to_others: set[int] = field(default_factory=set)
     num_listening: int = 0
 
     def look(self) -> None:
@@ -36,9 +38,10 @@ class Watch:
                 listening = [one for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
             except psutil.Error:
                 continue  # it has ended
-            self.commands.add(command)
+            self.commands[process.pid].add(command)
             self.num_listening += len(listening)
-            self.open_to_others |= {(one.laddr.ip, command) for one in listening if not _is_loopback(one.laddr.ip)}
+            if any(not _is_loopback(one.laddr.ip) for one in listening):
+                self.open_to_others.add(process.pid)
 
 
 def _is_loopback(text: str) -> bool:
