@@ -82,7 +82,7 @@ def writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def places_of(data: bytes, rows: int) -> tuple[pa.Schema, pa.Table]:
+def places_of(data: bytes | memoryview, rows: int) -> tuple[pa.Schema, pa.Table]:
     """The columns of a shard, and of its rows only `chain` and `draw`; `StorageError` when it has not so many rows, or
     no such columns of whole numbers.
     """
@@ -130,7 +130,7 @@ def each_batch(data: bytes, wanted: Collection[str] | None = None) -> Iterator[p
         yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
 
 
-def _opened(data: bytes, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
+def _opened(data: bytes | memoryview, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
     with _one_line():
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         if columns is not None and file.schema_arrow != columns:
