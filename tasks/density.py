@@ -5,7 +5,6 @@ constant, differentiable, each row by itself.
 """
 
 import importlib
-import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tasks import config
+from tasks import config, sources
 from tasks.errors import DataError, UsageError
 from tasks.mcmc import constraints
 from tasks.mcmc.constraints import Support
 from tasks.mcmc.targets import LogDensity, from_log_density
-from tasks.sources import digest
 
 NUM_PROBES = 16
 
@@ -29,9 +27,7 @@ def load(name: str) -> LogDensity:
     # Chains go where a density is no number, and are turned back there: an exception would end them all.
     torch.distributions.Distribution.set_default_validate_args(False)
     module_name, _, function_name = name.partition(":")
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    folder = find_from_here()
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -50,15 +46,26 @@ def load(name: str) -> LogDensity:
     return log_density
 
 
+def find_from_here() -> str:
+    """Have modules of the working folder found, which it returns."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    return folder
+
+
 def digest_of(chains: config.Chains) -> str:
     """`source_digest` of the density: what a step's key holds of it."""
     return source_digest(chains.target)
 
 
 def source_digest(name: str) -> str:
-    """The sha256 of the source of MODULE:FUNCTION and of every module of the user's own that it imports."""
-    function, named = inspect.unwrap(load(name)), name.partition(":")[0]
-    return digest({named, getattr(function, "__module__", named)})
+    """The sha256 of the source of MODULE:FUNCTION and of all modules of the user's own that it imports; none is run."""
+    find_from_here()
+    try:
+        return sources.digest_of(name)
+    except (SyntaxError, ValueError) as error:
+        raise UsageError(f"the source of {name!r} cannot be read: {error}") from error
 
 
 def support_of(chains: config.Chains) -> Support:

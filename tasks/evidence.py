@@ -17,18 +17,21 @@ import pyarrow as pa
 from tasks.context import Context
 from tasks.errors import DataError
 from tasks.fleet import Fleet
-from tasks.job import Advanced, InOneGo
+from tasks.job import Advanced, Job
 from tasks.mcmc import evidence, smc
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.ladder_warmup import SCALE
 from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
+from tasks.store.extents import Extent
+from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
 NUM_POPULATIONS, NUM_PARTICLES, CONFIDENCE = 32, 1024, 0.95
 SCHEDULE, STORE = "evidence.json", "evidence"
+LAYOUT = Layout(block_size=1, draws_per_segment=1, extents=(Extent(NUM_POPULATIONS, 1),))
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,12 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Job(InOneGo):
-    """A store to fill with the estimates of all populations, and that of the draws, which holds the warm-up."""
+class EvidenceJob(Job[Program]):
+    """A store to fill with the estimates of all populations, a chain of one draw each; `draws` is the store of the
+    samples, which holds the warm-up.
+    """
 
-    program: Program
-    store: str
     draws: str
-    num_blocks: int = NUM_POPULATIONS
 
 
 def planned(seed: int, target: Target, dim: int) -> Schedule:
@@ -54,10 +56,10 @@ def planned(seed: int, target: Target, dim: int) -> Schedule:
     return evidence.plan(Stream(seed, 0, "evidence-plan"), target, dim, NUM_PARTICLES, SCALE)
 
 
-def walk(job: Job, block: int, target: Target) -> tuple[pa.Table, dict[str, np.ndarray], dict[str, Any]]:
+def walk(job: EvidenceJob, block: int, target: Target) -> tuple[pa.Table, dict[str, np.ndarray], dict[str, Any]]:
     """The row of one population, the state after it, which is none, and what was counted."""
     found = evidence.population(Stream(job.program.seed, block, "evidence"), job.program.schedule, target)
-    row = {"population": pa.array([block], pa.int32()), "log_z": pa.array([found.log_z], pa.float64())}
+    row = {"chain": pa.array([block]), "draw": pa.array([0], pa.int32()), "log_z": pa.array([found.log_z])}
     return pa.table(row), {}, {"num_nonfinite": found.num_nonfinite}
 
 
@@ -71,7 +73,7 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
         put_if_absent(beside, SCHEDULE, json.dumps(dataclasses.asdict(schedule)).encode())
     kept = json.loads(read(beside, SCHEDULE))
     schedule = Schedule(**kept | {name: tuple(kept[name]) for name in ("levels", "step_sizes")})
-    job = Job(Program(context.seed, schedule), str(context.folder / STORE), draws)
+    job = EvidenceJob(Program(context.seed, schedule), LAYOUT, str(context.folder / STORE), draws)
     progress = Progress("log Z", job.num_blocks, "populations")
     progress.update(0)
     done: list[Entry] = []
@@ -82,7 +84,9 @@ def estimate(fleet: Fleet, context: Context, draws: str, volume: float) -> dict[
 
     entries = fleet.fill(job, on_commit)
     store = SampleStore(job.store)
-    store.publish(entries, {"program": dataclasses.asdict(job.program)})
+    sizes = {"block_size": LAYOUT.block_size, "num_draws": 1, "draws_per_segment": LAYOUT.draws_per_segment}
+    description = {"num_chains": LAYOUT.num_chains, "program": dataclasses.asdict(job.program) | sizes}
+    store.publish(entries, description)
     by_population = store.dataset().to_table()["log_z"].to_numpy()
     found = smc.interval(by_population.tolist(), CONFIDENCE)
     if not math.isfinite(found.high):

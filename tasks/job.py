@@ -33,11 +33,3 @@ class Advanced(NamedTuple):
 
     entry: Entry
     moments: Moments | None = None
-
-
-class InOneGo:
-    """A job whose blocks have one segment each."""
-
-    def num_segments(self, block: int) -> int:
-        """Commits of a block."""
-        return 1

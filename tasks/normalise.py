@@ -20,7 +20,6 @@ from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.errors import DataError
 from tasks.fleet import Fleet
-from tasks.job import InOneGo
 from tasks.mcmc import annealing, smc
 from tasks.mcmc.annealing import Ladder, Tuning
 from tasks.mcmc.kernels import KERNELS
@@ -62,12 +61,16 @@ class Program:
 
 
 @dataclass(frozen=True)
-class Job(InOneGo):
+class Job:
     """The populations to walk, and the folder where each leaves what it found."""
 
     program: Program
     num_blocks: int
     folder: str
+
+    def num_segments(self, block: int) -> int:
+        """A population is walked in one go."""
+        return 1
 
 
 @dataclass(frozen=True)

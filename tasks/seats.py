@@ -1,5 +1,8 @@
 """Actors that keep their places: over all nodes that there are, whichever are lost and whichever join."""
 
+import math
+import sys
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -12,6 +15,9 @@ from tasks.losses import LOST, Losses
 
 LOOK_S = 5.0
 """Between two looks at which nodes there are."""
+
+PATIENCE_S = 30.0
+"""How long no actor may have found a place before people are told; it may be minutes until a new node has one."""
 
 
 class Seated:
@@ -35,6 +41,7 @@ class Seats:
         self.actors: dict[int, Any] = {}
         self.arrivals: dict[int, Any] = {}
         self.losses = Losses()
+        self._told_at = time.monotonic() + PATIENCE_S
         self.grow()
 
     @classmethod
@@ -43,7 +50,7 @@ class Seats:
         has_gpus = cluster.num_gpus() > 0
         placed = actor.options(num_cpus=1, num_gpus=int(has_gpus), scheduling_strategy="SPREAD")
         there = cluster.num_gpus if has_gpus else cluster.num_cpus
-        return cls(lambda: placed.remote(*arguments), lambda: num_actors or there())
+        return cls(lambda: placed.remote(*arguments), lambda: num_actors or max(1, there()))  # one asks for a node
 
     def grow(self) -> list[int]:
         """Fill the seats that are new; which these are. `ServiceError` where Ray is gone from this machine, so that no
@@ -51,6 +58,10 @@ class Seats:
         """
         if cluster.this_node() not in cluster.living_nodes():
             raise ServiceError("Ray was lost (its raylet here is dead): run the same again, and it goes on from here")
+        if time.monotonic() > self._told_at:
+            self._told_at = math.inf
+            if not ray.wait(list(self.arrivals.values()), timeout=0)[0]:
+                print("scorefleet: no node has room for a worker yet: it goes on when one has", file=sys.stderr)
         new = list(range(len(self.actors), self._count()))
         for seat in new:
             self._seat(seat)

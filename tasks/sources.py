@@ -19,6 +19,16 @@ def digest(modules: Iterable[str]) -> str:
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
+def digest_of(function: str) -> str:
+    """The `digest` of MODULE:FUNCTION: of its module and, where that imports the function from another, of that one."""
+    module, _, name = function.partition(":")
+    modules = list[str]()
+    while module not in modules:
+        modules.append(module)
+        module, name = next(_origins(module, name), (module, name))
+    return digest(modules)
+
+
 def own_sources(modules: Iterable[str]) -> dict[str, Path]:
     """Files by the names of their modules: `modules`, wherever they are, and whatever is imported from these on that is
     not installed. An import that is only made when code runs (`importlib.import_module`) is not seen.
@@ -35,7 +45,7 @@ def own_sources(modules: Iterable[str]) -> dict[str, Path]:
         if spec.has_location and spec.origin:
             found[name] = Path(spec.origin)
             if found[name].suffix == ".py" and not _is_installed(spec):
-                pending += _imported(found[name], name if spec.submodule_search_locations else name.rpartition(".")[0])
+                pending += _imported(found[name], _package(spec))
     return found
 
 
@@ -60,11 +70,31 @@ def _is_installed(spec: ModuleSpec) -> bool:
 
 def _imported(path: Path, package: str) -> Iterator[str]:
     """Every dotted name that an import statement of a file could mean; `package` is what its dots count from."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            named = "." * node.level + (node.module or "")
-            base = resolve_name(named, package) if node.level else named
+            base = _base(node, package)
             yield base
             yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def _origins(module: str, name: str) -> Iterator[tuple[str, str]]:
+    """The modules from which a module imports what it calls `name`, and what they call it."""
+    spec = find(module)
+    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        return
+    for node in ast.walk(ast.parse(Path(spec.origin).read_bytes(), spec.origin)):
+        if isinstance(node, ast.ImportFrom):
+            base = _base(node, _package(spec))
+            yield from ((base, alias.name) for alias in node.names if (alias.asname or alias.name) == name)
+
+
+def _package(spec: ModuleSpec) -> str:
+    """What the dots of a module's imports count from."""
+    return spec.name if spec.submodule_search_locations else spec.name.rpartition(".")[0]
+
+
+def _base(node: ast.ImportFrom, package: str) -> str:
+    named = "." * node.level + (node.module or "")
+    return resolve_name(named, package) if node.level else named

@@ -214,11 +214,11 @@ class TargetActor(TargetMaker, Seated):
         """How populations walk to log Z, in the coordinates of a store's warm-up."""
         return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
 
-    def advance(self, job: Job[travel.Program] | evidence.Job, block: int, segment: int) -> Advanced:
+    def advance(self, job: Job[travel.Program] | evidence.EvidenceJob, block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
 
         def make(before: dict[str, np.ndarray] | None) -> Made:
-            if isinstance(job, evidence.Job):
+            if isinstance(job, evidence.EvidenceJob):
                 return Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
             return self.make(job.program, job.layout, read_warm(job.store), block, segment, before)
 

@@ -45,7 +45,7 @@ KINDS = {field.name: field.type if field.type in (int, str) else dict for field 
 
 def to_record(entry: Entry) -> bytes:
     """The bytes of the commit record, the same for the same entry."""
-    return json.dumps(dataclasses.asdict(entry), allow_nan=False).encode()
+    return json.dumps(vars(entry), allow_nan=False).encode()
 
 
 def shard_path(block: int, segment: int, sha256: str) -> str:

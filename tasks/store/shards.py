@@ -5,11 +5,12 @@ logical digest is the sha256 of names, types and values alone.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,10 +25,14 @@ PLACES = ["chain", "draw"]
 
 def to_parquet(table: pa.Table) -> bytes:
     """Parquet bytes: zstd, byte-stream-split floats, a checksum on every page; the same bytes every time."""
-    sink = pa.BufferOutputStream()
+    sink = io.BytesIO()
+    _pack(table, sink)
+    return sink.getvalue()
+
+
+def _pack(table: pa.Table, sink: BinaryIO) -> None:
     with writer(sink, table.schema) as file:
         file.write_table(table.combine_chunks())
-    return sink.getvalue().to_pybytes()
 
 
 class Encoded(NamedTuple):
@@ -39,12 +44,28 @@ class Encoded(NamedTuple):
 
 
 def encode(table: pa.Table) -> Encoded:
-    """`to_parquet` with both digests; that of the rows is made while they are packed: neither keeps Python's lock."""
-    with ThreadPoolExecutor(1) as beside:
+    """`to_parquet` with both digests, made while the rows are packed: none of the three keeps Python's lock."""
+    with ThreadPoolExecutor(1) as beside, _Hashed() as file:
         digest = beside.submit(logical_digest, table)
-        data = to_parquet(table)
-        sha256 = hashlib.sha256(data).hexdigest()
-    return Encoded(data, sha256, digest.result())
+        _pack(table, file)
+        return Encoded(*file.result(), digest.result())
+
+
+class _Hashed(io.BytesIO):
+    """A file in memory whose sha256 grows with it, in a thread of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self._sha256, self._hashing = hashlib.sha256(), ThreadPoolExecutor(1)
+
+    def write(self, piece: Any) -> int:  # bytes, which nobody alters after this
+        self._hashing.submit(self._sha256.update, piece)
+        return super().write(piece)
+
+    def result(self) -> tuple[bytes, str]:
+        """All that was written, and its sha256."""
+        self._hashing.shutdown()
+        return self.getvalue(), self._sha256.hexdigest()
 
 
 def writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
@@ -61,7 +82,7 @@ def writer(sink: Any, columns: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def places_of(data: bytes, rows: int) -> tuple[pa.Schema, pa.Table]:
+def places_of(data: bytes | memoryview, rows: int) -> tuple[pa.Schema, pa.Table]:
     """The columns of a shard, and of its rows only `chain` and `draw`; `StorageError` when it has not so many rows, or
     no such columns of whole numbers.
     """
@@ -109,7 +130,7 @@ def each_batch(data: bytes, wanted: Collection[str] | None = None) -> Iterator[p
         yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
 
 
-def _opened(data: bytes, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
+def _opened(data: bytes | memoryview, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
     with _one_line():
         file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
         if columns is not None and file.schema_arrow != columns:

@@ -17,6 +17,7 @@ from scipy import stats
 from pipelines.cli import main
 from tasks.mcmc import frozen
 from tasks.store.manifest import SampleStore
+from tasks.store.verify import verify
 from tasks.subsets import vectors
 from tests.integration.test_report import Page
 from tests.integration.tiny import clean_environment, summary_of
@@ -171,6 +172,12 @@ def test_log_z_is_that_of_the_users_own_coordinates(laddered):
     metrics = laddered[0]["metrics"]
     error = (metrics["evidence/high"] - metrics["evidence/low"]) / 4
     assert abs(metrics["evidence/log_z"] - LOG_Z) < min(5 * error, 0.05)
+
+
+def test_what_log_z_rests_on_is_whole(laddered):
+    proof = verify(str(Path(laddered[0]["samples"]).with_name("evidence")))
+    assert proof.is_whole, proof.findings
+    assert sum(entry.rows for entry in proof.entries) == 32
 
 
 def test_draws_at_the_foot_of_the_ladder_have_the_law_of_the_density(laddered):

@@ -125,6 +125,13 @@ MUTANTS = (
     Mutant(
         "a density known by its own file alone", "tasks/sources.py", "pending += _imported(", "_imported(", (SOURCES,)
     ),
+    Mutant(
+        "a density known by the module that hands it on alone",
+        "tasks/sources.py",
+        "module, name = next(_origins(module, name), (module, name))",
+        "pass",
+        (SOURCES,),
+    ),
     # The ladder.
     Mutant(
         "adaptation never stopped",

@@ -101,3 +101,10 @@ def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, sou
         density.load(f"{name}:log_density")
     assert said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_source_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "half_written.py").write_text("def f(x:")
+    with pytest.raises(UsageError, match=r"source of 'half_written:f' cannot be read: .*half_written.py"):
+        density.source_digest("half_written:f")

@@ -147,6 +147,16 @@ def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path: Path):
             open_store(str(uri))
 
 
+def test_nothing_outside_of_a_folder_is_read_through_its_store(tmp_path: Path):
+    (tmp_path / "secret").write_bytes(b"other people's")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "shards").symlink_to(tmp_path)
+    store = open_store(str(tmp_path / "store"))
+    for path, reason in (("../secret", "is not below"), ("shards/secret", "is a link"), ("shards/../secret", "below")):
+        with pytest.raises(StorageError, match=reason):
+            read(store, path)
+
+
 def test_reading_makes_no_folder(tmp_path: Path):
     with pytest.raises(StorageError, match="does not exist"):
         open_store(str(tmp_path / "typo"), writable=False)

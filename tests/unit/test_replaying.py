@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -133,13 +134,14 @@ def test_another_model_is_refused_and_one_that_moved_is_found(tiny_folders, tiny
         open_source(str(folder), str(tmp_path))
 
 
-def test_a_density_whose_file_has_changed_is_refused(tmp_path, monkeypatch):
+def test_a_density_whose_file_has_changed_is_refused_and_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = "def log_density(x):\n    return -0.5 * (x**2).sum(1)\n"
     (tmp_path / "a_density_that_changes.py").write_text(text)
     store = target_store(tmp_path, "a_density_that_changes:log_density")
     assert replay(open_source(store.uri, None), 2, 2).reasons == ()
-    (tmp_path / "a_density_that_changes.py").write_text(text + "\n")
+    (tmp_path / "a_density_that_changes.py").write_text("raise RuntimeError\n" + text)
+    monkeypatch.delitem(sys.modules, "a_density_that_changes")
     with pytest.raises(UsageError, match="another target_digest"):
         open_source(store.uri, None)
 

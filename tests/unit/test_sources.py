@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.sources import digest, own_sources
+from tasks.sources import digest, digest_of, own_sources
 
 FILES = {
     "posterior.py": "import json\nimport torch\nfrom priors import flat\nfrom model.parts import likelihood\n",
@@ -48,3 +48,15 @@ def test_an_installed_function_is_known_by_its_own_file():
 def test_nothing_is_run(folder):
     (folder / "constants.py").write_text("raise RuntimeError\n")
     assert "constants" in own_sources(["posterior"])
+
+
+def test_a_function_is_also_known_by_the_installed_module_that_it_comes_from(folder):
+    (folder / "mine.py").write_text("from others import curve as log_density\n")
+    (folder / "others.py").write_text("from torch.special import logit as curve\n")
+    assert digest_of("mine:log_density") == digest(["mine", "others", "torch.special"]) != digest(["mine", "others"])
+
+
+def test_modules_that_import_from_each_other_come_to_an_end(folder):
+    (folder / "mine.py").write_text("from others import curve\n")
+    (folder / "others.py").write_text("from mine import curve\n")
+    assert digest_of("mine:curve") == digest(["mine", "others"])
