@@ -82,7 +82,9 @@ def _require_head(address: str) -> None:
 
 
 def _nobody_at(address: str) -> str:
-    return f"no Ray cluster answers at {address!r}: start it, or leave cluster.address out"
+    return (
+        f"no Ray cluster answers at {address!r}: start it, compare its token with yours, or leave cluster.address out"
+    )
 
 
 def _start(cluster: config.Cluster) -> None:
