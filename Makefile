@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test test-faults lint mutants faults clean
+.PHONY: run test test-faults test-clusters lint mutants faults clean
 
 run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
@@ -16,6 +16,10 @@ test: $(INSTALLED)
 # Processes, hosts and servers that are killed, cut off and brought back.
 test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
+
+# What a team has: MLflow with passwords, PostgreSQL and a bucket, all of it started for the tests on loopback.
+test-clusters: $(INSTALLED)
+	$(PYTEST) tests/clusters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
