@@ -17,7 +17,8 @@ test: $(INSTALLED)
 test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
-# A real Slurm on hosts of this machine.
+# What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket, on
+# loopback, and Slurm on hosts of their own.
 test-clusters: $(INSTALLED)
 	$(PYTEST) tests/clusters
 

@@ -60,7 +60,9 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result
     if flow.summary and not Path(flow.summary).parent.is_dir():
         raise UsageError(f"--summary {flow.summary} is in no folder: make {Path(flow.summary).parent} first")
     if flow.sign:
-        signature.private_key(flow.sign)  # so is a key that cannot be used
+        signature.private_key(flow.sign)  # so is a key that cannot be used, and a store that is not its own to sign
+        for place in (step.place for step in steps if step.place):
+            signature.require_own(place, flow.sign)
     if flow.force or flow.start:
         pipeline.forget(flow.start)
     result = _execute(pipeline)
@@ -80,7 +82,7 @@ def _sign(samples: str, key_file: str) -> None:
     proof = verify(samples)
     if not proof.is_whole:
         raise StorageError(f"{samples} is not signed, since it is not whole: {proof.findings[0]}")
-    signature.sign(samples, key_file)
+    signature.sign(samples, key_file, proof.description)
 
 
 def _plan(pipeline: Pipeline, flow: Flow) -> None:

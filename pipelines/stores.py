@@ -61,7 +61,7 @@ def verify(arguments: Sequence[str]) -> int:
         signature.check(given.store, given.public_key)
     proof = verify(given.store)
     if given.sign and proof.is_whole:
-        signature.sign(given.store, given.sign)
+        signature.sign(given.store, given.sign, proof.description)
         print(f"signed: {signature.SIGNATURE}")
     return _report(proof, given.summary)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +14,16 @@ from ray.exceptions import RayError, RayTaskError
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
+from tasks.secure import cluster_token
 
 NOT_SENT = [".git", ".venv", "__pycache__", "runs"]
 """What workers need nothing of; Ray leaves out what .gitignore lists besides."""
+
+ANSWER_S = 10.0
+"""How long a cluster's head may take to accept a connection."""
+
+ONE_ATTEMPT = ("RAY_gcs_server_port_wait_time_s", "1")
+"""Ray would ask what accepts connections and never answers twenty times, for 35 s each."""
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray Jobs sets it for what they run."""
@@ -44,6 +52,8 @@ def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
         _start(cluster)
         return
+    _require_head(cluster.address)
+    os.environ.setdefault(*ONE_ATTEMPT)
     sent = working_folder and IN_A_JOB not in os.environ  # the workers of a job stand in its own folder already
     try:
         ray.init(
@@ -52,9 +62,29 @@ def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
             logging_level=logging.ERROR,
             runtime_env={"working_dir": str(working_folder), "excludes": NOT_SENT} if sent else None,
         )
-    except ConnectionError as error:
-        message = f"no Ray cluster answers at {cluster.address!r}: start it, or leave cluster.address out"
-        raise ServiceError(message) from error
+    except (ConnectionError, RuntimeError, ValueError) as error:  # what answers there is no head, or not one of ours
+        line = str(error).strip().partition("\n")[0][:160]
+        raise ServiceError(f"{_nobody_at(cluster.address)} ({line})") from error
+
+
+def _require_head(address: str) -> None:
+    """Refuse at once what no connection can be made to, and to go there without a token; `auto`, which is of this
+    machine, is found by Ray itself.
+    """
+    if address == config.AUTO:
+        return
+    cluster_token()
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER_S).close()
+    except OSError as error:
+        raise ServiceError(f"{_nobody_at(address)} ({error.strerror or error})") from error
+
+
+def _nobody_at(address: str) -> str:
+    return (
+        f"no Ray cluster answers at {address!r}: start it, compare its token with yours, or leave cluster.address out"
+    )
 
 
 def _start(cluster: config.Cluster) -> None:

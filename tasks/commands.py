@@ -7,7 +7,7 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`).
 import math
 from dataclasses import dataclass, field
 
-from tasks.allowed import is_function, require
+from tasks.allowed import MODEL_NAME, MODEL_URI, is_function, require
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
 
@@ -45,12 +45,8 @@ class Run(Placed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.name.replace("-", "").replace("_", "").isalnum(),
-            "name",
-            self.name,
-            "letters, digits, - and _",
-        )
+        is_name = MODEL_NAME.fullmatch(self.name) is not None
+        require(is_name, "name", self.name, "letters, digits, -, _, . and spaces, the first a letter, digit or _")
 
 
 @dataclass(frozen=True)
@@ -87,12 +83,9 @@ class Generate(Placed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            self.model.startswith("models:/"),
-            "model",
-            self.model,
-            "models:/NAME@ALIAS or models:/NAME/VERSION",
-        )
+        for key, model in (("model", self.model), *(("times", one) for one in self.times)):
+            is_model = MODEL_URI.fullmatch(model) is not None
+            require(is_model, key, model, "models:/NAME@ALIAS or models:/NAME/VERSION")
         is_count = len(self.weights) in (0, 1 + len(self.times)) and (bool(self.times) or not self.weights)
         require(is_count, "weights", list(self.weights), f"{1 + len(self.times)} numbers for a product of models")
         is_weight = all(0 < weight < math.inf for weight in self.weights)

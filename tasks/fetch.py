@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks import commands, composing, mlflow_model
+from tasks.allowed import MODEL_URI
 from tasks.artifacts import Model
 from tasks.context import Context
 from tasks.ebm import model as models
@@ -16,8 +17,6 @@ from tasks.tracking_server import connect, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-MODEL_URI = re.compile(r"models:/(?P<name>[\w .-]+)(?:@(?P<alias>[\w-]+)|/(?P<version>[0-9]+))")
 
 
 def fetch(config: commands.Generate, context: Context) -> Model:

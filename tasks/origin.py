@@ -12,19 +12,21 @@ from typing import Any, NamedTuple
 
 from obstore.store import ObjectStore
 
-from tasks.errors import UsageError
+from tasks.errors import StorageError, UsageError
 from tasks.provenance import code_digest, versions
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
 from tasks.store.document import unseal
 from tasks.store.entry import parse
-from tasks.store.extents import Extent, extension_files, extents_of, read_extents
+from tasks.store.extents import Extent, count_of, extension_files, extents_of, read_extents
 
 ORIGIN = "origin.json"
 DECIDING = ("torch", "numpy", "pyarrow")
 """Libraries whose versions decide rows, or, the last, how they are written."""
 
 MOST_NAMED = 6
+KINDS = {"seed": int, "code_digest": str, "versions": dict, "config": dict}
+"""What each value of a file must be; `tuned` is for who tuned it to read."""
 
 
 def origin_of(module: str, seed: int, config: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def claim(uri: str, origin: dict[str, Any], tune: Callable[[], Any]) -> Claimed:
 
 def _extended(uri: str, store: ObjectStore, kept: dict[str, Any], origin: dict[str, Any]) -> tuple[Extent, ...]:
     """All sizes, what is asked for now the last of them; of commands that ask at once one is before the other."""
-    wanted, extents = _extent_of(origin), read_extents(store, _published(store) or (_extent_of(kept),))
+    wanted, extents = _extent_of(uri, origin), read_extents(store, _published(store) or (_extent_of(uri, kept),))
     _require_same(uri, kept, extents[-1], origin)
     if wanted == extents[-1]:
         return extents
@@ -70,13 +72,22 @@ def _published(store: ObjectStore) -> tuple[Extent, ...]:
     return extents_of(DATASET, described["extents"]) if "extents" in described else ()
 
 
-def _extent_of(origin: dict[str, Any]) -> Extent:
-    return Extent(*(origin["config"][name] for name in Extent._fields))
+def _extent_of(uri: str, origin: dict[str, Any]) -> Extent:
+    return Extent(*(count_of(f"{ORIGIN} of {uri}", name, origin["config"].get(name)) for name in Extent._fields))
 
 
 def read(uri: str) -> dict[str, Any]:
-    """The origin of a store."""
-    return parse(ORIGIN, objects.read(objects.open_store(uri, writable=False), ORIGIN))
+    """The origin of a store; `StorageError` when the file lacks what every origin says."""
+    kept = parse(ORIGIN, objects.read(objects.open_store(uri, writable=False), ORIGIN))
+    if "tuned" not in kept or any(type(kept.get(key)) is not kind for key, kind in KINDS.items()):
+        raise damaged(uri)
+    return kept
+
+
+def damaged(uri: str) -> StorageError:
+    """That no command of ours has written the origin of a store."""
+    needed = ", ".join((*KINDS, "tuned"))
+    return StorageError(f"{ORIGIN} of {uri} is damaged: it must say {needed}; restore it, or choose another place")
 
 
 def described(uri: str, extents: tuple[Extent, ...]) -> dict[str, Any]:

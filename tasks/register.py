@@ -18,6 +18,7 @@ from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Registration
 from tasks.champion import Registry, champion_of
 from tasks.context import Context
 from tasks.locks import locked
+from tasks.once import found_or_made
 from tasks.provenance import git_commit, versions
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
@@ -106,7 +107,7 @@ def _description(samples: Samples) -> bytes:
 
 
 def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | None":
-    """The version of this step's key; should a retried request have made it twice, the first."""
+    """The version of this step's key."""
     filter_string = f"name = '{context.name}' and tags.`{KEY_TAG}` = '{context.key}'"
     found = client.search_model_versions(filter_string)
     return min(found, key=lambda version: int(version.version), default=None)
@@ -115,12 +116,16 @@ def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | N
 def _log_model(client: "MlflowClient", context: Context, run_id: str, dataset: Dataset, model: Model) -> str:
     """Find or make the logged model of this step's key, and upload its files."""
     experiment_id = client.get_run(run_id).info.experiment_id
-    found = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{context.key}'")
-    if found:
-        model_id = found[0].model_id
-    else:
-        tags = {KEY_TAG: context.key}
-        model_id = client.create_logged_model(experiment_id, context.name, run_id, tags).model_id
+
+    def find() -> str | None:
+        found = client.search_logged_models([experiment_id], f"tags.`{KEY_TAG}` = '{context.key}'")
+        return found[0].model_id if found else None
+
+    def make() -> str:
+        name = context.name.replace(".", "-")  # which MLflow takes in the name of a registered model alone
+        return client.create_logged_model(experiment_id, name, run_id, {KEY_TAG: context.key}).model_id
+
+    model_id = found_or_made(find, make)
     with tempfile.TemporaryDirectory() as folder:
         mlflow_model.write(Path(folder), dataset, model, model_id, run_id)
         client.log_model_artifacts(model_id, folder)
@@ -139,4 +144,7 @@ def _create_version(
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
     source = client.get_logged_model(model_id).artifact_location
-    return client.create_model_version(context.name, source, run_id, facts, model_id=model_id)
+    return found_or_made(
+        lambda: _find_version(client, context),
+        lambda: client.create_model_version(context.name, source, run_id, facts, model_id=model_id),
+    )

@@ -103,7 +103,7 @@ def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[Sampl
     del settings["num_control_chains"]  # of another store
     begun = origin.origin_of(ChainMaker.__module__, run.context.seed, settings, made_by)
     claimed = origin.claim(place, begun, lambda: dataclasses.asdict(_tune(name, config, run)))
-    ladder = _read_ladder(claimed.tuned)
+    ladder = _claimed_ladder(place, claimed.tuned)
     program = program_of(name, config, run.context.seed, run.dim, ladder)
     store = SampleStore(place)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, claimed.extents), store.uri)
@@ -167,6 +167,14 @@ def _tune(name: str, config: config.Sample, run: Run) -> Ladder:
     tuned: Ladder = run.fleet.ask("tune", stream, tuple(levels.tolist()), tuning)
     put_if_absent(beside, path, json.dumps(dataclasses.asdict(tuned)).encode())
     return _read_ladder(json.loads(read(beside, path)))
+
+
+def _claimed_ladder(place: str, tuned: Any) -> Ladder:
+    """The ladder of a store, which a file says that anyone may have written."""
+    try:
+        return _read_ladder(tuned)
+    except (KeyError, TypeError) as error:
+        raise origin.damaged(place) from error
 
 
 def _read_ladder(kept: dict[str, Any]) -> Ladder:

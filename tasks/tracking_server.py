@@ -15,6 +15,7 @@ from tasks import config
 from tasks.errors import ServiceError, UsageError
 from tasks.journal import Journal
 from tasks.locks import locked
+from tasks.once import RETRIES, found_or_made
 from tasks.redaction import redact
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SQLITE = "sqlite:///"
 # An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    RETRIES: "2",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -66,8 +67,31 @@ def service(uri: str) -> Iterator[None]:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
-        reason = redact(str(error).strip().partition("\n")[0])[:300]
-        raise ServiceError(f"MLflow at {redact(uri)} failed: {reason}") from error
+        raise ServiceError(_line(uri, error)) from error
+
+
+def _line(uri: str, error: Exception) -> str:
+    """What went wrong, and what to do."""
+    code = _status(error)
+    if code == 401:
+        remedy = "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or write them into ~/.mlflow/credentials"
+        return f"MLflow at {redact(uri)} does not know this user and password (401): {remedy}"
+    reason = redact(str(error).strip().partition("\n")[0])[:300]
+    if code == 403:
+        remedy = "; its administrator can give you EDIT on the experiment and on the registered model"
+    else:
+        remedy = "" if code and code < 500 else "; once that is mended, the same command goes on"
+    return f"MLflow at {redact(uri)} failed: {reason}{remedy}"
+
+
+def _status(error: Exception) -> int | None:
+    """The HTTP status that an error stands for, where it stands for one."""
+    from mlflow.exceptions import MlflowException
+
+    if isinstance(error, MlflowException):
+        return error.get_http_status_code()
+    response = getattr(error, "response", None)
+    return None if response is None else response.status_code
 
 
 def connect(uri: str) -> "MlflowClient":
@@ -111,18 +135,20 @@ def _make_database(path: Path) -> None:
 def open_run(client: "MlflowClient", journal: Journal, experiment: str, artifact_root: Path, run_name: str) -> str:
     """The id of the run that carries the journal's key, made if there is none.
 
-    A lock keeps the mirror, a step and a second process from making it twice. Should a retried request have
-    done so, the first one is the run, for everyone.
+    A lock, which the journal's own writers never wait for, keeps the mirror, a step and a second process from making it
+    twice.
     """
-    with locked(journal.path.with_suffix(".lock")):
+    with locked(journal.path.with_suffix(".run.lock")):
         experiment_id = _experiment_id(client, experiment, artifact_root)
-        found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{journal.run_key}'")
-        if found:
-            return min(found, key=lambda run: (run.info.start_time, run.info.run_id)).info.run_id
         first = journal.read(0, 1)[0]
         start_time = first[0]["time"] if first else None
         tags = {RUN_TAG: journal.run_key}
-        return client.create_run(experiment_id, start_time, tags, run_name).info.run_id
+
+        def find() -> str | None:
+            found = client.search_runs([experiment_id], f"tags.`{RUN_TAG}` = '{journal.run_key}'")
+            return min((run.info.run_id for run in found), default=None)
+
+        return found_or_made(find, lambda: client.create_run(experiment_id, start_time, tags, run_name).info.run_id)
 
 
 def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> str:

@@ -72,7 +72,7 @@ def before(server: str) -> Iterator[Proxy]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer
+        do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = answer
 
         def log_message(self, format: str, *args: object) -> None:
             pass

@@ -10,7 +10,7 @@ import errno
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from pyarrow import fs
 
 from tasks.errors import StorageError, UsageError
 from tasks.locks import locked
-from tasks.store import bucket, bucket_files
+from tasks.store import bucket, bucket_files, direct
 
 
 def place_of(uri: str) -> str:
@@ -156,17 +156,18 @@ def read(store: ObjectStore, path: str) -> bytes:
     with _one_line_errors(_name(store, path)):
         if not isinstance(store, LocalStore):
             return bucket.attempt(lambda: obstore.get(store, path).bytes().to_bytes())
-        local = _local(store, path)
-        if local.is_symlink():
-            raise StorageError(f"{path} is a link: put the file itself there")
-        return local.read_bytes()  # not by obstore, whose threads a forked process, such as torch's workers, lacks
+        # Not by obstore, whose threads a forked process, such as torch's workers, lacks.
+        return _file(store, path).read_bytes()
 
 
-def expect(store: ObjectStore, path: str) -> None:
-    """Let the system begin to read an object of a folder that will be wanted soon; who reads it meets what is wrong."""
-    if isinstance(store, LocalStore) and hasattr(os, "posix_fadvise"):
-        with suppress(OSError, StorageError), _local(store, path).open("rb") as file:
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+@contextmanager
+def lent(store: ObjectStore, path: str) -> Iterator[bytes | memoryview]:
+    """`read` for what is looked at and let go: of a folder as the disk has it, in memory that is another's later."""
+    if not isinstance(store, LocalStore):
+        yield read(store, path)
+        return
+    with _one_line_errors(path), direct.lent(_file(store, path)) as data:
+        yield data
 
 
 def exists(store: ObjectStore, path: str) -> bool:
@@ -204,6 +205,14 @@ def _local(store: LocalStore, path: str) -> Path:
         if folder != root and Path(folder).is_symlink():
             raise StorageError(f"{folder} is a link: put the folder itself there")
     return Path(root, path)
+
+
+def _file(store: LocalStore, path: str) -> Path:
+    """Where an object lies that is to be read, if it is no link itself."""
+    local = _local(store, path)
+    if local.is_symlink():
+        raise StorageError(f"{path} is a link: put the file itself there")
+    return local
 
 
 def _name(store: ObjectStore, path: str) -> str:

@@ -22,19 +22,44 @@ from obstore.store import ObjectStore
 from tasks.errors import StorageError, UsageError
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
+from tasks.store.document import bytes_of
 from tasks.store.entry import parse
 
 SIGNATURE = "signature.json"
 LARGEST_KEY_BYTES = 16_384
 
 
-def sign(uri: str, key_file: str) -> None:
-    """Write `signature.json` beside `dataset.json`, over an older one; only a store that is proven should be signed."""
+def sign(uri: str, key_file: str, proven: dict[str, Any]) -> None:
+    """Write `signature.json`: of the bytes of `dataset.json` that said what was proven, whatever stands there by now.
+
+    It replaces an older one of the same key; `UsageError` where another key has signed.
+    """
     key = private_key(key_file)
-    data = objects.read(objects.open_store(uri, writable=False), DATASET)
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    document = {"algorithm": "Ed25519", "public_key": public.hex(), "signature": key.sign(data).hex()}
-    objects.put_over(objects.open_store(uri), SIGNATURE, json.dumps(document, indent=2).encode())
+    document = {"algorithm": "Ed25519", "public_key": _hex(key), "signature": key.sign(bytes_of(proven)).hex()}
+    data = json.dumps(document, indent=2).encode()
+    objects.put_instead(objects.open_store(uri), SIGNATURE, data, lambda there: _is_older(uri, there, key))
+
+
+def require_own(uri: str, key_file: str) -> None:
+    """Refuse a key that cannot be used, or a store that another key has signed."""
+    key, store = private_key(key_file), objects.open_store(uri, writable=False)
+    if objects.exists(store, SIGNATURE):
+        _is_older(uri, objects.read(store, SIGNATURE), key)
+
+
+def _is_older(uri: str, there: bytes, key: Ed25519PrivateKey) -> bool:
+    """That a signature may be replaced: by its own key, and by no other."""
+    owner = parse(SIGNATURE, there).get("public_key")
+    if owner != _hex(key):
+        raise UsageError(
+            f"{uri} is signed by another key (public key {str(owner)[:16]}...): leave it signed so, without --sign and "
+            f"SCOREFLEET_SIGN, or remove its {SIGNATURE} first"
+        )
+    return True
+
+
+def _hex(key: Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
 
 
 def is_current(store: ObjectStore) -> bool:

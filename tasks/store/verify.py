@@ -20,7 +20,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, islice, repeat
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple
 
@@ -40,8 +40,8 @@ from tasks.store.signature import SIGNATURE, is_current
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20
-READERS, AHEAD = 2, 8
-"""Threads a processor, and shards that the disk is told of before they are wanted."""
+READERS = 3
+"""Threads a processor."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def verify(uri: str) -> Proof:
     return Proof(uri, description, tuple(entries), tuple(findings + broken + extra), tuple(notes + unlisted))
 
 
-def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Schema:
+def check_shard(data: bytes | memoryview, entry: Entry, layout: Layout) -> pa.Schema:
     """The columns of a shard whose sha256 is right; `StorageError` when its chains and draws are not what the entry and
     program say.
     """
@@ -125,8 +125,7 @@ def check_shard(data: bytes, entry: Entry, layout: Layout) -> pa.Schema:
 
 def check_rows(data: bytes, entry: Entry, layout: Layout) -> pa.Table:
     """The rows of a shard; `StorageError` when they are not what its entry and the program say, by every digest."""
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise StorageError(f"its {len(data):,} bytes do not have the recorded sha256")
+    _require_sha256(data, entry.sha256)
     check_shard(data, entry, layout)
     table = from_parquet(data, rows=entry.rows)
     if _digest_of(table) != entry.digest:
@@ -186,20 +185,18 @@ def _name(place: tuple[int, int]) -> str:
 def _check_files(store: ObjectStore, description: dict[str, Any], names: set[str]) -> list[Finding]:
     """What chains start from, where the store keeps that."""
     files = description.get("files", {}).items()
-    checked = (_check_file(store, name, sha256, names, None) for name, sha256 in files)
-    return [found for found in checked if isinstance(found, Finding)]
+    return [found for name, sha256 in files for found in _check_file(store, name, sha256, names, None)]
 
 
 def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, names: set[str]) -> list[Finding]:
-    """All segments, two shards in memory for each processor: one is hashed, which leaves Python's lock to the others,
-    while the next is read. The disk reads on meanwhile.
+    """All segments, three shards in memory for each processor: one is hashed, which leaves Python's lock to the others,
+    while the next are read.
     """
     own = [entry for entry in entries if layout.has(entry.block, entry.segment)]
     findings: list[Finding] = []
     columns: pa.Schema | None = None
     with ThreadPoolExecutor(READERS * (os.cpu_count() or 1)) as pool:
-        later = chain((entry.path for entry in own[AHEAD:]), repeat(None))
-        all_checked = pool.map(partial(_check_segment, store, layout, names), own, later)
+        all_checked = pool.map(partial(_check_segment, store, layout, names), own)
         for entry, checked in zip(own, all_checked, strict=True):
             findings += checked.findings
             columns = columns or checked.columns
@@ -208,37 +205,47 @@ def _check_segments(store: ObjectStore, entries: list[Entry], layout: Layout, na
     return findings
 
 
-def _check_segment(store: ObjectStore, layout: Layout, names: set[str], entry: Entry, later: str | None) -> Checked:
-    """A segment's commit record, its state and its shard; `later` is a shard that will be wanted soon."""
-    if later in names:
-        objects.expect(store, later)
+def _check_segment(store: ObjectStore, layout: Layout, names: set[str], entry: Entry) -> Checked:
+    """A segment's commit record, its state and its shard."""
     record = hashlib.sha256(to_record(entry)).hexdigest()
-    shard = _check_file(store, entry.path, entry.sha256, names, entry)
+    shard = _check_shard(store, layout, names, entry)
     found = [
-        _check_file(store, commit_path(entry.block, entry.segment), record, names, entry),
-        _check_file(store, entry.state_path, entry.state_sha256, names, entry),
-        shard,
+        *_check_file(store, commit_path(entry.block, entry.segment), record, names, entry),
+        *_check_file(store, entry.state_path, entry.state_sha256, names, entry),
+        *shard.findings,
     ]
-    columns = None
-    if isinstance(shard, bytes):
-        try:
-            columns = check_shard(shard, entry, layout)
-        except StorageError as error:
-            found.append(Finding("damaged", entry.path, str(error), entry))
-    return Checked([finding for finding in found if isinstance(finding, Finding)], columns)
+    return Checked(found, shard.columns)
 
 
-def _check_file(store: ObjectStore, path: str, sha256: str, names: set[str], entry: Entry | None) -> bytes | Finding:
-    """A file that has the sha256 that it should have."""
-    if path not in names:
-        return Finding("missing", path, "there is no such file", entry)
+def _check_shard(store: ObjectStore, layout: Layout, names: set[str], entry: Entry) -> Checked:
+    if entry.path not in names:
+        return Checked([_absent(entry.path, entry)], None)
     try:
-        data = objects.read(store, path)
+        with objects.lent(store, entry.path) as data:
+            _require_sha256(data, entry.sha256)
+            return Checked([], check_shard(data, entry, layout))
     except StorageError as error:
-        return Finding("damaged", path, str(error), entry)
+        return Checked([Finding("damaged", entry.path, str(error), entry)], None)
+
+
+def _check_file(store: ObjectStore, path: str, sha256: str, names: set[str], entry: Entry | None) -> list[Finding]:
+    """What is wrong with a file that should have this sha256."""
+    if path not in names:
+        return [_absent(path, entry)]
+    try:
+        _require_sha256(objects.read(store, path), sha256)
+    except StorageError as error:
+        return [Finding("damaged", path, str(error), entry)]
+    return []
+
+
+def _absent(path: str, entry: Entry | None) -> Finding:
+    return Finding("missing", path, "there is no such file", entry)
+
+
+def _require_sha256(data: bytes | memoryview, sha256: str) -> None:
     if hashlib.sha256(data).hexdigest() != sha256:
-        return Finding("damaged", path, f"its {len(data):,} bytes do not have the recorded sha256", entry)
-    return data
+        raise StorageError(f"its {len(data):,} bytes do not have the recorded sha256")
 
 
 def _own_files(description: dict[str, Any], layout: Layout) -> set[str]:

@@ -83,6 +83,12 @@ class Project:
         """Slurm's own for it."""
         return json.loads((self.job(attempt) / "submitted.json").read_text())["slurm_job"]
 
+    def begin_again(self) -> None:
+        """Have its job begin as soon as Slurm has requeued it, which lets it wait for two minutes otherwise."""
+        listed = ("squeue", "--noheader", "--format=%T", "--name", self.job().name)
+        wait_until(lambda: self.cluster.say(*listed).split() == ["PENDING"], PATIENCE_S)
+        self.cluster.say("scontrol", "update", f"JobId={self.number()}", "StartTime=now")
+
     def end_of(self, run: int, attempt: int = 1) -> int | None:
         """The exit code that a run left."""
         file = self.job(attempt) / f"run-{run}/end.json"
@@ -247,9 +253,7 @@ def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held,
     follower = held.start(*SUBMIT, "slurm")
     wait_until(lambda: held.commits() > 0, PATIENCE_S)
     cluster.say("scontrol", "requeue", held.number())
-    listed = ("squeue", "--noheader", "--format=%T", "--name", held.job().name)
-    wait_until(lambda: cluster.say(*listed).split() == ["PENDING"], PATIENCE_S)
-    cluster.say("scontrol", "update", f"JobId={held.number()}", "StartTime=now")  # and not in two minutes
+    held.begin_again()
     wait_until(lambda: (held.job() / "run-1/start.json").exists(), PATIENCE_S)
     (held.control / "hold").unlink()
     code, said, errors = held.end(follower)
@@ -293,6 +297,7 @@ def test_a_node_that_is_cut_off_finishes_beside_the_run_that_takes_its_place(twi
     wait_until(lambda: held.commits() > 0, PATIENCE_S)
     there = "host1" in (held.job() / "run-0/output").read_text()
     cluster.nodes[0 if there else 1].cut()
+    held.begin_again()
     wait_until(lambda: (held.job() / "run-1/token").exists(), PATIENCE_S)
     assert held.end_of(0) is None
     (held.control / "hold").unlink()

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mlflow import MlflowClient
 from tasks.replay import Replay
 from tasks.tracking import Journal, Mirror, MirrorStatus
 from tasks.tracking_server import connect, open_run
+from tests import faulty_proxy
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -181,6 +183,32 @@ def test_a_bad_server_costs_a_run_nothing(
     assert shown.count("\n") == 1
     assert "127.0.0.1" in shown
     assert "canary" not in shown + status.reason + (tmp_path / "journal" / "key.jsonl").read_text()
+
+
+def test_a_run_that_goes_on_does_not_wait_while_the_server_is_asked_for_it(tmp_path: Path, mlflow_server: str) -> None:
+    asked, is_over = threading.Event(), threading.Event()
+
+    def stall(method: str, path: str) -> faulty_proxy.Fault:
+        if path != "/health":
+            asked.set()
+            is_over.wait()
+        return "none"
+
+    path = tmp_path / "journal" / "goes-on.jsonl"
+    Journal(path).metrics({"loss": 1.0}, 0)  # of a process that was killed
+    with faulty_proxy.before(mlflow_server) as proxy:
+        proxy.choose, journal = stall, Journal(path)
+        mirror = mirror_of(journal, proxy.endpoint, tmp_path)
+        mirror.start()
+        assert asked.wait(60)
+        start = time.monotonic()
+        journal.metrics({"loss": 0.5}, 1)
+        assert time.monotonic() - start < 1
+        is_over.set()
+        status = mirror.finish(60)
+    assert status.num_pending == 0
+    assert status.run_id is not None
+    assert points(connect(mlflow_server), status.run_id, "loss") == [(0, 1.0), (1, 0.5)]
 
 
 def test_what_waited_for_a_dead_server_arrives_with_the_next_start(

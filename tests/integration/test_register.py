@@ -21,6 +21,7 @@ from tasks.journal import Journal
 from tasks.register import Record, register
 from tasks.tracking import Mirror
 from tasks.tracking_server import connect
+from tests import faulty_proxy
 
 FILES = {"model.json", "weights.safetensors", "schema.json"}
 Artifacts = tuple[Dataset, Model, Samples, Evaluation]
@@ -127,6 +128,33 @@ def test_a_step_killed_at_any_point_is_completed_by_the_next_start(
     require_one_of_each(connect(embedded(root)))
 
 
+def test_what_was_made_before_its_answer_was_lost_is_not_made_again(tmp_path: Path, mlflow_server: str) -> None:
+    """Sent again, as MLflow does with what is not answered, each creation would make a second one."""
+    lost: set[str] = set()
+
+    def lose_the_first(method: str, path: str) -> faulty_proxy.Fault:
+        place = path.partition("?")[0].partition("/mlflow/")[2]
+        if method == "GET" or place in lost:
+            return "none"
+        lost.add(place)
+        return "cut_after"
+
+    context = dataclasses.replace(context_of(tmp_path, "l" * 64), name="lost")
+    with faulty_proxy.before(mlflow_server) as proxy:
+        proxy.choose = lose_the_first
+        settings = config.Register(tracking_uri=proxy.endpoint, experiment="answers lost")
+        registration = register(Record(settings, "r"), context, *artifacts_of(tmp_path))
+    assert {"runs/create", "logged-models", "registered-models/create", "model-versions/create"} <= lost
+    client = connect(mlflow_server)
+    experiment = client.get_experiment_by_name("answers lost")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    (model,) = client.search_logged_models([experiment.experiment_id])
+    (version,) = client.search_model_versions("name = 'lost'")
+    assert run.info.run_id == registration.run_id == version.run_id
+    assert model.status == "READY"
+
+
 def killing(call: Callable[..., object], is_done: bool) -> Callable[..., object]:
     def killed(*arguments: object, **named: object) -> None:
         if is_done:
@@ -179,6 +207,14 @@ def test_a_registered_model_comes_back_whole_by_alias_and_by_version(
         assert {path.name for path in folder.iterdir()} == FILES
         for name, source in [(name, "prepare" if name == "schema.json" else "train") for name in FILES]:
             assert (folder / name).read_bytes() == (root / source / name).read_bytes()
+
+
+def test_a_name_may_have_dots_and_spaces(root: Path) -> None:
+    context = dataclasses.replace(context_of(root), name="our digits v1.2")
+    registration = register(Record(config.Register(), "r"), context, *artifacts_of(root))
+    assert registration.model_uri == "models:/our digits v1.2/1"
+    folder = fetch_model("models:/our digits v1.2@champion", embedded(root), root / "fetched")
+    assert {path.name for path in folder.iterdir()} == FILES
 
 
 @pytest.mark.parametrize(

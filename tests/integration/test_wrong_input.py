@@ -1,5 +1,11 @@
 """What a user gets wrong is one line that says so, the right exit code, and nothing half-written."""
 
+import json
+import socket
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
@@ -7,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.cli import main
+from tests.integration import tiny
 
 GOOD = np.random.default_rng(0).normal(size=(200, 2))
 
@@ -104,3 +111,39 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", "--data", "sklearn:wine", "--root", str(tmp_path / "root"), "--dry-run"]) == 0
     assert capsys.readouterr().out.count("would run") == 7
     assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1", "127.0.0.1:99999", "ray://127.0.0.1:10001", "a b:1", ""])
+def test_an_address_that_cannot_be_one_of_a_cluster_is_refused(refused, address):
+    words = ("sample", "--target", "tests.tiny_density:log_density", "--dim", "2", "--cluster.address", address)
+    assert "cluster.address must be HOST:PORT, such as 10.0.0.10:6379, or auto" in refused(*words, code=2)
+
+
+@pytest.mark.parametrize("is_listening", [False, True], ids=["nobody listens", "nobody answers"])
+def test_a_cluster_that_is_not_there_is_one_line_within_a_bounded_time(tmp_path, is_listening):
+    """Ray asks what accepts connections and does not answer twenty times, if it is let."""
+    words = ["sample", "--target", "tests.tiny_density:log_density", "--dim", "2", "--root", str(tmp_path)]
+    timeouts = {"RAY_gcs_rpc_server_connect_timeout_s": "3", "RAY_py_gcs_connect_timeout_s": "3"}  # a tenth of Ray's
+    environment = tiny.clean_environment() | {"RAY_AUTH_TOKEN": "0" * 64} | timeouts
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        if not is_listening:
+            listener.close()
+        begun = time.monotonic()
+        command = [sys.executable, "-m", "pipelines.cli", *words, "--cluster.address", address]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert time.monotonic() - begun < 60
+    assert done.returncode == 5
+    assert "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"scorefleet: no Ray cluster answers at '{address}': start it, ")
+
+
+def test_a_store_that_another_key_has_signed_is_refused_before_anything_is_drawn(refused, tmp_path):
+    key, store = tmp_path / "key", tmp_path / "store"
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", str(key)], check=True)
+    key.chmod(0o600)
+    store.mkdir()
+    (store / "signature.json").write_text(json.dumps({"public_key": "ab" * 32}))
+    words = ("sample", "--target", "tests.tiny_density:log_density", "--dim", "2", "--store", str(store))
+    assert f"{store} is signed by another key (public key abab" in refused(*words, "--sign", str(key), code=2)
+    assert [path.name for path in store.iterdir()] == ["signature.json"]

@@ -1,6 +1,6 @@
 """Bugs that the tests must find: where each is planted, as an exact replacement of text, and who must find it."""
 
-from tests.mutants import clusters, commits, densities, gates, kernels, ladders, stores, streams, training
+from tests.mutants import clusters, commits, densities, gates, kernels, ladders, stores, streams, tracking, training
 
 MUTANTS = (
     *kernels.MUTANTS,
@@ -12,4 +12,5 @@ MUTANTS = (
     *gates.MUTANTS,
     *clusters.MUTANTS,
     *commits.MUTANTS,
+    *tracking.MUTANTS,
 )

@@ -32,6 +32,7 @@ _ORIGIN = "tasks/origin.py"
 _REPAIRING = "tasks/repairing.py"
 _REPLAYING = "tasks/replaying.py"
 _SIGNATURE = "tasks/store/signature.py"
+_DIRECT, DIRECT = "tasks/store/direct.py", "tests/unit/test_direct.py"
 _VERIFY = "tasks/store/verify.py"
 
 MUTANTS = (
@@ -210,7 +211,7 @@ MUTANTS = (
     Mutant(
         "commit records are not looked at",
         _VERIFY,
-        "        _check_file(store, commit_path(entry.block, entry.segment), record, names, entry),\n",
+        "        *_check_file(store, commit_path(entry.block, entry.segment), record, names, entry),\n",
         "",
         (DAMAGE,),
     ),
@@ -231,6 +232,9 @@ MUTANTS = (
         (DAMAGE,),
     ),
     Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
+    Mutant("memory is lent to two at once", _DIRECT, "_idle.pop()", "_idle[-1]", (DIRECT,)),
+    Mutant("a tail is not read", _DIRECT, "-(-size // BLOCK) * BLOCK", "size // BLOCK * BLOCK", (DIRECT,)),
+    Mutant("a disk that knows no direct way is not read", _DIRECT, "!= errno.EINVAL", "!= 0", (DIRECT,)),
     Mutant(
         "a path leads out of its folder",
         "tasks/store/objects.py",

@@ -1,5 +1,6 @@
 """A store is gone on with by what began it, and by nothing else."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
@@ -89,3 +90,25 @@ def test_another_version_of_a_library_is_refused(library, tmp_path, monkeypatch)
 def test_an_origin_is_written_again_byte_for_byte(tmp_path):
     origin.claim(str(tmp_path), begun(), lambda: [0.1, 1e-300])
     assert origin.to_bytes(origin.read(str(tmp_path))) == (tmp_path / origin.ORIGIN).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"config": None}, {"config": []}, {"versions": "2"}, {"seed": None}, {"tuned": None}],
+    ids=["no configuration", "a list", "versions", "no seed", "nothing tuned"],
+)
+def test_an_origin_without_what_every_origin_says_is_one_line(tmp_path, change):
+    claim(tmp_path)
+    kept = {key: value for key, value in (origin.read(str(tmp_path)) | change).items() if value is not None}
+    (tmp_path / origin.ORIGIN).write_text(json.dumps(kept))
+    with pytest.raises(StorageError, match=r"^origin.json of [^\n]* is damaged: it must say seed, [^\n]*$"):
+        claim(tmp_path)
+
+
+def test_an_origin_of_no_size_is_one_line(tmp_path):
+    claim(tmp_path)
+    kept = origin.read(str(tmp_path))
+    del kept["config"]["num_draws"]
+    (tmp_path / origin.ORIGIN).write_text(json.dumps(kept))
+    with pytest.raises(StorageError, match=r"^origin.json of [^\n]* must say num_draws, a whole number[^\n]*$"):
+        claim(tmp_path)

@@ -8,7 +8,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from pipelines.cli import main
-from tasks.store import merkle
+from tasks.errors import StorageError
+from tasks.store import merkle, signature
+from tasks.store.verify import verify
 
 
 def keys(folder, name="key"):
@@ -94,3 +96,33 @@ def test_a_shard_proves_that_it_is_in_the_store_with_nothing_but_the_root(tiny_c
     assert main(["verify", str(folder), "--shard", "../../etc/passwd"]) == 2
     shard.write_bytes(b"")
     assert main(["verify", str(folder), "--shard", f"shards/{shard.name}"]) == 4
+
+
+def test_another_key_does_not_sign_over_a_signature_and_its_own_key_does(tiny_copy, tmp_path, monkeypatch, capsys):
+    folder, (first, public), (second, _) = tiny_copy("model"), keys(tmp_path), keys(tmp_path, "other")
+    assert main(["verify", str(folder), "--sign", first]) == 0
+    signed = (folder / "signature.json").read_bytes()
+    capsys.readouterr()
+    monkeypatch.setenv("SCOREFLEET_SIGN", second)
+    assert main(["verify", str(folder)]) == 2
+    said = capsys.readouterr().err
+    assert f"{folder} is signed by another key" in said
+    assert len(said.splitlines()) == 1
+    assert (folder / "signature.json").read_bytes() == signed
+    monkeypatch.delenv("SCOREFLEET_SIGN")
+    (folder / "signature.json").write_text(signed.decode().replace('"signature": "', '"signature": "00'))
+    assert main(["verify", str(folder), "--sign", first, "--public-key", public]) == 4  # it is checked before
+    assert main(["verify", str(folder), "--sign", first]) == 0
+    assert (folder / "signature.json").read_bytes() == signed
+
+
+def test_what_is_signed_is_what_was_proven_and_not_what_came_later(tiny_copy, tmp_path):
+    folder, (private, public) = tiny_copy("model"), keys(tmp_path)
+    proof = verify(str(folder))
+    proven = (folder / "dataset.json").read_bytes()
+    (folder / "dataset.json").write_bytes((tiny_copy("target") / "dataset.json").read_bytes())
+    signature.sign(str(folder), private, proof.description)
+    with pytest.raises(StorageError, match="no signature of"):
+        signature.check(str(folder), public)
+    (folder / "dataset.json").write_bytes(proven)
+    signature.check(str(folder), public)

@@ -1,0 +1,69 @@
+"""A team's server: MLflow that asks for a password, PostgreSQL behind it, and a bucket of Ceph's for artifacts."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg2
+import pytest
+
+from tests import ceph, mlflow_server, postgres
+from tests.integration import tiny
+
+BUCKET = "models"
+
+
+@dataclass(frozen=True)
+class Team:
+    """What there is, and what `maker`, a member of the team, sets to get to the server."""
+
+    server: mlflow_server.Server
+    database: postgres.Postgres
+    bucket: ceph.Ceph
+    maker: dict[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Of a command of that member."""
+        return tiny.clean_environment() | self.maker
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What the database of runs and models holds, asked past MLflow."""
+        where = {"host": "127.0.0.1", "port": self.database.port, "password": self.database.password}
+        with closing(psycopg2.connect(user=postgres.USER, dbname=mlflow_server.RUNS, **where)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(sql)
+            return cursor.fetchall()
+
+    def points(self, run_key: str) -> list[tuple[str, int]]:
+        """Each row of a metric, as (metric, step), of all runs that are the run of that key."""
+        made = f"SELECT run_uuid FROM tags WHERE key = 'scorefleet.run' AND value = '{run_key}'"
+        return self.rows(f"SELECT key, step FROM metrics WHERE run_uuid IN ({made})")
+
+    def num_runs(self, run_key: str) -> int:
+        """How often the run of that key was made."""
+        return self.rows(f"SELECT count(*) FROM tags WHERE key = 'scorefleet.run' AND value = '{run_key}'")[0][0]
+
+
+@pytest.fixture(scope="session")
+def team(ceph_daemons: ceph.Ceph, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Team]:
+    missing = postgres.missing()
+    if missing:
+        pytest.skip(f"PostgreSQL is not installed ({', '.join(missing)}): apt-get install {postgres.PACKAGES[0]}")
+    folder = tmp_path_factory.mktemp("team")
+    ceph.make_bucket(ceph_daemons.endpoint, BUCKET)
+    to_bucket = ceph.environment(ceph_daemons.endpoint)
+    with (
+        postgres.running(folder / "pgpass") as database,
+        mlflow_server.running(folder, database, BUCKET, to_bucket) as server,
+    ):
+        yield Team(server, database, ceph_daemons, server.add_user("maker"))
+
+
+@pytest.fixture
+def as_maker(team: Team, monkeypatch: pytest.MonkeyPatch) -> Team:
+    """The team, of which this process is a member."""
+    for name, value in team.maker.items():
+        monkeypatch.setenv(name, value)
+    return team
