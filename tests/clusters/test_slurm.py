@@ -277,7 +277,7 @@ def test_a_tick_of_the_login_nodes_cron_is_one_job_whose_exit_code_is_in_the_his
     assert "takes account" in project.finish(*add, "slurm:wrap=id", "run", "--data", "sklearn:wine")[2]
     code, _, errors = project.finish(*add, "slurm:time=5", "run", "--data", "sklearn:wine", "--dry-run")
     assert code == 0, errors
-    wait_until(lambda: "exit code 0" in project.finish("schedule", "history", "often")[1], PATIENCE_S)
+    wait_until(lambda: "exit code 0" in project.finish("schedule", "history", "often")[1], 2 * PATIENCE_S)
     assert project.finish("schedule", "remove", "often")[0] == 0
     ticks = project.finish("schedule", "history", "often")[1].splitlines()
     jobs = [line for line in project.finish("jobs", "--to", "slurm")[1].splitlines() if "--dry-run" in line]
