@@ -21,7 +21,7 @@ OBJECT_STORE_BYTES = 200_000_000
 """For small messages: samples and rows never pass through it."""
 
 PATIENCE_S = 180.0
-LOOK_S, END_S = 1.0, 10.0
+LOOK_S, END_S = 1.0, 5.0
 
 
 class Told(BaseException):

@@ -305,6 +305,7 @@ def test_a_node_that_is_cut_off_finishes_beside_the_run_that_takes_its_place(twi
     assert code == 0, said + errors
     wait_until(lambda: held.end_of(0) is not None, PATIENCE_S)
     assert (held.end_of(0), held.end_of(1)) == (0, 0)
+    wait_until(lambda: not cluster.living("raylet", "gcs_server"), PATIENCE_S)
     assert held.shards() == twice.project.shards()
     (store,) = held.path.glob("runs/sample/*/draws")
     assert main(["verify", str(store)]) == 0
