@@ -17,7 +17,8 @@ test: $(INSTALLED)
 test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
-# What a team has: MLflow with passwords, PostgreSQL and a bucket, all of it started for the tests on loopback.
+# What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket, on
+# loopback, and Slurm on hosts of their own.
 test-clusters: $(INSTALLED)
 	$(PYTEST) tests/clusters
 

@@ -32,7 +32,10 @@ commands:
 `scorefleet COMMAND --help` lists every key with its type, default and meaning."""
 
 
-TO = "The cluster: http(s)://HOST:PORT of a Ray head's dashboard."
+TO = (
+    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with its options as in "
+    "slurm:partition=gpu,nodes=2,time=12:00:00."
+)
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -118,8 +121,8 @@ def submit(arguments: Sequence[str]) -> int:
     parser = OneLineParser(
         "submit", "Run a command on a cluster. Its own words are those of `scorefleet COMMAND --help`."
     )
-    parser.usage = "scorefleet submit {run,retrain,generate,sample} [CONFIG.yaml] [--key value ...] --to URL [--detach]"
-    parser.add_argument("--to", metavar="URL", required=True, help=TO)
+    parser.usage = "scorefleet submit {run,retrain,generate,sample} [CONFIG.yaml] [--key value ...] --to TO [--detach]"
+    parser.add_argument("--to", metavar="TO", required=True, help=TO)
     parser.add_argument("--detach", action="store_true", help="Return when the job is there, and let it go on.")
     parser.add_argument("--tick", metavar="NAME", default="", help="Tells it from equal ones, as a schedule does.")
     given, words = parser.parse_known_args(arguments)
@@ -141,10 +144,10 @@ def jobs(arguments: Sequence[str]) -> int:
     parser = OneLineParser("jobs", "List the jobs of a cluster, or follow or stop one.")
     parser.add_argument("action", nargs="?", choices=("list", "follow", "stop"), default="list", help="list, if none.")
     parser.add_argument("identity", nargs="?", metavar="ID", help="The job, as the list names it.")
-    parser.add_argument("--to", metavar="URL", required=True, help=TO)
+    parser.add_argument("--to", metavar="TO", required=True, help=TO)
     given = parser.parse_args(arguments)
     if (given.identity is None) != (given.action == "list"):
-        raise UsageError("jobs takes `--to URL` alone, or `follow ID --to URL`, or `stop ID --to URL`")
+        raise UsageError("jobs takes `--to TO` alone, or `follow ID --to TO`, or `stop ID --to TO`")
     secure_ray(is_own=False)
     from pipelines import submit
 

@@ -50,7 +50,7 @@ def pack(folder: Path, left_out: Sequence[Path], also: Sequence[Path], secret: s
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in sorted(files.items()):
             content = path.read_bytes()
-            if secret.encode() in content:
+            if secret and secret.encode() in content:
                 raise UsageError(f"{name} holds the cluster's token, and is not sent: move it out of this folder")
             archive.writestr(_entry(name, path), content)
     return Parcel(packed.getvalue(), len(files), sum(sizes.values()))

@@ -12,15 +12,15 @@ from pathlib import Path
 from pipelines import crontab, due, reading
 from pipelines.cron import Cron
 from pipelines.due import Schedule, Tick
-from pipelines.launchers import require_known
+from pipelines.launchers import launcher_of
 from pipelines.one_line_parser import OneLineParser, call
 from pipelines.parcel import OWN_CODE
 from pipelines.submit import order_of, refuse_secrets
 from tasks.errors import ServiceError, UsageError
-from tasks.secure import cluster_token
+from tasks.secure import secure_ray
 from tasks.store import objects
 
-USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to URL] COMMAND [WORDS]
+USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to TO] COMMAND [WORDS]
        scorefleet schedule list
        scorefleet schedule remove NAME
        scorefleet schedule history NAME
@@ -41,15 +41,17 @@ def add(arguments: Sequence[str]) -> int:
     parser.add_argument("name", metavar="NAME", help="Letters, digits, - and _.")
     parser.add_argument("--cron", required=True, help="Minute, hour, day of month, month, day of week, in local time.")
     parser.add_argument("--missed", choices=("run", "skip"), default="run", help="What becomes of a missed tick.")
-    parser.add_argument("--to", metavar="URL", help="The cluster that it is submitted to; this machine if not given.")
+    parser.add_argument("--to", metavar="TO", help="The cluster that it is submitted to; this machine if not given.")
     given, words = parser.parse_known_args(arguments)
     home = _folder_of(given.name)
     if (home / due.SCHEDULE).exists():
         raise UsageError(f"there is a schedule {given.name!r} already: `scorefleet schedule remove {given.name}` first")
     checked = _checked(words)
     if given.to is not None:
-        require_known(given.to)
-        order_of(checked, Path.cwd(), cluster_token(), "")  # what cannot be sent is said now, and not at night
+        secure_ray(is_own=False)
+        order_of(
+            checked, Path.cwd(), launcher_of(given.to).secret(), ""
+        )  # what cannot be sent is said now, and not at night
     cron = " ".join(given.cron.split())
     made = Schedule(
         cron=cron,

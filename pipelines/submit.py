@@ -77,7 +77,7 @@ def _attempt(name: str, identity: str) -> int:
 def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> Order:
     """Check a command here, before anything is sent, and pack what it needs."""
     if not arguments or arguments[0] not in reading.SETTINGS:
-        raise UsageError(f"submit takes {', '.join(reading.SETTINGS)} and its words: submit run config.yaml --to URL")
+        raise UsageError(f"submit takes {', '.join(reading.SETTINGS)} and its words: submit run config.yaml --to TO")
     command = arguments[0]
     given = reading.read(command, reading.SETTINGS[command], arguments[1:])
     inside = {str(file): _inside(file.resolve(), folder) for file in given.files}
@@ -167,13 +167,19 @@ def jobs(action: str, identity: str | None, to: str) -> int:
         for job in place.jobs():
             start = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.start_s)) if job.start_s else "-"
             code = "-" if job.exit_code is None else str(job.exit_code)
-            print(f"{job.identity:<36} {job.state:<8} {start:<19} {_length(job):>8} {code:>4}  {job.command}")
+            print(
+                f"{job.identity:<36} {job.state:<8} {start:<19} {_length(job):>8} {code:>4}  {job.command}{_waits(job)}"
+            )
         return 0
     if action == "follow":
         place.job(identity)
         return follow(place, identity, to)
     print(f"{identity} is told to stop" if place.stop(identity) else f"{identity} had ended before")
     return 0
+
+
+def _waits(job: Job) -> str:
+    return f"  ({job.message})" if job.state == "waiting" and job.message else ""
 
 
 def _length(job: Job) -> str:

@@ -8,18 +8,17 @@ from tasks.errors import UsageError
 LAUNCHERS = {
     "http://": "ray_jobs",
     "https://": "ray_jobs",
+    "slurm": "slurm",
 }
 """How `--to` begins, and the module whose `launcher(to)` takes it: loaded when it is needed."""
 
 
 def launcher_of(to: str) -> Launcher:
     """The launcher that `--to` names."""
-    return import_module(f"{__name__}.{require_known(to)}").launcher(to)
-
-
-def require_known(to: str) -> str:
-    """The module whose launcher takes `to`."""
     for beginning, module in LAUNCHERS.items():
         if to.startswith(beginning):
-            return module
-    raise UsageError(f"--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, but got {to!r}")
+            return import_module(f"{__name__}.{module}").launcher(to)
+    raise UsageError(
+        "--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, or slurm, or "
+        f"slurm:partition=gpu,nodes=2, but got {to!r}"
+    )

@@ -32,7 +32,7 @@ class Launcher(Protocol):
     """
 
     def secret(self) -> str:
-        """What opens the place, which must not be sent there."""
+        """What opens the place, which must not be sent there; "" where nothing of the kind does."""
         ...
 
     def jobs(self) -> list[Job]:

@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,11 @@ class RayJobs:
     def __init__(self, address: str):
         self.address = address.rstrip("/")
         self._token = cluster_token()
-        with self._one_line():
-            self._client = Client(self.address, headers={"Authorization": f"Bearer {self._token}"})
+
+    @cached_property
+    def _client(self) -> Client:
+        """Connects, for which only `secret` need not."""
+        return Client(self.address, headers={"Authorization": f"Bearer {self._token}"})
 
     def secret(self) -> str:
         return self._token

@@ -7,6 +7,7 @@ CRONTAB = "tests/unit/test_crontab.py"
 DUE = "tests/unit/test_due.py"
 LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
+SLURM = "tests/unit/test_slurm.py"
 SUBMIT = "tests/unit/test_submit.py"
 
 _CRON = "pipelines/cron.py"
@@ -15,6 +16,9 @@ _DUE = "pipelines/due.py"
 _LINT = "pipelines/lint.py"
 _PARCEL = "pipelines/parcel.py"
 _SECURE = "tasks/secure.py"
+_SLURM = "pipelines/launchers/slurm.py"
+_SLURM_FOLDER = "pipelines/launchers/slurm_folder.py"
+_SLURM_NODE = "pipelines/launchers/slurm_node.py"
 _SUBMIT = "pipelines/submit.py"
 
 MUTANTS = (
@@ -27,7 +31,7 @@ MUTANTS = (
     Mutant("a token for all to read", _SECURE, "if mode & 0o077:", "if mode & 0o007 == 0o007:", (SUBMIT,)),
     Mutant("data are sent", _PARCEL, "or out & {path, *path.parents}", "", (PARCEL,)),
     Mutant("secrets are sent", _PARCEL, "(*NOT_SENT, *SECRET)", "NOT_SENT", (PARCEL,)),
-    Mutant("the token is sent", _PARCEL, "if secret.encode() in content:", "if secret.encode() == content:", (PARCEL,)),
+    Mutant("the token is sent", _PARCEL, "secret.encode() in content:", "secret.encode() == content:", (PARCEL,)),
     Mutant(
         "who comes second runs a tick too",
         _DUE,
@@ -50,5 +54,21 @@ MUTANTS = (
     Mutant("no token passes", _LINT, '!= {"token"}:', '!= {"token"} and False:', (LINT,)),
     Mutant("a group by Ray passes", _LINT, 'kind == "aws" and', 'kind == "none" and', (LINT,)),
     Mutant("a dashboard for all passes", _LINT, "<= LOOPBACK:", "<= LOOPBACK and False:", (LINT,)),
+    Mutant(
+        "two Slurm jobs run one order", _SLURM_FOLDER, "return self.slurm_job() == slurm_job", "return True", (SLURM,)
+    ),
+    Mutant("the first run for the last", _SLURM_FOLDER, "reverse=True", "reverse=False", (SLURM,)),
+    Mutant("runs' logs are mixed", _SLURM_FOLDER, "if run.number != self._run:", "if self._run < 0:", (SLURM,)),
+    Mutant("what was cut short has failed", _SLURM, " and not run.was_told:", ":", (SLURM,)),
+    Mutant("stopped is as lost", _SLURM, "if folder.is_to_stop() or slurm.state", "if slurm.state", (SLURM,)),
+    Mutant(
+        "another's job with its number",
+        _SLURM,
+        "there.get((number, identity), Known",
+        "{key[0]: of for key, of in there.items()}.get(number, Known",
+        (SLURM,),
+    ),
+    Mutant("a signal is no exit code", _SLURM_NODE, "code if code >= 0 else 128 - code", "code", (SLURM,)),
+    Mutant("any option for sbatch", _SLURM, "({'|'.join(OPTIONS)})=", ".*=", (SLURM,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
 )

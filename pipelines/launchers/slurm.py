@@ -1,0 +1,167 @@
+"""Slurm: `sbatch` takes the command, whose folder below the home directory is shared by the nodes of the cluster."""
+
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pipelines.launchers.launcher import Job
+from pipelines.launchers.slurm_folder import JobFolder, Output
+from pipelines.launchers.slurm_programs import Known, accounted, call, known
+from tasks.errors import ServiceError, UsageError
+from tasks.locks import locked
+
+OURS = "scorefleet-"
+OPTIONS = ("account", "constraint", "cpus-per-task", "gpus-per-node", "mem", "nodes", "partition", "qos",
+           "reservation", "time")  # fmt: skip
+"""Those of sbatch that say where a job runs and with how much; its SBATCH_* variables hold as always."""
+
+ENDED = {"BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED",
+         "REVOKED", "TIMEOUT"}  # fmt: skip
+WAITING = {"PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESV_DEL_HOLD", "SPECIAL_EXIT"}
+
+LOOK_S, ASK_S = 1.0, 5.0
+"""Between two looks at a file, and two questions to Slurm, which answers all users of the cluster."""
+
+LOST_TIMEOUT_S = 120.0
+"""How long Slurm may give no answer to who follows a job, such as while its controller is started again."""
+
+
+class Slurm:
+    """A launcher; see `launcher.Launcher`."""
+
+    def __init__(self, options: Sequence[str]):
+        self._options = options
+        self._home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "scorefleet" / "slurm"
+
+    def secret(self) -> str:
+        return ""
+
+    def jobs(self) -> list[Job]:
+        there = known()
+        folders = [JobFolder(path) for path in self._home.glob(f"{OURS}*")]
+        submitted = [folder for folder in folders if folder.slurm_job()]
+        return sorted((job_of(folder, there) for folder in submitted), key=lambda job: job.start_s or time.time())
+
+    def begin(self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes) -> bool:
+        """A folder that nobody submitted is left by who was killed before, or whom sbatch refused. Where the lock does
+        not hold, such as between two machines, the first job to begin keeps the others from it.
+        """
+        folder = JobFolder(self._home / identity)
+        self._home.mkdir(parents=True, mode=0o700, exist_ok=True)
+        with locked(self._home / "lock"):
+            if not folder.path.exists():
+                self._unpack(folder.path, {"words": [*words], **labels}, archive)
+            if folder.slurm_job():
+                return False
+            alive = [number for (number, name), of in known().items() if name == identity and of.state not in ENDED]
+            folder.put("submitted", slurm_job=alive[0] if alive else self._submit(folder, identity))
+        return True
+
+    def _unpack(self, path: Path, order: Mapping[str, object], archive: bytes) -> None:
+        made = Path(tempfile.mkdtemp(prefix="new-", dir=self._home))  # mode 700
+        try:
+            with zipfile.ZipFile(io.BytesIO(archive)) as packed:
+                packed.extractall(made / "files")
+            (made / "order.json").write_text(json.dumps(order))
+            made.rename(path)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)  # it is gone where all went well
+
+    def _submit(self, folder: JobFolder, identity: str) -> str:
+        script = ["exec", sys.executable, "-m", "pipelines.launchers.slurm_job", str(folder.path)]
+        words = ["--parsable", f"--job-name={identity}", f"--chdir={folder.files}", f"--output={folder.log}"]
+        words += ["--open-mode=append", "--requeue", "--ntasks-per-node=1", "--signal=B:TERM@60", *self._options]
+        return call("sbatch", *words, f"--wrap={shlex.join(script)}").strip().partition(";")[0]
+
+    def output(self, identity: str) -> Iterator[str]:
+        folder = self._folder(identity)
+        output, said = Output(folder), ""
+        while True:
+            job = self._patiently(identity)  # asked first, so that what is read after it is whole
+            if job.exit_code is not None or job.state == "waiting":
+                if job.message not in ("", said):
+                    print(f"{identity} {job.state}: {job.message}", file=sys.stderr, flush=True)
+                said = job.message
+            yield output.read()
+            if job.has_ended:
+                return
+            asked = time.monotonic()
+            while time.monotonic() - asked < (LOOK_S if output.has_ended() else ASK_S):
+                time.sleep(LOOK_S)
+                yield output.read()
+
+    def _patiently(self, identity: str) -> Job:
+        deadline = time.monotonic() + LOST_TIMEOUT_S
+        while True:
+            try:
+                return self.job(identity)
+            except ServiceError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(ASK_S)
+
+    def stop(self, identity: str) -> bool:
+        folder = self._folder(identity)
+        if self.job(identity).has_ended:
+            return False
+        folder.put("stopped", at_s=time.time())
+        number = str(folder.slurm_job())
+        call("scancel", "--state=PENDING", number)
+        try:
+            if not self.job(identity).has_ended:
+                call("scancel", "--batch", "--signal=TERM", number)  # the command stops first, and then Ray
+        except ServiceError:  # it may have ended just now, which scancel calls an error
+            if not self.job(identity).has_ended:
+                raise
+        return True
+
+    def job(self, identity: str) -> Job:
+        return job_of(self._folder(identity), known())
+
+    def _folder(self, identity: str) -> JobFolder:
+        folder = JobFolder(self._home / identity)
+        if not identity.startswith(OURS) or "/" in identity or not folder.path.is_dir() or not folder.slurm_job():
+            raise UsageError(f"Slurm was given no job {identity!r} from {self._home}: `scorefleet jobs` lists those")
+        return folder
+
+
+def launcher(to: str) -> Slurm:
+    """The cluster whose programs are on the PATH, with what stands after `slurm:`."""
+    beginning, colon, listed = to.partition(":")
+    options = listed.split(",") if colon else []
+    for option in options:
+        if not re.fullmatch(rf"({'|'.join(OPTIONS)})=[^\s=]+", option):
+            raise UsageError(f"--to slurm:KEY=VALUE,... takes {', '.join(OPTIONS)}, but got {option!r}")
+    if beginning != "slurm":
+        raise UsageError(f"--to must be slurm or slurm:KEY=VALUE,..., but got {to!r}")
+    return Slurm([f"--{option}" for option in options])
+
+
+def job_of(folder: JobFolder, there: Mapping[tuple[str, str], Known]) -> Job:
+    """Slurm's word counts while it has the job in hand, and then what the last run left."""
+    identity, number, run = folder.path.name, folder.slurm_job() or "", folder.last_run()
+    slurm = there.get((number, identity), Known("", ""))
+    job = Job(identity, "waiting", folder.order()["command"], run and run.start_s)
+    if slurm.state and slurm.state not in ENDED:
+        if slurm.state in WAITING:
+            return replace(job, message=f"Slurm job {number} is {slurm.state}, reason: {slurm.reason}")
+        return replace(job, state="running")
+    if run and run.exit_code is not None and not run.was_told:
+        return replace(job, state="failed" if run.exit_code else "done", end_s=run.end_s, exit_code=run.exit_code)
+    if folder.is_to_stop() or slurm.state == "CANCELLED":
+        return replace(job, state="stopped", end_s=run and run.end_s)
+    if run and run.exit_code is not None:
+        message = "Slurm told it to end, as it does before the time limit: submit the same again, and it goes on"
+        return replace(job, state="failed", end_s=run.end_s, exit_code=run.exit_code, message=message)
+    became = slurm.state or accounted(number) or "Slurm has forgotten it"
+    return replace(job, state="failed", message=f"{became}, {folder.log} may say more")
