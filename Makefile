@@ -17,7 +17,7 @@ test: $(INSTALLED)
 test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
-# What a team has: MLflow with passwords, PostgreSQL and a bucket, all of it started for the tests on loopback.
+# What a team has: MLflow with passwords, PostgreSQL and a bucket; `ray up` by ssh, and nodes that come when asked for.
 test-clusters: $(INSTALLED)
 	$(PYTEST) tests/clusters
 
