@@ -22,4 +22,6 @@ def require_known(to: str) -> str:
     for beginning, module in LAUNCHERS.items():
         if to.startswith(beginning):
             return module
+    if to.startswith("ray://"):
+        raise UsageError(f"--to {to} is Ray Client, which keeps no job: give the head's dashboard, http://HOST:8265")
     raise UsageError(f"--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, but got {to!r}")
