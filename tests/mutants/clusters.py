@@ -8,6 +8,9 @@ DUE = "tests/unit/test_due.py"
 LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
 SUBMIT = "tests/unit/test_submit.py"
+AUTOSCALER = "tests/clusters/test_autoscaler.py"
+OWN_RAY = "tests/clusters/test_own_ray.py"
+RAY_UP = "tests/clusters/test_ray_up.py"
 
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
@@ -16,6 +19,8 @@ _LINT = "pipelines/lint.py"
 _PARCEL = "pipelines/parcel.py"
 _SECURE = "tasks/secure.py"
 _SUBMIT = "pipelines/submit.py"
+_CLUSTER = "tasks/cluster.py"
+_UP = "cluster.yaml"
 
 MUTANTS = (
     Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
@@ -51,4 +56,16 @@ MUTANTS = (
     Mutant("a group by Ray passes", _LINT, 'kind == "aws" and', 'kind == "none" and', (LINT,)),
     Mutant("a dashboard for all passes", _LINT, "<= LOOPBACK:", "<= LOOPBACK and False:", (LINT,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
+    Mutant("a --config= is not sent", _SUBMIT, 'if option == "--config" and', 'if option == "config" and', (SUBMIT,)),
+    Mutant(
+        "ray:// is like any other word",
+        "pipelines/launchers/__init__.py",
+        'if to.startswith("ray://"):',
+        'if to.startswith("client://"):',
+        (SUBMIT,),
+    ),
+    Mutant("a token for all users of a machine", _UP, "chmod 600 ~/.ray", "chmod 644 ~/.ray", (RAY_UP,)),
+    Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
+    Mutant("nobody asks where nobody is", "tasks/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
+    Mutant("a Ray of our own for the network", _CLUSTER, '_node_ip_address="127.0.0.1",', "", (OWN_RAY,)),
 )
