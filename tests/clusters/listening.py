@@ -7,9 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-LISTENER = re.compile(
-    r"^LISTEN +\d+ +\d+ +\[?(?:::ffff:)?([^\s\]]+?)\]?:(\d+) .*?\(\(\"([^\"]+)\",pid=(\d+)", re.MULTILINE
-)
+LISTENER = re.compile(r"^LISTEN +\d+ +\d+ +\[?(?:::ffff:)?([^\s\]]+?)\]?:(\d+) .*?\(\(\"([^\"]+)\"", re.MULTILINE)
 EVERYWHERE = ("*", "0.0.0.0", "::")
 METRICS = {"GET": "200", "POST": "405", "DELETE": "405"}
 """How a server of metrics answers whoever asks: they are there to be read, and nothing else is."""
@@ -21,14 +19,13 @@ class Listener(NamedTuple):
     address: str
     port: int
     program: str
-    process: int
 
 
 def of_sockets(said: str) -> list[Listener]:
     """Those that `ss -Hltnp` lists."""
     found = LISTENER.findall(said)
     assert len(found) == len(said.splitlines()), said
-    return [Listener(address, int(port), program, int(process)) for address, port, program, process in found]
+    return [Listener(address, int(port), program) for address, port, program in found]
 
 
 def asked(popen: Callable[..., "subprocess.Popen[str]"], places: Iterable[str]) -> Mapping[str, Any]:

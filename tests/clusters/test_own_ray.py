@@ -26,7 +26,7 @@ def test_it_listens_on_loopback_alone_and_refuses_who_has_no_token(tmp_path: Pat
     with (tmp_path / "said").open("w") as said:
         fleet = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=said, stderr=said)
     try:
-        wait_until(lambda: len(gate.seen()) == 2, PATIENCE_S)
+        wait_until(lambda: len(gate.seen()) == 2 or fleet.poll() is not None, PATIENCE_S)
         processes = [psutil.Process(fleet.pid), *psutil.Process(fleet.pid).children(recursive=True)]
         found = [
             (one.laddr, process.name())

@@ -99,8 +99,10 @@ def test_without_the_token_every_port_refuses_and_metrics_alone_can_be_read(clus
         for listener in listening.of_sockets(_said(machine, "ss", "-Hltnp")):
             if listener.program == "sshd" or listener.address == "127.0.0.1":
                 continue
-            is_known = any(listener.program.startswith(name) for name in BOUND_EVERYWHERE)
-            assert listener.address == machine.host.address or is_known, listener
+            if listener.address in listening.EVERYWHERE:
+                assert listener.program.startswith(tuple(BOUND_EVERYWHERE)), listener
+            else:
+                assert listener.address == machine.host.address, listener
             places[f"{machine.host.address}:{listener.port}"] = listener.program
     assert {"gcs_server", "raylet", "ray::DashboardA", "ray::RuntimeEnv", "ray::TargetActo"} <= {*places.values()}
     answers = listening.asked(cluster.own.host.popen, places)

@@ -67,5 +67,5 @@ MUTANTS = (
     Mutant("a token for all users of a machine", _UP, "chmod 600 ~/.ray", "chmod 644 ~/.ray", (RAY_UP,)),
     Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
     Mutant("nobody asks where nobody is", "tasks/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
-    Mutant("a Ray of our own for the network", _CLUSTER, '_node_ip_address="127.0.0.1",', "", (OWN_RAY,)),
+    Mutant("a Ray of our own for the network", _SECURE, 'OSX_CLUSTER": "0"', 'OSX_CLUSTER": "1"', (OWN_RAY,)),
 )
