@@ -78,7 +78,9 @@ def test_a_fleet_without_room_says_so_and_goes_on_when_a_node_has_come(head, tmp
     autoscaler.suspend()
     words = [sys.executable, "-m", "pipelines.cli", "sample", "config.yaml"]
     with begun(head, words, tmp_path) as fleet:
-        wait_until(lambda: "no node has room for a worker yet" in said.read_text(), PATIENCE_S)
+        waits = "no node has room for a worker yet"
+        wait_until(lambda: waits in said.read_text() or fleet.poll() is not None, PATIENCE_S)
+        assert fleet.poll() is None, said.read_text()
         assert num_nodes(head) == 1
         autoscaler.resume()
         assert fleet.wait(PATIENCE_S) == 0, said.read_text()
