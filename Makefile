@@ -17,8 +17,8 @@ test: $(INSTALLED)
 test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
-# What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket, on
-# loopback, and Slurm on hosts of their own.
+# What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket on
+# loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes.
 test-clusters: $(INSTALLED)
 	$(PYTEST) tests/clusters
 

@@ -3,7 +3,7 @@
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
     refuse_secrets(given.words, files)
     places = _places(given)
     elsewhere = [word for key, place in places.items() for word in (key, place)]
-    sent = [command, *(inside.get(word, word) for word in given.words), *elsewhere, "--cluster.address", "auto"]
+    sent = [command, *(_sent(word, inside) for word in given.words), *elsewhere, "--cluster.address", "auto"]
     parcel = pack(folder, [Path(place.removeprefix(SQLITE)) for place in places.values()], files, secret)
     if tick:  # one job, though a file or the data have changed since it was first sent
         digest = digest_of(b"", [tick, str(folder), *sent])
@@ -126,6 +126,12 @@ def _inside(file: Path, folder: Path) -> str:
     if not file.is_relative_to(folder):
         raise UsageError(f"{file} is not below {folder}, which is sent: submit from a folder that holds it")
     return file.relative_to(folder).as_posix()
+
+
+def _sent(word: str, inside: Mapping[str, str]) -> str:
+    """A word as it is there: the configuration, FILE or `--config=FILE`, is in the folder that is sent."""
+    option, _, file = word.partition("=")
+    return f"{option}={inside[file]}" if option == "--config" and file in inside else inside.get(word, word)
 
 
 def refuse_secrets(words: Sequence[str], files: Sequence[Path]) -> None:

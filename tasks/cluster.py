@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,9 @@ ANSWER_S = 10.0
 
 ONE_ATTEMPT = ("RAY_gcs_server_port_wait_time_s", "1")
 """Ray would ask what accepts connections and never answers twenty times, for 35 s each."""
+
+OWN = "scorefleet-own"
+"""Namespace of a Ray of our own, by which it is known again."""
 
 IN_A_JOB = "RAY_JOB_CONFIG_JSON_ENV_VAR"
 """Ray Jobs sets it for what they run."""
@@ -91,6 +95,7 @@ def _start(cluster: config.Cluster) -> None:
     try:
         ray.init(
             address="local",
+            namespace=OWN,
             num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
             include_dashboard=False,
             object_store_memory=256 * 2**20,
@@ -136,6 +141,12 @@ def living_nodes() -> set[str]:
 
 
 def require_cpus(count: int, key: str) -> None:
-    """Refuse to wait for ever for workers that this cluster cannot hold."""
-    if num_cpus() < count:
-        raise UsageError(f"{key} is {count}, but the cluster has {num_cpus()} CPUs: lower it, or add nodes")
+    """Refuse to wait for ever for workers that a Ray of our own cannot hold. To a cluster nodes may come, and whether
+    they can, none says: people are told.
+    """
+    if num_cpus() >= count:
+        return
+    lacking = f"{key} is {count}, but the cluster has {num_cpus()} CPUs"
+    if ray.get_runtime_context().namespace == OWN:
+        raise UsageError(f"{lacking}: lower it, or raise cluster.num_cpus")
+    print(f"scorefleet: {lacking} yet: it goes on when nodes have joined; if none will, lower it", file=sys.stderr)

@@ -20,8 +20,10 @@ PROGRAMS = ("ip", "nsenter", "unshare", "mount")
 PORT = 6379
 CONFINED = (
     "hostname {name} && mkdir -p /tmp/ray && mount -t tmpfs tmpfs /tmp/ray && mount -t tmpfs -o size=256m tmpfs "
-    "/dev/shm && exec sleep infinity"
+    "/dev/shm || exit; sleep infinity & wait"
 )
+"""The shell stays, since the first process of a host must reap what others leave behind."""
+
 ENVIRONMENT = {
     "PYTHONPATH": str(REPOSITORY),
     "RAY_AUTH_MODE": "token",

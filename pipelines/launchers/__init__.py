@@ -18,6 +18,8 @@ def launcher_of(to: str) -> Launcher:
     for beginning, module in LAUNCHERS.items():
         if to.startswith(beginning):
             return import_module(f"{__name__}.{module}").launcher(to)
+    if to.startswith("ray://"):
+        raise UsageError(f"--to {to} is Ray Client, which keeps no job: give the head's dashboard, http://HOST:8265")
     raise UsageError(
         "--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, or slurm, or "
         f"slurm:partition=gpu,nodes=2, but got {to!r}"

@@ -8,17 +8,41 @@ import sys
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
+import yaml
 
 from tests.integration.conftest import free_port, wait_until
 from tests.integration.tiny import clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
+FAKE_HEAD = "f" * 51 + "00000"
+FAKE_PROVIDER = {
+    "type": "external",
+    "module": "ray.autoscaler._private.fake_multi_node.node_provider.FakeMultiNodeProvider",
+    "launch_multiple": True,
+}
+"""Ray's own: nodes are processes of this machine. By its name, `fake_multinode`, it wants a file that wheels lack."""
+
+NOTHING_TO_SET_UP = {
+    **{"auth": {}, "file_mounts": {}, "cluster_synced_files": [], "initialization_commands": []},
+    **{f"{who}setup_commands": [] for who in ("", "head_", "worker_")},
+    **{f"{who}_start_ray_commands": [] for who in ("head", "worker")},
+}
+"""What there must be in the file for a provider that Ray does not know."""
+
+FAKE_CLUSTER = {
+    "RAY_FAKE_CLUSTER": "1",
+    "RAY_enable_autoscaler_v2": "1",
+    "RAY_CLOUD_INSTANCE_ID": FAKE_HEAD,
+    "RAY_OVERRIDE_NODE_ID_FOR_TESTING": FAKE_HEAD,
+    "AUTOSCALER_UPDATE_INTERVAL_S": "1",
+}
+"""As `ray up` has it on a cloud, and by which the provider knows the head."""
 
 
 class Head(NamedTuple):
@@ -32,17 +56,28 @@ class Head(NamedTuple):
 
 
 @contextmanager
-def running() -> Iterator[Head]:
-    """Start it, and end every process of it at the end. Sockets want a short path."""
+def running(autoscaling: Mapping[str, Any] | None = None) -> Iterator[Head]:
+    """Start it, and end every process of it at the end. Sockets want a short path.
+
+    Where `autoscaling` is given, the cluster as `ray up` would read it, the head has no CPUs, and its autoscaler starts
+    nodes on this machine.
+    """
     with tempfile.TemporaryDirectory(prefix="head", dir="/tmp", ignore_cleanup_errors=True) as name:
         folder, token = Path(name), secrets.token_hex(32)
         (folder / "token").touch(0o600)
         (folder / "token").write_text(token)
         port, dashboard = free_port(), free_port()
+        words, more = _command(folder, port, dashboard), {}
+        if autoscaling is not None:
+            provider = FAKE_PROVIDER | {"gcs_address": f"127.0.0.1:{port}"}
+            (folder / "autoscaling.yaml").write_text(
+                yaml.safe_dump(NOTHING_TO_SET_UP | {**autoscaling, "provider": provider})
+            )
+            words, more = [*words, "--num-cpus=0", f"--autoscaling-config={folder}/autoscaling.yaml"], FAKE_CLUSTER
         with (folder / "head.log").open("wb") as log:
             head = subprocess.Popen(
-                _command(folder, port, dashboard),
-                env=environment(folder / "token"),
+                words,
+                env=environment(folder / "token") | more,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

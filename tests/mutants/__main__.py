@@ -13,7 +13,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]
-COPIED = ("tasks", "pipelines", "tests", "deploy", "cluster.yaml", "pyproject.toml")
+COPIED = ("tasks", "pipelines", "tests", "deploy", "docs", "cluster.yaml", "pyproject.toml")
 FAILED = 1  # pytest's exit code when tests ran and one failed; another code means that they could not run
 
 

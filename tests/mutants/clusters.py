@@ -9,6 +9,9 @@ LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
 SLURM = "tests/unit/test_slurm.py"
 SUBMIT = "tests/unit/test_submit.py"
+AUTOSCALER = "tests/clusters/test_autoscaler.py"
+OWN_RAY = "tests/clusters/test_own_ray.py"
+RAY_UP = "tests/clusters/test_ray_up.py"
 
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
@@ -20,6 +23,8 @@ _SLURM = "pipelines/launchers/slurm.py"
 _SLURM_FOLDER = "pipelines/launchers/slurm_folder.py"
 _SLURM_NODE = "pipelines/launchers/slurm_node.py"
 _SUBMIT = "pipelines/submit.py"
+_CLUSTER = "tasks/cluster.py"
+_UP = "cluster.yaml"
 
 MUTANTS = (
     Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
@@ -71,4 +76,16 @@ MUTANTS = (
     Mutant("a signal is no exit code", _SLURM_NODE, "code if code >= 0 else 128 - code", "code", (SLURM,)),
     Mutant("any option for sbatch", _SLURM, "({'|'.join(OPTIONS)})=", ".*=", (SLURM,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
+    Mutant("a --config= is not sent", _SUBMIT, 'if option == "--config" and', 'if option == "config" and', (SUBMIT,)),
+    Mutant(
+        "ray:// is like any other word",
+        "pipelines/launchers/__init__.py",
+        'if to.startswith("ray://"):',
+        'if to.startswith("client://"):',
+        (SUBMIT,),
+    ),
+    Mutant("a token for all users of a machine", _UP, "chmod 600 ~/.ray", "chmod 644 ~/.ray", (RAY_UP,)),
+    Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
+    Mutant("nobody asks where nobody is", "tasks/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
+    Mutant("a Ray of our own for the network", _SECURE, 'OSX_CLUSTER": "0"', 'OSX_CLUSTER": "1"', (OWN_RAY,)),
 )

@@ -73,6 +73,14 @@ def test_places_are_the_same_there_and_the_environment_comes_before_the_words(fo
     ]
 
 
+def test_a_configuration_is_read_from_the_folder_that_is_sent_however_it_is_named(folder):
+    file = folder / "config.yaml"
+    for named in ([str(file)], ["--config", str(file)], [f"--config={file}"]):
+        words = order_of(["run", *named], folder, "canary", "").words
+        assert str(file) not in " ".join(words)
+        assert "config.yaml" in " ".join(words).replace("=", " ").split()
+
+
 def test_what_cannot_be_sent_is_refused(folder, tmp_path_factory):
     with pytest.raises(UsageError, match="File does not exist"):
         order_of(["run", "absent.yaml"], folder, "canary", "")
@@ -84,6 +92,8 @@ def test_what_cannot_be_sent_is_refused(folder, tmp_path_factory):
         order_of(["run", str(outside)], folder, "canary", "")
     with pytest.raises(UsageError, match="must be the address"):
         launcher_of("127.0.0.1:8265")
+    with pytest.raises(UsageError, match=r"ray://head:10001 is Ray Client.* http://HOST:8265"):
+        launcher_of("ray://head:10001")
 
 
 def test_credentials_are_refused_in_words_and_configuration(folder, monkeypatch):
