@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from pipelines import lint_kubernetes
 from pipelines.one_line_parser import OneLineParser
 from tasks.errors import UsageError
 
@@ -24,11 +23,16 @@ TOKEN_FILE = "~/.ray/auth_token"
 
 def lint(arguments: Sequence[str]) -> int:
     """`scorefleet lint`."""
-    parser = OneLineParser("lint", "Say what is wrong with the file of a cluster, before `ray up` uses it.")
-    parser.add_argument("file", metavar="FILE", type=Path, help="The file that `ray up` would be given.")
+    parser = OneLineParser("lint", "Say what is wrong with the file of a cluster, before it is used.")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="The file for `ray up`, or a RayJob or RayCluster of KubeRay."
+    )
     file: Path = parser.parse_args(arguments).file
-    config = _read(file)
-    findings = of_ray(config) or [*findings_of(config)]
+    config = lint_kubernetes.read(file)
+    if config.get("kind") in lint_kubernetes.KINDS:
+        findings = [*lint_kubernetes.findings_of(config)]
+    else:
+        findings = of_ray(config) or [*findings_of(config)]
     for finding in findings:
         print(f"{file}: {finding}")
     if not findings:
@@ -105,17 +109,3 @@ def _texts(value: Any, place: str) -> Iterator[tuple[str, str]]:
             yield from _texts(one, f"{place}[{number}]")
     elif isinstance(value, str):
         yield place, value
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        config = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not YAML: {' '.join(str(error).split())[:160]}") from error
-    if not isinstance(config, dict):
-        raise UsageError(f"{file} is not a YAML mapping of keys to values")
-    return config

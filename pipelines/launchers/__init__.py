@@ -8,6 +8,7 @@ from tasks.errors import UsageError
 LAUNCHERS = {
     "http://": "ray_jobs",
     "https://": "ray_jobs",
+    "kubernetes": "kubernetes",
     "slurm": "slurm",
 }
 """How `--to` begins, and the module whose `launcher(to)` takes it: loaded when it is needed."""
@@ -22,5 +23,5 @@ def launcher_of(to: str) -> Launcher:
         raise UsageError(f"--to {to} is Ray Client, which keeps no job: give the head's dashboard, http://HOST:8265")
     raise UsageError(
         "--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, or slurm, or "
-        f"slurm:partition=gpu,nodes=2, but got {to!r}"
+        f"slurm:partition=gpu,nodes=2, or kubernetes:rayjob.yaml, but got {to!r}"
     )

@@ -1,0 +1,217 @@
+"""Kubernetes: a KubeRay RayJob of the user's own file takes the command, and a Secret beside it the files.
+
+The Secret is created first and then the RayJob, each of which the API does once for a name: who was killed in between
+has the same submission make what is missing. The Secret goes with the RayJob, which owns it.
+"""
+
+import base64
+import copy
+import re
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines import lint_kubernetes
+from pipelines.launchers import kubectl
+from pipelines.launchers.kubectl import AlreadyThere, Changed, NotThere
+from pipelines.launchers.kubernetes_job import wrapped
+from pipelines.launchers.launcher import Job, State
+from tasks.errors import ServiceError, UsageError
+
+OURS, COMMAND = "scorefleet-", "scorefleet/command"
+MANAGED = {"app.kubernetes.io/managed-by": "scorefleet"}
+MOST_BYTES = 2**20
+"""What Kubernetes takes in a Secret."""
+
+PARCEL, FOLDER, ARCHIVE = "parcel", "/parcel", "folder.zip"
+POLL_S, POLLED_PER_S = 2.0, 100_000
+"""What a job has said is read whole, two seconds after the last time, and later where it is long."""
+
+LOST_TIMEOUT_S = 120.0
+"""How long Kubernetes may give no answer to who follows a job."""
+
+STATES: Mapping[str, State] = {"RUNNING": "running", "SUCCEEDED": "done", "FAILED": "failed", "STOPPED": "stopped"}
+OF_DEPLOYMENT: Mapping[str, State] = {
+    "Failed": "failed",
+    "ValidationFailed": "failed",
+    "Suspended": "stopped",
+    "Suspending": "stopped",
+}
+EXIT_CODE = re.compile(r"failed with exit code (-?\d+)")
+"""In what Ray says of a job, which KubeRay hands on."""
+
+
+class Kubernetes:
+    """A launcher; see `launcher.Launcher`."""
+
+    def __init__(self, template: Mapping[str, Any]):
+        self._template = template
+        namespace = template["metadata"]["namespace"]
+        self._rayjobs = f"/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
+        self._core = f"/api/v1/namespaces/{namespace}"
+
+    def secret(self) -> str:
+        return ""
+
+    def jobs(self) -> list[Job]:
+        selector = ",".join(f"{key}={value}" for key, value in MANAGED.items())
+        found = [_job_of(one) for one in kubectl.get(self._rayjobs, labelSelector=selector)["items"]]
+        return sorted(found, key=lambda job: job.start_s or time.time())
+
+    def begin(self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes) -> bool:
+        if len(archive) > MOST_BYTES:
+            raise UsageError(
+                f"the files to send are {len(archive) / 2**20:.1f} MB packed, and Kubernetes takes 1 MB: submit from a "
+                "folder that holds less, or to the head of a Ray cluster (--to http://...), which takes 20"
+            )
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": identity, "labels": MANAGED},
+            "data": {ARCHIVE: base64.b64encode(archive).decode()},
+        }
+        with suppress(AlreadyThere):
+            kubectl.create(f"{self._core}/secrets", secret)
+        try:
+            kubectl.create(self._rayjobs, filled(self._template, identity, words, labels["command"]))
+        except AlreadyThere:
+            return False
+        self._give(identity)
+        return True
+
+    def _give(self, identity: str) -> None:
+        """Have the Secret go when its RayJob does."""
+        found, job = kubectl.get(f"{self._core}/secrets/{identity}"), self._read(identity)
+        owner = {key: job[key] for key in ("apiVersion", "kind")} | {
+            key: job["metadata"][key] for key in ("name", "uid")
+        }
+        found["metadata"]["ownerReferences"] = [owner]
+        kubectl.replace(f"{self._core}/secrets/{identity}", found)
+
+    def output(self, identity: str) -> Iterator[str]:
+        said, reader, silent_since = "", _Log(self._core, identity), None
+        while True:
+            try:
+                job = self.job(identity)  # asked first, so that what is read after it is whole
+                if job.state == "waiting" and (reason := self._event_of(identity)) not in ("", said):
+                    print(f"{identity} waiting: {reason}", file=sys.stderr, flush=True)
+                    said = reason
+                yield reader.read()
+                silent_since = None
+                if job.has_ended:
+                    return
+            except ServiceError:
+                silent_since = silent_since or time.monotonic()
+                if time.monotonic() - silent_since > LOST_TIMEOUT_S:
+                    raise
+            time.sleep(POLL_S + reader.num_said / POLLED_PER_S)
+
+    def stop(self, identity: str) -> bool:
+        while True:
+            found = self._read(identity)
+            if _job_of(found).has_ended:
+                return False
+            found["spec"]["suspend"] = True  # its pods are told to end, with the time that they have for it
+            try:
+                kubectl.replace(f"{self._rayjobs}/{identity}", found)
+            except Changed:  # by KubeRay, which writes its status there
+                continue
+            return True
+
+    def job(self, identity: str) -> Job:
+        return _job_of(self._read(identity))
+
+    def _read(self, identity: str) -> dict[str, Any]:
+        try:
+            return kubectl.get(f"{self._rayjobs}/{identity}")
+        except NotThere:
+            known = "`scorefleet jobs` lists those that it knows"
+            raise UsageError(f"Kubernetes knows no RayJob {identity!r} in {self._rayjobs}: {known}") from None
+
+    def _event_of(self, identity: str) -> str:
+        """The last thing that went wrong with a RayJob, which its status does not say."""
+        selector = f"involvedObject.kind=RayJob,involvedObject.name={identity},type=Warning"
+        events = kubectl.get(f"{self._core}/events", fieldSelector=selector)["items"]
+        return events[-1].get("message", "").partition("\n")[0] if events else ""
+
+
+class _Log:
+    """What the pod says that hands on what the command says: the newest, if there were several."""
+
+    def __init__(self, core: str, identity: str):
+        self._core, self._selector = core, f"job-name={identity}"
+        self._pod, self.num_said = "", 0
+
+    def read(self) -> str:
+        """What is new."""
+        pods = kubectl.get(f"{self._core}/pods", labelSelector=self._selector)["items"]
+        begun = [pod for pod in pods if pod.get("status", {}).get("phase") not in (None, "Pending")]
+        if not begun:
+            return ""
+        pod = max(begun, key=lambda one: one["metadata"]["creationTimestamp"])["metadata"]["name"]
+        if pod != self._pod:
+            self._pod, self.num_said = pod, 0
+        try:
+            text = kubectl.read(f"{self._core}/pods/{pod}/log")
+        except NotThere:  # it has gone since
+            return ""
+        new = text[self.num_said :]
+        self.num_said = max(self.num_said, len(text))
+        return new
+
+
+def filled(template: Mapping[str, Any], identity: str, words: Sequence[str], command: str) -> dict[str, Any]:
+    """The RayJob that runs `words` in the folder that its submitter finds packed in a Secret of the same name."""
+    job = copy.deepcopy(dict(template))
+    metadata, spec = job["metadata"], job["spec"]
+    metadata["name"] = identity
+    metadata["labels"] = metadata.get("labels", {}) | MANAGED
+    metadata["annotations"] = metadata.get("annotations", {}) | {COMMAND: command}
+    spec["entrypoint"] = f"exec python -m pipelines.launchers.kubernetes_job {wrapped(words)}"
+    spec["runtimeEnvYAML"] = f"working_dir: {FOLDER}/{ARCHIVE}\n"
+    pod = spec["submitterPodTemplate"]["spec"]
+    pod["volumes"] = [*pod.get("volumes", []), {"name": PARCEL, "secret": {"secretName": identity}}]
+    container = pod["containers"][0]
+    mount = {"name": PARCEL, "mountPath": FOLDER, "readOnly": True}
+    container["volumeMounts"] = [*container.get("volumeMounts", []), mount]
+    return job
+
+
+def launcher(to: str) -> Kubernetes:
+    """The place of kubectl's current context, with the user's own RayJob, of which nothing may be wrong."""
+    beginning, colon, name = to.partition(":")
+    if beginning != "kubernetes" or not colon or not name:
+        raise UsageError(f"--to must be kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml, but got {to!r}")
+    template = lint_kubernetes.read(Path(name))
+    if template.get("kind") != "RayJob":
+        raise UsageError(f"{name} is a {template.get('kind')}, and --to kubernetes:FILE takes a RayJob")
+    findings = [*lint_kubernetes.findings_of(template)]
+    if findings:
+        raise UsageError(f"{name}: {findings[0]}")
+    return Kubernetes(template)
+
+
+def _job_of(found: Mapping[str, Any]) -> Job:
+    status, metadata = found.get("status") or {}, found["metadata"]
+    message = status.get("message") or status.get("reason") or ""
+    state = STATES.get(status.get("jobStatus", ""), OF_DEPLOYMENT.get(status.get("jobDeploymentStatus", ""), "waiting"))
+    if found["spec"].get("suspend") and state in ("waiting", "running"):
+        state = "stopped"
+    code = EXIT_CODE.search(message)
+    return Job(
+        identity=metadata["name"],
+        state=state,
+        command=metadata.get("annotations", {}).get(COMMAND, ""),
+        start_s=_seconds(status.get("startTime") or metadata.get("creationTimestamp")),
+        end_s=_seconds(status.get("endTime")),
+        exit_code=0 if state == "done" else int(code[1]) if state == "failed" and code else None,
+        message=message,
+    )
+
+
+def _seconds(time: str | None) -> float | None:
+    return datetime.fromisoformat(time).timestamp() if time else None
