@@ -73,5 +73,5 @@ def test_words_arrive_as_they_were_a_second_submitter_begins_nothing_and_the_exi
     monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
     ray = launcher_of(head.to).job(job["metadata"]["name"])
     status = {"jobStatus": JobStatus.FAILED.value, "jobDeploymentStatus": "Failed", "message": ray.message}
-    told = kubernetes._job_of(job | {"status": status})
+    told = kubernetes.job_of(job | {"status": status})
     assert (told.state, told.exit_code) == ("failed", ray.exit_code) == ("failed", 7)
