@@ -55,7 +55,7 @@ def _call(verb: str, path: str, document: Mapping[str, Any] | None) -> str:
     words = ["kubectl", verb, "--raw", path, f"--request-timeout={ANSWER_S:.0f}s"]
     words += [] if document is None else ["--filename=-"]
     given = None if document is None else json.dumps(document)
-    done = subprocess.run(words, input=given, capture_output=True, text=True, check=False)
+    done = subprocess.run(words, input=given, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.strip()

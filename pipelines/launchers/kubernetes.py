@@ -34,14 +34,21 @@ POLL_S, POLLED_PER_S = 2.0, 100_000
 LOST_TIMEOUT_S = 120.0
 """How long Kubernetes may give no answer to who follows a job."""
 
-STATES: Mapping[str, State] = {"RUNNING": "running", "SUCCEEDED": "done", "FAILED": "failed", "STOPPED": "stopped"}
+OF_RAY: Mapping[str, State] = {"SUCCEEDED": "done", "FAILED": "failed", "STOPPED": "stopped"}
 OF_DEPLOYMENT: Mapping[str, State] = {
+    "Running": "running",
+    "Complete": "failed",
     "Failed": "failed",
     "ValidationFailed": "failed",
     "Suspended": "stopped",
     "Suspending": "stopped",
 }
-EXIT_CODE = re.compile(r"failed with exit code (-?\d+)")
+ENDED = ("Complete", "Failed")
+"""Only then is the submitter's pod done too, and has said everything; what Ray last said of the job counts where it had
+ended, and is old where KubeRay gave it up: a pod that could not submit, or a deadline.
+"""
+
+EXIT_CODE = re.compile(r"Job entrypoint command failed with exit code (-?\d+)")
 """In what Ray says of a job, which KubeRay hands on."""
 
 
@@ -59,7 +66,7 @@ class Kubernetes:
 
     def jobs(self) -> list[Job]:
         selector = ",".join(f"{key}={value}" for key, value in MANAGED.items())
-        found = [_job_of(one) for one in kubectl.get(self._rayjobs, labelSelector=selector)["items"]]
+        found = [job_of(one) for one in kubectl.get(self._rayjobs, labelSelector=selector)["items"]]
         return sorted(found, key=lambda job: job.start_s or time.time())
 
     def begin(self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes) -> bool:
@@ -113,7 +120,7 @@ class Kubernetes:
     def stop(self, identity: str) -> bool:
         while True:
             found = self._read(identity)
-            if _job_of(found).has_ended:
+            if job_of(found).has_ended:
                 return False
             found["spec"]["suspend"] = True  # its pods are told to end, with the time that they have for it
             try:
@@ -123,7 +130,7 @@ class Kubernetes:
             return True
 
     def job(self, identity: str) -> Job:
-        return _job_of(self._read(identity))
+        return job_of(self._read(identity))
 
     def _read(self, identity: str) -> dict[str, Any]:
         try:
@@ -159,9 +166,13 @@ class _Log:
             text = kubectl.read(f"{self._core}/pods/{pod}/log")
         except NotThere:  # it has gone since
             return ""
-        new = text[self.num_said :]
-        self.num_said = max(self.num_said, len(text))
+        new, self.num_said = new_of(text, self.num_said), len(text)
         return new
+
+
+def new_of(text: str, num_said: int) -> str:
+    """What follows the first `num_said` characters; all of a log that a node has begun anew, as it does every 10 MB."""
+    return text[num_said:] if len(text) >= num_said else text
 
 
 def filled(template: Mapping[str, Any], identity: str, words: Sequence[str], command: str) -> dict[str, Any]:
@@ -195,13 +206,16 @@ def launcher(to: str) -> Kubernetes:
     return Kubernetes(template)
 
 
-def _job_of(found: Mapping[str, Any]) -> Job:
+def job_of(found: Mapping[str, Any]) -> Job:
     status, metadata = found.get("status") or {}, found["metadata"]
     message = status.get("message") or status.get("reason") or ""
-    state = STATES.get(status.get("jobStatus", ""), OF_DEPLOYMENT.get(status.get("jobDeploymentStatus", ""), "waiting"))
-    if found["spec"].get("suspend") and state in ("waiting", "running"):
+    deployment = status.get("jobDeploymentStatus", "")
+    state = OF_DEPLOYMENT.get(deployment, "waiting")
+    if deployment in ENDED:
+        state = OF_RAY.get(status.get("jobStatus", ""), state)
+    elif found["spec"].get("suspend"):
         state = "stopped"
-    code = EXIT_CODE.search(message)
+    code = EXIT_CODE.match(message)
     return Job(
         identity=metadata["name"],
         state=state,

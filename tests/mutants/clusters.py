@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 CRON = "tests/unit/test_cron.py"
 CRONTAB = "tests/unit/test_crontab.py"
 DUE = "tests/unit/test_due.py"
+KUBERNETES = "tests/unit/test_kubernetes.py"
 LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
 SLURM = "tests/unit/test_slurm.py"
@@ -16,7 +17,9 @@ RAY_UP = "tests/clusters/test_ray_up.py"
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
 _DUE = "pipelines/due.py"
+_KUBERNETES = "pipelines/launchers/kubernetes.py"
 _LINT = "pipelines/lint.py"
+_LINT_KUBERNETES = "pipelines/lint_kubernetes.py"
 _PARCEL = "pipelines/parcel.py"
 _SECURE = "tasks/secure.py"
 _SLURM = "pipelines/launchers/slurm.py"
@@ -88,4 +91,35 @@ MUTANTS = (
     Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
     Mutant("nobody asks where nobody is", "tasks/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
     Mutant("a Ray of our own for the network", _SECURE, 'OSX_CLUSTER": "0"', 'OSX_CLUSTER": "1"', (OWN_RAY,)),
+    Mutant(
+        "a job that KubeRay gave up never ends", _KUBERNETES, '"Complete", "Failed")', '"Complete",)', (KUBERNETES,)
+    ),
+    Mutant("a log is cut short", _KUBERNETES, "if deployment in ENDED:", "if status:", (KUBERNETES,)),
+    Mutant("a stopped RayJob runs", _KUBERNETES, 'elif found["spec"].get("suspend"):', "elif False:", (KUBERNETES,)),
+    Mutant(
+        "another's exit code",
+        _KUBERNETES,
+        "EXIT_CODE.match(",
+        "re.compile(EXIT_CODE.pattern[23:]).search(",
+        (KUBERNETES,),
+    ),
+    Mutant("what follows a full log is lost", _KUBERNETES, "if len(text) >= num_said else text", "", (KUBERNETES,)),
+    Mutant(
+        "Ray without a token passes", _LINT_KUBERNETES, '.get("mode") != "token"', '.get("mode") is None', (KUBERNETES,)
+    ),
+    Mutant(
+        "a pod's own mode passes",
+        _LINT_KUBERNETES,
+        '"RAY_AUTH_MODE" and value != "token"',
+        '"RAY_AUTH_MODE" and False',
+        (KUBERNETES,),
+    ),
+    Mutant(
+        "a key to Kubernetes for all",
+        _LINT_KUBERNETES,
+        '"automountServiceAccountToken") is not False',
+        '"automountServiceAccountToken") == 1.5',
+        (KUBERNETES,),
+    ),
+    Mutant("bounds turned around", _LINT_KUBERNETES, "not least <= number <= most", "False", (KUBERNETES,)),
 )
