@@ -223,7 +223,7 @@ def job_of(found: Mapping[str, Any]) -> Job:
         start_s=_seconds(status.get("startTime") or metadata.get("creationTimestamp")),
         end_s=_seconds(status.get("endTime")),
         exit_code=0 if state == "done" else int(code[1]) if state == "failed" and code else None,
-        message=message,
+        message=message.partition("\n")[0],  # and not the log that Ray repeats behind it
     )
 
 
