@@ -116,8 +116,13 @@ def one_line_failures() -> Iterator[None]:
     except RayTaskError:
         raise
     except RayError as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        raise ServiceError(f"Ray was lost ({lines[-1][:160]}): run the same again, and it goes on from here") from error
+        raise ServiceError(f"Ray was lost ({line_of(error)}): run the same again, and it goes on from here") from error
+
+
+def line_of(error: Exception) -> str:
+    """What Ray's many lines end with."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1][:160]
 
 
 def num_cpus() -> int:

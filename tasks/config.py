@@ -32,8 +32,9 @@ class Prepare:
 class Train:
     """Fit the energy, data-parallel."""
 
-    num_workers: int = 2
-    """Data-parallel training processes."""
+    num_workers: int | str = 2
+    """Data-parallel training processes: a number, or FROM..TO, such as 1..4, for as many as there is room for while
+    nodes come and go."""
     num_steps: int | None = None
     """Optimiser steps."""
     batch_size: int = 256
@@ -67,7 +68,8 @@ class Train:
     """Steps between checkpoints; a killed run goes on from the last one."""
 
     def __post_init__(self) -> None:
-        for key in ("num_workers", "batch_size", "num_blocks", "checkpoint_every"):
+        _, most = self.workers
+        for key in ("batch_size", "num_blocks", "checkpoint_every"):
             require(getattr(self, key) >= 1, f"train.{key}", getattr(self, key), "at least 1")
         require(self.num_steps is None or self.num_steps >= 1, "train.num_steps", self.num_steps, "at least 1")
         require(self.dropout is None or 0 <= self.dropout < 1, "train.dropout", self.dropout, "in [0, 1)")
@@ -88,12 +90,17 @@ class Train:
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
         is_weight = self.time_score_weight is None or self.time_score_weight >= 0
         require(is_weight, "train.time_score_weight", self.time_score_weight, "0 or more")
-        require(
-            self.batch_size % self.num_workers == 0,
-            "train.batch_size",
-            self.batch_size,
-            f"a multiple of train.num_workers ({self.num_workers})",
-        )
+        fitting = f"at least {most}, a row for each of train.num_workers"
+        require(self.batch_size >= most, "train.batch_size", self.batch_size, fitting)
+
+    @property
+    def workers(self) -> tuple[int, int]:
+        """The least and the most data-parallel processes."""
+        words = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", str(self.num_workers))
+        least, most = (int(words[1]), int(words[2] or words[1])) if words else (0, 0)
+        allowed = "a number, at least 1, or FROM..TO, such as 1..4"
+        require(1 <= least <= most, "train.num_workers", self.num_workers, allowed)
+        return least, most
 
 
 @dataclass(frozen=True)

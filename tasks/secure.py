@@ -9,6 +9,8 @@ SETTINGS = {
     "RAY_AUTH_MODE": "token",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.5",  # a checkpoint counts once the controller has looked
+    "RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S": "1",  # a node may go two minutes after its notice, or half of one
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "20",  # then it is asked anew which nodes there are
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 ON_LOOPBACK = {

@@ -5,7 +5,9 @@ from types import TracebackType
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from tasks import cluster
 from tasks.journal import Journal
 from tasks.progress import Progress
 
@@ -29,12 +31,23 @@ class Mailbox:
         return messages
 
 
+def mailbox_here() -> Any:
+    """A mailbox on this node: one on another could be lost with what is in it."""
+    here = NodeAffinitySchedulingStrategy(cluster.this_node(), soft=False)
+    return Mailbox.options(scheduling_strategy=here).remote()
+
+
 class Watch:
-    """Empties a mailbox once a second while the block runs."""
+    """Empties a mailbox once a second while the block runs.
+
+    Steps that are repeated, since training went on from a checkpoint before them, are in the journal once.
+    """
 
     def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal):
         self._mailbox, self._journal = mailbox, journal
         self._progress = Progress(label, total, unit)
+        entries = [entry for entry in journal.read(0)[0] if entry["kind"] == "metrics"]
+        self._recorded = {(key, entry["step"]) for entry in entries for key in entry["values"]}
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -57,7 +70,10 @@ class Watch:
     def _empty(self) -> None:
         messages: list[Message] = ray.get(self._mailbox.take.remote())
         for step, metrics in messages:
-            self._journal.metrics(metrics, step)
+            news = {key: value for key, value in metrics.items() if (key, step) not in self._recorded}
+            if news:
+                self._journal.metrics(news, step)
+                self._recorded |= {(key, step) for key in news}
         if messages:
             step, metrics = messages[-1]
             note = ", ".join(

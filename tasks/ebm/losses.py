@@ -186,7 +186,7 @@ class PersistentLoss(ContrastiveLoss):
         assert condition is None  # refused where the configuration is completed
         all_levels = self.particles.logit_beta
         self.particles.x.copy_(self.advance(random.whole(), self.log_density, self.particles.x, all_levels))
-        ends, levels = (part.chunk(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
+        ends, levels = (part.tensor_split(random.world_size)[random.rank] for part in (self.particles.x, all_levels))
         return self.contrast(self.log_density, add_noise(x, noise, levels), noise, levels, ends.clone())
 
 

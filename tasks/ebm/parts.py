@@ -9,20 +9,21 @@ from tasks.mcmc.streams import Random
 
 @dataclass(frozen=True)
 class Part(Random):
-    """Numbers drawn for the rows of all workers, of which worker `rank` takes its part: so they do not depend on how
-    many workers there are.
+    """Numbers drawn for the rows of all workers, `num_rows` together, of which worker `rank` takes its part: so they do
+    not depend on how many workers there are.
     """
 
+    num_rows: int
     rank: int = 0
     world_size: int = 1
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal float32 numbers of this worker's rows."""
-        return super().normal(shape[0] * self.world_size, *shape[1:]).chunk(self.world_size)[self.rank]
+        return super().normal(self.num_rows, *shape[1:]).tensor_split(self.world_size)[self.rank]
 
     def uniform(self, *shape: int) -> Tensor:
         """Uniform float64 numbers in [0, 1) of this worker's rows."""
-        return super().uniform(shape[0] * self.world_size, *shape[1:]).chunk(self.world_size)[self.rank]
+        return super().uniform(self.num_rows, *shape[1:]).tensor_split(self.world_size)[self.rank]
 
     def whole(self) -> Random:
         """The numbers of all rows."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -66,7 +66,9 @@ def draw_batch(
 
 
 def dropout_seed(stream: Stream, step: int, rank: int) -> int:
-    """What torch's own generator, which dropout uses, is seeded with before a step: then a step can be repeated."""
+    """What torch's own generator, which dropout uses, is seeded with before a step: then a step can be repeated, by as
+    many workers; more or fewer leave out other units.
+    """
     return int(stream.at(DROPPING, step).integers(2**62, rank + 1)[rank])
 
 
@@ -83,14 +85,28 @@ def in_parallel(loss: nn.Module, num_workers: int) -> nn.Module:
 
 def share(batch: Batch, rank: int, world_size: int) -> Batch:
     """The part of a batch that worker `rank` of `world_size` learns from."""
-    x, noise, logit_beta = (part.chunk(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta))
-    warps, known = (part if part is None else part.chunk(world_size)[rank] for part in (batch.warps, batch.known))
+    x, noise, logit_beta = (part.tensor_split(world_size)[rank] for part in (batch.x, batch.noise, batch.logit_beta))
+    warps, known = (
+        part if part is None else part.tensor_split(world_size)[rank] for part in (batch.warps, batch.known)
+    )
     return Batch(x, noise, logit_beta, warps, known)
 
 
-def part(stream: Stream, step: int, rank: int, world_size: int) -> Part:
-    """What the objective of worker `rank` draws from in a step."""
-    return Part(stream.at(OBJECTIVE, step).key, OBJECTIVE, step, rank, world_size)
+def weight_of(mine: Batch, num_rows: int, world_size: int) -> float:
+    """What makes the mean over workers of their losses the mean over all `num_rows`: 1 where all have equally many."""
+    return len(mine.x) * world_size / num_rows
+
+
+def mean_over_workers(values: Tensor, world_size: int) -> Tensor:
+    """The mean of the values that each worker has; all must call."""
+    if world_size > 1:
+        distributed.all_reduce(values)
+    return values / world_size
+
+
+def part(stream: Stream, step: int, num_rows: int, rank: int, world_size: int) -> Part:
+    """What the objective of worker `rank` draws from in a step of `num_rows` rows over all workers."""
+    return Part(stream.at(OBJECTIVE, step).key, OBJECTIVE, step, num_rows, rank, world_size)
 
 
 def learning_rate(step: int, num_steps: int, peak: float) -> float:

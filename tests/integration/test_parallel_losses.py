@@ -1,4 +1,6 @@
-"""Real data-parallel workers train as one does, with every objective, and go on as if they had never stopped."""
+"""Real data-parallel workers train as one does, with every objective, and go on as if they had never stopped; they need
+not have equally many rows.
+"""
 
 import torch
 from torch import distributed, multiprocessing
@@ -10,7 +12,7 @@ from tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 KNOWN = -ROWS / 0.2**2
-GRID, STREAM, BATCH_SIZE = Grid(*torch.zeros(5, 3)), Stream(0, 0, "train"), 96
+GRID, STREAM, BATCH_SIZE = Grid(*torch.zeros(5, 3)), Stream(0, 0, "train"), 95
 
 
 def _trained(name, rank, world_size, stops=(), width=8):
@@ -24,9 +26,10 @@ def _trained(name, rank, world_size, stops=(), width=8):
         if step in stops:
             parallel = training.in_parallel(loss, world_size)
         batch = training.share(training.draw_batch(STREAM, step, ROWS, GRID, BATCH_SIZE, known=KNOWN), rank, world_size)
-        random = training.part(STREAM, step, rank, world_size)
+        random = training.part(STREAM, step, BATCH_SIZE, rank, world_size)
         optimizer.zero_grad()
-        sum(parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random, batch.known)).backward()
+        losses = parallel(batch.x, batch.noise, batch.logit_beta, batch.warps, random, batch.known)
+        (training.weight_of(batch, BATCH_SIZE, world_size) * sum(losses)).backward()
         optimizer.step()
     return torch.cat([parameter.detach().flatten() for parameter in network.parameters()])
 

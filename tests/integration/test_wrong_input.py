@@ -147,3 +147,12 @@ def test_a_store_that_another_key_has_signed_is_refused_before_anything_is_drawn
     words = ("sample", "--target", "tests.tiny_density:log_density", "--dim", "2", "--store", str(store))
     assert f"{store} is signed by another key (public key abab" in refused(*words, "--sign", str(key), code=2)
     assert [path.name for path in store.iterdir()] == ["signature.json"]
+
+
+def test_a_learning_rate_that_is_too_high_is_named(tmp_path):
+    done = tiny.finish(tiny.command("run", tmp_path, train__learning_rate="1e30"))
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "scorefleet: training diverged before step 50, its weights are not numbers any more: lower train"
+    )

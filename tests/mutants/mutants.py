@@ -1,6 +1,18 @@
 """Bugs that the tests must find: where each is planted, as an exact replacement of text, and who must find it."""
 
-from tests.mutants import clusters, commits, densities, gates, kernels, ladders, stores, streams, tracking, training
+from tests.mutants import (
+    clusters,
+    commits,
+    densities,
+    gates,
+    kernels,
+    ladders,
+    nodes,
+    stores,
+    streams,
+    tracking,
+    training,
+)
 
 MUTANTS = (
     *kernels.MUTANTS,
@@ -12,5 +24,6 @@ MUTANTS = (
     *gates.MUTANTS,
     *clusters.MUTANTS,
     *commits.MUTANTS,
+    *nodes.MUTANTS,
     *tracking.MUTANTS,
 )

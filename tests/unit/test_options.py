@@ -55,8 +55,22 @@ def test_dashes_and_the_short_form_of_data_are_understood():
         (("--train.num_steps", "x"), "train.num_steps must be int or null, but got 'x'"),
         (("--train.learning_rate", "-1"), "train.learning_rate must be positive, but got -1.0"),
         (
-            ("--train.batch_size", "9"),
-            "train.batch_size must be a multiple of train.num_workers (2), but got 9",
+            ("--train.batch_size", "3", "--train.num_workers", "1..4"),
+            "train.batch_size must be at least 4, a row for each of train.num_workers, but got 3",
+        ),
+        *(
+            (
+                ("--train.num_workers", wrong),
+                f"train.num_workers must be a number, at least 1, or FROM..TO, such as 1..4, but got {value!r}",
+            )
+            for wrong, value in (
+                ("0", 0),
+                ("4..1", "4..1"),
+                ("0..2", "0..2"),
+                ("1...4", "1...4"),
+                ("-1", -1),
+                ("two", "two"),
+            )
         ),
         (("--seed", "-1"), "seed must be from 0 to 2^63 - 1, but got -1"),
         (

@@ -186,7 +186,7 @@ def test_gradients_in_all_weights_equal_finite_differences(energy):
     noisy, h = torch.zeros_like(rows), 1e-5
 
     def value():
-        return loss(rows, noisy, t, None, Part((0, 0), 0, 0))[0]
+        return loss(rows, noisy, t, None, Part((0, 0), 0, 0, len(rows)))[0]
 
     for weight in network.parameters():
         (gradient,) = torch.autograd.grad(value(), weight)

@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 import torch
 
 from tasks.ebm import checkpoint, model, training
@@ -40,9 +41,18 @@ def test_training_that_goes_on_from_a_checkpoint_ends_with_the_same_bytes():
 
 def test_workers_share_a_batch_that_does_not_depend_on_their_number():
     batch = training.draw_batch(Stream(0, 0, "train"), 7, ROWS, GRID, 32)
-    parts = [training.share(batch, rank, 4) for rank in range(4)]
-    for name in ("x", "noise", "logit_beta"):
-        torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+    for world_size in (1, 3, 4):
+        parts = [training.share(batch, rank, world_size) for rank in range(world_size)]
+        for name in ("x", "noise", "logit_beta"):
+            torch.testing.assert_close(torch.cat([getattr(part, name) for part in parts]), getattr(batch, name))
+        assert sum(training.weight_of(part, 32, world_size) for part in parts) == pytest.approx(world_size)
+
+
+def test_workers_draw_parts_of_numbers_that_do_not_depend_on_how_many_there_are():
+    whole = training.part(Stream(0, 0, "train"), 7, 32, 0, 1)
+    for draw in ("normal", "uniform"):
+        parts = [getattr(training.part(Stream(0, 0, "train"), 7, 32, rank, 3), draw)(10, 2) for rank in range(3)]
+        assert torch.equal(torch.cat(parts), getattr(whole, draw)(32, 2))
 
 
 def test_learning_rate_warms_up_peaks_and_ends_near_zero():

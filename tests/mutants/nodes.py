@@ -1,0 +1,35 @@
+"""Bugs in training on workers and nodes that come and go."""
+
+from tests.mutants.mutant import Mutant
+
+FAILURES = "tests/unit/test_train_failures.py"
+NODES = "tests/clusters/test_training_nodes.py"
+NOTICES = "tests/unit/test_notices.py"
+OPTIONS = "tests/unit/test_options.py"
+PARALLEL = "tests/integration/test_parallel_losses.py"
+TRAINING = "tests/unit/test_training.py"
+
+_CONFIG = "tasks/config.py"
+_NOTICES = "tasks/notices.py"
+_PARTS = "tasks/ebm/parts.py"
+_TRAIN = "tasks/train.py"
+_TRAINING = "tasks/ebm/training.py"
+_WATCH = "tasks/watch.py"
+_WORKER = "tasks/training_worker.py"
+
+MUTANTS = (
+    Mutant("workers of few rows count as much", _TRAINING, "len(mine.x) * world_size / num_rows", "1.0", (PARALLEL,)),
+    Mutant(
+        "workers draw their own numbers",
+        _PARTS,
+        "normal(self.num_rows,",
+        "normal(shape[0] * self.world_size,",
+        (TRAINING,),
+    ),
+    Mutant("one to none are workers", _CONFIG, "1 <= least <= most", "1 <= least", (OPTIONS,)),
+    Mutant("fast for once, never asked again", _NOTICES, "min(2 * num_steps, ", "min(10**9, ", (NOTICES,)),
+    Mutant("a bug is called a loss", _TRAIN, "if isinstance(cause, RayActorError)", "", (FAILURES,)),
+    Mutant("repeated steps are recorded again", _WATCH, "if (key, step) not in self._recorded", "if key", (NODES,)),
+    Mutant("what was told last is lost", _WORKER, "for message in told:", "for message in ():", (NODES,)),
+    Mutant("restarts begin at the beginning", _WORKER, "if last is None:", "if last is None or True:", (NODES,)),
+)
