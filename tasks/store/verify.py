@@ -251,7 +251,8 @@ def _require_sha256(data: bytes | memoryview, sha256: str) -> None:
 def _own_files(description: dict[str, Any], layout: Layout) -> set[str]:
     """What belongs to no segment; who read the store before it was extended may still read its manifest of then."""
     manifests = {manifest_path({"extents": layout.extents[: k + 1]}) for k in range(len(layout.extents))}
-    return {DATASET, SIGNATURE, objects.lock_of(DATASET), *description.get("files", {})} | manifests
+    locks = {objects.lock_of(name) for name in (DATASET, SIGNATURE)}
+    return {DATASET, SIGNATURE, *locks, *description.get("files", {})} | manifests
 
 
 def _check_beyond(store: ObjectStore, layout: Layout, names: set[str]) -> tuple[set[str], list[Finding], list[str]]:
