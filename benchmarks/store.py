@@ -3,9 +3,9 @@
     python -m benchmarks.store
 
 A store of 64 shards of 65,536 rows, d = 16, is written; then, several times in turn and each time with the files out of
-the page cache, it is verified, its bytes are read by as many threads, and its rows are read by Arrow with page
-checksums. Figures are medians of ratios of neighbours. The processor's time for a byte says what does not depend on who
-else uses the machine: unpacking takes most of it, and Arrow's check of page checksums about as much.
+the page cache, it is verified, its bytes are read by as many threads as there are cores, and its rows are read by Arrow
+with page checksums. Figures are medians of ratios of neighbours. The processor's time for a byte says what does not
+depend on who else uses the machine: hashing takes most of it.
 """
 
 import os
@@ -80,7 +80,7 @@ def fill(folder: str) -> str:
 
 
 def read_bytes(paths: list[Path]) -> int:
-    """All bytes, by as many threads as `verify` has."""
+    """All bytes, by as many threads as there are cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return sum(pool.map(lambda path: len(path.read_bytes()), paths))
 

@@ -1,6 +1,6 @@
 """What Ray Train costs a step: the training step of a run beside the same DDP loop under torchrun.
 
-    nice -n -10 python -m benchmarks.training          # about three minutes
+    python -m benchmarks.training          # two minutes; other work on the machine makes its figures useless
 
 Digits (d = 64), width 512, batch 1,024, two processes of one thread on each side. Both sides are there all the time
 and take turns of 20 steps; the first turn of each warms up. What a run does besides stepping is in its turns: losses
