@@ -9,6 +9,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
     config = _completed(_like(config, start), dataset)
     known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
-    cluster.require_cpus(config.workers[0], "train.num_workers")
+    has_room = partial(cluster.require_cpus, config.workers[0], "train.num_workers")
+    has_room()
     architecture = {
         "dim": dataset.dim,
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
@@ -71,7 +73,7 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
         "start": start and start.uri,
     }
     assert config.num_steps is not None
-    with Watch(mailbox, "train", config.num_steps, "steps", context.journal), interruptible():
+    with Watch(mailbox, "train", config.num_steps, "steps", context.journal, has_room), interruptible():
         result = _fitted(_trainer(config, context, settings))
     if result.return_value is not None:
         raise UsageError(

@@ -1,6 +1,8 @@
 """Brings what remote workers report to the driver: a progress line, and metrics in the journal."""
 
 import threading
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -12,6 +14,9 @@ from tasks.journal import Journal
 from tasks.progress import Progress
 
 Message = tuple[int, dict[str, float]]
+
+SILENT_S = 60.0
+"""After so long without a message people are told why that may be."""
 
 
 @ray.remote(num_cpus=0)
@@ -38,13 +43,14 @@ def mailbox_here() -> Any:
 
 
 class Watch:
-    """Empties a mailbox once a second while the block runs.
+    """Empties a mailbox once a second while the block runs; where nothing comes for a minute, `silent` says why.
 
     Steps that are repeated, since training went on from a checkpoint before them, are in the journal once.
     """
 
-    def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal):
-        self._mailbox, self._journal = mailbox, journal
+    def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal, silent: Callable[[], None]):
+        self._mailbox, self._journal, self._silent = mailbox, journal, silent
+        self._heard = time.monotonic()
         self._progress = Progress(label, total, unit)
         entries = [entry for entry in journal.read(0)[0] if entry["kind"] == "metrics"]
         self._recorded = {(key, entry["step"]) for entry in entries for key in entry["values"]}
@@ -66,6 +72,9 @@ class Watch:
     def _run(self) -> None:
         while not self._is_over.wait(1.0):
             self._empty()
+            if time.monotonic() - self._heard > SILENT_S:
+                self._heard = time.monotonic()
+                self._silent()
 
     def _empty(self) -> None:
         messages: list[Message] = ray.get(self._mailbox.take.remote())
@@ -75,6 +84,7 @@ class Watch:
                 self._journal.metrics(news, step)
                 self._recorded |= {(key, step) for key in news}
         if messages:
+            self._heard = time.monotonic()
             step, metrics = messages[-1]
             note = ", ".join(
                 f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items()

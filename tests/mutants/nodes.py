@@ -8,6 +8,7 @@ NOTICES = "tests/unit/test_notices.py"
 OPTIONS = "tests/unit/test_options.py"
 PARALLEL = "tests/integration/test_parallel_losses.py"
 TRAINING = "tests/unit/test_training.py"
+WATCH = "tests/unit/test_watch.py"
 
 _CONFIG = "tasks/config.py"
 _NOTICES = "tasks/notices.py"
@@ -29,7 +30,15 @@ MUTANTS = (
     Mutant("one to none are workers", _CONFIG, "1 <= least <= most", "1 <= least", (OPTIONS,)),
     Mutant("fast for once, never asked again", _NOTICES, "min(2 * num_steps, ", "min(10**9, ", (NOTICES,)),
     Mutant("a bug is called a loss", _TRAIN, "if isinstance(cause, RayActorError)", "", (FAILURES,)),
-    Mutant("repeated steps are recorded again", _WATCH, "if (key, step) not in self._recorded", "if key", (NODES,)),
+    Mutant("repeated steps are recorded again", _WATCH, "if (key, step) not in self._recorded", "if key", (WATCH,)),
+    Mutant("nobody says why nothing comes", _WATCH, "self._silent()", "pass", (WATCH,)),
+    Mutant(
+        "who speaks is called silent",
+        _WATCH,
+        "if messages:\n            self._heard =",
+        "if messages:\n            _ =",
+        (WATCH,),
+    ),
     Mutant("what was told last is lost", _WORKER, "for message in told:", "for message in ():", (NODES,)),
     Mutant("restarts begin at the beginning", _WORKER, "if last is None:", "if last is None or True:", (NODES,)),
 )
