@@ -36,6 +36,7 @@ from tasks.ebm.defaults import choose
 from tasks.errors import ServiceError, UsageError
 from tasks.known_score import scores_of_rows
 from tasks.prepare import read_schema
+from tasks.sockets import OwnAddress
 from tasks.store.objects import open_store, put_if_absent
 from tasks.training_worker import CHECKPOINT, train_worker, untrained
 from tasks.watch import Watch, mailbox_here
@@ -155,6 +156,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
     return TorchTrainer(
         train_worker,
         train_loop_config=settings,
+        torch_config=OwnAddress(),
         scaling_config=ScalingConfig(
             num_workers=least if least == most else (least, most),
             use_gpu=cluster.num_gpus() >= least,

@@ -48,8 +48,7 @@ class Host:
 
     def __init__(self, network: str, number: int, environment: dict[str, str]):
         self.space, self.address = f"{network}-{number}", f"10.231.7.{11 + number}"
-        self._link = f"veth{number}"
-        self._environment = environment | {"GLOO_SOCKET_IFNAME": self._link}  # hosts here have no names to look up
+        self._link, self._environment = f"veth{number}", environment
         bridge_end = ("peer", "name", f"host{number}", "netns", network)
         _ip("netns", "add", self.space)
         _ip("link", "add", self._link, "netns", self.space, "type", "veth", *bridge_end)

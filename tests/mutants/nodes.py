@@ -39,6 +39,7 @@ MUTANTS = (
         "if messages:\n            _ =",
         (WATCH,),
     ),
+    Mutant("workers talk by their hosts' names", _TRAIN, "        torch_config=OwnAddress(),\n", "", (NODES,)),
     Mutant("what was told last is lost", _WORKER, "for message in told:", "for message in ():", (NODES,)),
     Mutant("restarts begin at the beginning", _WORKER, "if last is None:", "if last is None or True:", (NODES,)),
 )
