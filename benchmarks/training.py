@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, report
 from benchmarks.turns import SEGMENT, SETTINGS, SIDES, Turns, seconds_of
-from tasks.secure import ON_LOOPBACK, secure_ray
+from tasks.secure import secure_ray
 
 PLAIN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "benchmarks.plain_ddp")
 
@@ -62,7 +62,9 @@ def main() -> int:
         journal = Journal(folder / "journal.jsonl")
         data = pipeline.execute("prepare", {}, journal).artifact
         (folder / "turn 0").touch()
-        plain = subprocess.Popen([sys.executable, *PLAIN, data.uri, name], env=os.environ | ON_LOOPBACK)
+        plain = subprocess.Popen(
+            [sys.executable, *PLAIN, data.uri, name], env=os.environ | {"GLOO_SOCKET_IFNAME": "lo"}
+        )
         try:
             pipeline.execute("train", {"prepare": data}, journal)
             assert plain.wait() == 0

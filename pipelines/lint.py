@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import lint_kubernetes
+from pipelines import cluster_file, lint_kubernetes
 from pipelines.one_line_parser import OneLineParser
 from tasks.errors import UsageError
 
@@ -28,7 +28,7 @@ def lint(arguments: Sequence[str]) -> int:
         "file", metavar="FILE", type=Path, help="The file for `ray up`, or a RayJob or RayCluster of KubeRay."
     )
     file: Path = parser.parse_args(arguments).file
-    config = lint_kubernetes.read(file)
+    config = cluster_file.read(file)
     if config.get("kind") in lint_kubernetes.KINDS:
         findings = [*lint_kubernetes.findings_of(config)]
     else:

@@ -2,33 +2,14 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tasks.errors import UsageError
 from tasks.redaction import redact
 
 KINDS = ("RayJob", "RayCluster")
 SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|(?:ACCESS|API|PRIVATE)_?KEY", re.IGNORECASE)
 EVERYWHERE = ("0.0.0.0", "::")
 HOST = ("hostNetwork", "hostPID", "hostIPC")
-
-
-def read(file: Path) -> dict[str, Any]:
-    """The mapping of a YAML file."""
-    try:
-        document = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{file} is not UTF-8 text") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{file} is not YAML: {' '.join(str(error).split())[:160]}") from error
-    if not isinstance(document, dict):
-        raise UsageError(f"{file} is not a YAML mapping of keys to values")
-    return document
 
 
 def findings_of(document: dict[str, Any]) -> Iterator[str]:

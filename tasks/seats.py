@@ -41,7 +41,7 @@ class Seats:
         self.actors: dict[int, Any] = {}
         self.arrivals: dict[int, Any] = {}
         self.losses = Losses()
-        self._told_at = time.monotonic() + PATIENCE_S
+        self._tell_at = time.monotonic() + PATIENCE_S
         self.grow()
 
     @classmethod
@@ -58,8 +58,8 @@ class Seats:
         """
         if cluster.this_node() not in cluster.living_nodes():
             raise ServiceError("Ray was lost (its raylet here is dead): run the same again, and it goes on from here")
-        if time.monotonic() > self._told_at:
-            self._told_at = math.inf
+        if time.monotonic() > self._tell_at:
+            self._tell_at = math.inf
             if not ray.wait(list(self.arrivals.values()), timeout=0)[0]:
                 print("scorefleet: no node has room for a worker yet: it goes on when one has", file=sys.stderr)
         new = list(range(len(self.actors), self._count()))

@@ -15,7 +15,6 @@ SETTINGS = {
 }
 ON_LOOPBACK = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on every system the switch by which Ray's own address is 127.0.0.1
-    "GLOO_SOCKET_IFNAME": "lo",
 }
 
 

@@ -55,8 +55,8 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
     config = _completed(_like(config, start), dataset)
     known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
-    has_room = partial(cluster.require_cpus, config.workers[0], "train.num_workers")
-    has_room()
+    require_room = partial(cluster.require_cpus, config.workers[0], "train.num_workers")
+    require_room()
     architecture = {
         "dim": dataset.dim,
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
@@ -74,7 +74,7 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
         "start": start and start.uri,
     }
     assert config.num_steps is not None
-    with Watch(mailbox, "train", config.num_steps, "steps", context.journal, has_room), interruptible():
+    with Watch(mailbox, "train", config.num_steps, "steps", context.journal, require_room), interruptible():
         result = _fitted(_trainer(config, context, settings))
     if result.return_value is not None:
         raise UsageError(

@@ -49,7 +49,7 @@ class Kubernetes:
         self.asked: list[str] = []
         self.is_away = False
 
-    def create(self, path: str, document: dict) -> tuple[int, dict]:
+    def create(self, path: str, document: dict, is_tried: bool = False) -> tuple[int, dict]:
         place = f"{path}/{document['metadata']['name']}"
         with self.lock:
             if place in self.objects:
@@ -57,7 +57,9 @@ class Kubernetes:
             try:
                 (kuberay_fields.require_rayjob if path == RAYJOBS else kuberay_fields.require)(document)
             except Exception as error:
-                return 422, status("Invalid", str(error).splitlines()[0])
+                return 400, status("BadRequest", f"strict decoding error: {str(error).splitlines()[0]}")
+            if is_tried:
+                return 201, document
             document["metadata"] |= {"uid": secrets.token_hex(8), "creationTimestamp": _now(), "resourceVersion": "1"}
             self.objects[place] = document
             self._reconcile(document["metadata"]["name"])
@@ -156,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.kubernetes.is_away:
             code, answer = 503, status("ServiceUnavailable", "the server is currently unable to handle the request")
         elif self.command == "POST":
-            code, answer = self.kubernetes.create(path, document)
+            code, answer = self.kubernetes.create(path, document, query.get("dryRun") == ["All"])
         elif self.command == "PUT":
             code, answer = self.kubernetes.replace(path, document)
         else:

@@ -67,13 +67,6 @@ def _call(verb: str, path: str, document: Mapping[str, Any] | None) -> str:
         raise Changed
     if reason == "NotFound":
         raise NotThere
-    if found and reason not in (
-        "Unauthorized",
-        "Forbidden",
-        "InternalError",
-        "ServiceUnavailable",
-        "Timeout",
-        "Conflict",
-    ):
+    if reason == "BadRequest" or "is invalid: " in said:
         raise UsageError(f"Kubernetes refuses it: {redact(line)[:300]}")
     raise ServiceError(f"Kubernetes by kubectl's current context: {redact(line)[:200] or reason}")

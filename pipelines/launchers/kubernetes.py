@@ -15,17 +15,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import lint_kubernetes
+from pipelines import cluster_file, lint_kubernetes
 from pipelines.launchers import kubectl
 from pipelines.launchers.kubectl import AlreadyThere, Changed, NotThere
 from pipelines.launchers.kubernetes_job import wrapped
-from pipelines.launchers.launcher import Job, State
-from tasks.errors import ServiceError, UsageError
+from pipelines.launchers.launcher import Job, State, patiently
+from tasks.errors import UsageError
 
 OURS, COMMAND = "scorefleet-", "scorefleet/command"
 MANAGED = {"app.kubernetes.io/managed-by": "scorefleet"}
 MOST_BYTES = 2**20
 """What Kubernetes takes in a Secret."""
+
+TRIED = "dryRun=All&fieldValidation=Strict"
+"""Has Kubernetes check an object, unknown fields too, and keep nothing."""
 
 PARCEL, FOLDER, ARCHIVE = "parcel", "/parcel", "folder.zip"
 POLL_S, POLLED_PER_S = 2.0, 100_000
@@ -75,16 +78,18 @@ class Kubernetes:
                 f"the files to send are {len(archive) / 2**20:.1f} MB packed, and Kubernetes takes 1 MB: submit from a "
                 "folder that holds less, or to the head of a Ray cluster (--to http://...), which takes 20"
             )
+        job = filled(self._template, identity, words, labels["command"])
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {"name": identity, "labels": MANAGED},
             "data": {ARCHIVE: base64.b64encode(archive).decode()},
         }
-        with suppress(AlreadyThere):
-            kubectl.create(f"{self._core}/secrets", secret)
         try:
-            kubectl.create(self._rayjobs, filled(self._template, identity, words, labels["command"]))
+            kubectl.create(f"{self._rayjobs}?{TRIED}", job)  # what is refused leaves nothing behind
+            with suppress(AlreadyThere):
+                kubectl.create(f"{self._core}/secrets", secret)
+            kubectl.create(self._rayjobs, job)
         except AlreadyThere:
             return False
         self._give(identity)
@@ -100,22 +105,21 @@ class Kubernetes:
         kubectl.replace(f"{self._core}/secrets/{identity}", found)
 
     def output(self, identity: str) -> Iterator[str]:
-        said, reader, silent_since = "", _Log(self._core, identity), None
+        log, said = _Log(self._core, identity), ""
+
+        def look() -> tuple[Job, str, str]:
+            job = self.job(identity)  # asked first, so that what is read after it is whole
+            return job, self._event_of(identity) if job.state == "waiting" else "", log.read()
+
         while True:
-            try:
-                job = self.job(identity)  # asked first, so that what is read after it is whole
-                if job.state == "waiting" and (reason := self._event_of(identity)) not in ("", said):
-                    print(f"{identity} waiting: {reason}", file=sys.stderr, flush=True)
-                    said = reason
-                yield reader.read()
-                silent_since = None
-                if job.has_ended:
-                    return
-            except ServiceError:
-                silent_since = silent_since or time.monotonic()
-                if time.monotonic() - silent_since > LOST_TIMEOUT_S:
-                    raise
-            time.sleep(POLL_S + reader.num_said / POLLED_PER_S)
+            job, reason, text = patiently(look, LOST_TIMEOUT_S)
+            if reason not in ("", said):
+                print(f"{identity} waiting: {reason}", file=sys.stderr, flush=True)
+                said = reason
+            yield text
+            if job.has_ended:
+                return
+            time.sleep(POLL_S + log.num_said / POLLED_PER_S)
 
     def stop(self, identity: str) -> bool:
         while True:
@@ -197,7 +201,7 @@ def launcher(to: str) -> Kubernetes:
     beginning, colon, name = to.partition(":")
     if beginning != "kubernetes" or not colon or not name:
         raise UsageError(f"--to must be kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml, but got {to!r}")
-    template = lint_kubernetes.read(Path(name))
+    template = cluster_file.read(Path(name))
     if template.get("kind") != "RayJob":
         raise UsageError(f"{name} is a {template.get('kind')}, and --to kubernetes:FILE takes a RayJob")
     findings = [*lint_kubernetes.findings_of(template)]

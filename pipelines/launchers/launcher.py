@@ -1,8 +1,16 @@
 """What a launcher can do, and what it says of a job."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
+
+from tasks.errors import ServiceError
+
+PAUSE_S = 2.0
+"""Before a place that gave no answer is asked again."""
+
+T = TypeVar("T")
 
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 
@@ -54,3 +62,16 @@ class Launcher(Protocol):
     def job(self, identity: str) -> Job:
         """How it stands."""
         ...
+
+
+def patiently(ask: Callable[[], T], patience_s: float) -> T:
+    """What a place answers; asked again while it gives no answer, for so long that it counts as lost."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return ask()
+        except ServiceError as error:
+            if time.monotonic() > deadline:
+                message = f"no answer for {patience_s:.0f} s, and the job may go on there: {error}"
+                raise ServiceError(message) from error
+        time.sleep(PAUSE_S)

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ray.dashboard.modules.dashboard_sdk import SubmissionClient
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from pipelines.launchers.launcher import Job, State
+from pipelines.launchers.launcher import Job, State, patiently
 from tasks.errors import ServiceError, UsageError
 from tasks.redaction import redact
 from tasks.secure import cluster_token
@@ -23,7 +23,7 @@ from tasks.secure import cluster_token
 OURS = "scorefleet-"
 ANSWER_TIMEOUT_S = 60.0
 LOST_TIMEOUT_S = 60.0
-"""How long a head that was there may be silent before it counts as lost."""
+"""How long a head that was there may be silent, such as while its tunnel is made anew, before it counts as lost."""
 
 POLL_S, POLLED_PER_S = 0.5, 100_000
 """What a job has said is read whole, half a second after the last time, and later where it is long."""
@@ -82,28 +82,25 @@ class RayJobs:
         return True
 
     def output(self, identity: str) -> Iterator[str]:
-        num_said, silent_since = 0, None
+        num_said = 0
         while True:
-            has_ended, text = False, ""
             try:
-                has_ended = self.job(identity).has_ended  # asked first, so that what is read after it is whole
-                with self._one_line():
-                    text = self._client.get_job_logs(identity)
-                silent_since = None
+                has_ended, text = patiently(partial(self._look, identity), LOST_TIMEOUT_S)
             except UsageError as error:
                 raise ServiceError(
                     f"{identity} was lost: {self.address} was begun anew; submit the same again, and it goes on"
                 ) from error
-            except ServiceError as error:  # a head that is busy, or a tunnel that is made anew
-                silent_since = silent_since or time.monotonic()
-                if time.monotonic() - silent_since > LOST_TIMEOUT_S:
-                    message = f"{self.address} has not answered for {LOST_TIMEOUT_S:.0f} s; the job may go on there"
-                    raise ServiceError(message) from error
             yield text[num_said:]
             num_said = max(num_said, len(text))
             if has_ended:
                 return
             time.sleep(POLL_S + num_said / POLLED_PER_S)
+
+    def _look(self, identity: str) -> tuple[bool, str]:
+        """Whether a job has ended, asked first, so that what it has said by then is whole."""
+        has_ended = self.job(identity).has_ended
+        with self._one_line():
+            return has_ended, self._client.get_job_logs(identity)
 
     def stop(self, identity: str) -> bool:
         self.job(identity)

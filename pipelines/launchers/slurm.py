@@ -12,9 +12,10 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from pipelines.launchers.launcher import Job
+from pipelines.launchers.launcher import Job, patiently
 from pipelines.launchers.slurm_folder import JobFolder, Output
 from pipelines.launchers.slurm_programs import Known, accounted, call, known
 from tasks.errors import ServiceError, UsageError
@@ -87,7 +88,9 @@ class Slurm:
         folder = self._folder(identity)
         output, said = Output(folder), ""
         while True:
-            job = self._patiently(identity)  # asked first, so that what is read after it is whole
+            job = patiently(
+                partial(self.job, identity), LOST_TIMEOUT_S
+            )  # asked first, so that what is read after it is whole
             if job.exit_code is not None or job.state == "waiting":
                 if job.message not in ("", said):
                     print(f"{identity} {job.state}: {job.message}", file=sys.stderr, flush=True)
@@ -99,16 +102,6 @@ class Slurm:
             while time.monotonic() - asked < (LOOK_S if output.has_ended() else ASK_S):
                 time.sleep(LOOK_S)
                 yield output.read()
-
-    def _patiently(self, identity: str) -> Job:
-        deadline = time.monotonic() + LOST_TIMEOUT_S
-        while True:
-            try:
-                return self.job(identity)
-            except ServiceError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(ASK_S)
 
     def stop(self, identity: str) -> bool:
         folder = self._folder(identity)

@@ -14,8 +14,6 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
-import psutil
-
 LOOPBACK = "127.0.0.1"
 OBJECT_STORE_BYTES = 200_000_000
 """For small messages: samples and rows never pass through it."""
@@ -77,8 +75,7 @@ def start(role: str, address: str) -> int:
         words += where if role == "head" else [f"--address={address}"]
         words += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
         words += ["--min-worker-port=0", "--max-worker-port=0"]
-        environment = os.environ | {"GLOO_SOCKET_IFNAME": _interface(own)}
-        environment.pop("RAY_ADDRESS", None)
+        environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
         ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *words], env=environment)
         try:
             while ray.poll() is None and not select.select([sys.stdin], [], [], LOOK_S)[0]:
@@ -123,12 +120,6 @@ def _answers(host: str, port: int) -> bool:
             return True
     except OSError:
         return False
-
-
-def _interface(address: str) -> str:
-    """The network interface that has an address, where torch's workers are to meet."""
-    found = psutil.net_if_addrs().items()
-    return next(name for name, there in found if any(one.address == address for one in there))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
 """Whole files, written once, in a folder or a bucket: every write is put-if-absent, and is durable before it counts.
 
 obstore's own `put(mode="create")` into a folder links a file that it never synced (seen by strace), so after
-a power cut a name may stand for half a file. Into folders we therefore write ourselves, in the order that
-leaves no such moment: a nameless file, its fsync, the link that gives it its name or fails, the fsync of
-every folder above it.
+a power cut a name may stand for half a file. Into folders we therefore write ourselves (`synced`): a nameless file,
+its fsync, the link that gives it its name or fails, the fsync of every folder above it.
 """
 
 import errno
@@ -21,7 +20,8 @@ from pyarrow import fs
 
 from tasks.errors import StorageError, UsageError
 from tasks.locks import locked
-from tasks.store import bucket, bucket_files, direct
+from tasks.store import bucket, bucket_files, synced
+from tasks.store.direct import Memory
 
 
 def place_of(uri: str) -> str:
@@ -49,7 +49,7 @@ def open_store(uri: str, writable: bool = True) -> ObjectStore:
     folder = folder_of(uri)
     with _one_line_errors(f"folder {folder}"):
         if writable:
-            _make_folder(folder)
+            synced.make_folder(folder)
             probe = folder / f".{secrets.token_hex(8)}.probe"
             try:
                 probe.write_bytes(b"scorefleet")
@@ -83,7 +83,7 @@ def put_if_absent(store: ObjectStore, path: str, data: bytes) -> bool:
     if isinstance(store, LocalStore):
         assert store.prefix is not None
         with _one_line_errors(f"{store.prefix}/{path}"):
-            return _link_if_absent(Path(store.prefix), path, data)
+            return synced.link_if_absent(Path(store.prefix), path, data)
     with _one_line_errors(_name(store, path)):
         try:
             bucket.attempt(lambda: obstore.put(store, path, data, mode="create"))
@@ -145,10 +145,7 @@ def remove(store: ObjectStore, path: str) -> None:
 def replace(folder: Path, name: str, data: bytes) -> None:
     """Write `folder/name`, whole or not at all, over what an earlier try left there; durable on return."""
     with _one_line_errors(f"{folder / name}"):
-        _make_folder(folder)
-        temporary = _write_synced(folder, data)
-        temporary.replace(folder / name)
-        _sync_folder(folder)
+        synced.replace(folder, name, data)
 
 
 def read(store: ObjectStore, path: str) -> bytes:
@@ -161,12 +158,12 @@ def read(store: ObjectStore, path: str) -> bytes:
 
 
 @contextmanager
-def lent(store: ObjectStore, path: str) -> Iterator[bytes | memoryview]:
+def lent(store: ObjectStore, path: str, memory: Memory) -> Iterator[bytes | memoryview]:
     """`read` for what is looked at and let go: of a folder as the disk has it, in memory that is another's later."""
     if not isinstance(store, LocalStore):
         yield read(store, path)
         return
-    with _one_line_errors(path), direct.lent(_file(store, path)) as data:
+    with _one_line_errors(path), memory.lent(_file(store, path)) as data:
         yield data
 
 
@@ -220,64 +217,6 @@ def _name(store: ObjectStore, path: str) -> str:
     if not isinstance(store, S3Store):
         return path
     return "/".join(filter(None, (f"{bucket.SCHEME}{store.config.get('bucket')}", str(store.prefix or ""), path)))
-
-
-def _link_if_absent(root: Path, path: str, data: bytes) -> bool:
-    target = root / path
-    target.parent.mkdir(parents=True, exist_ok=True)
-    is_ours = not target.exists() and _link(target, data)
-    # Also when another was first: it may have been killed between its link and this.
-    for folder in (target.parent, *target.parent.parents):
-        _sync_folder(folder)
-        if folder == root:
-            break
-    return is_ours
-
-
-def _make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each of them on disk before the next."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _link(target: Path, data: bytes) -> bool:
-    temporary = _write_synced(target.parent, data)
-    try:
-        os.link(temporary, target)
-    except FileExistsError:
-        return False
-    finally:
-        temporary.unlink()
-    return True
-
-
-def _write_synced(folder: Path, data: bytes) -> Path:
-    """A file of a name that no other writer has and readers of data sets pass over."""
-    temporary = folder / f".{secrets.token_hex(8)}.partial"
-    try:
-        with temporary.open("xb") as file:
-            for start in range(0, len(data), PIECE):
-                file.write(data[start : start + PIECE])
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    return temporary
-
-
-PIECE = 2**18
-"""Bytes a call: 14 MB in one call took Linux 30 ms, and in such pieces 4."""
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -93,7 +93,10 @@ def test_of_submissions_at_once_one_begins_it(api):
 
 
 def test_a_submitter_that_is_lost_between_files_and_job_is_caught_up_by_the_next(api):
-    plain, api.create = api.create, lambda path, document: (plain if "secrets" in path else unavailable)(path, document)
+    plain, api.create = (
+        api.create,
+        lambda path, *what: (plain if "secrets" in path or what[-1] else unavailable)(path, *what),
+    )
     assert submit(api, PLAN, "--detach").returncode == 5
     assert api.commands == {}
     api.create = plain
@@ -104,7 +107,7 @@ def test_a_submitter_that_is_lost_between_files_and_job_is_caught_up_by_the_next
     assert len(api.commands) == 1
 
 
-def unavailable(path: str, document: dict) -> tuple[int, dict]:
+def unavailable(*what: object) -> tuple[int, dict]:
     return 503, kubernetes_api.status("ServiceUnavailable", "the server is currently unable to handle the request")
 
 
@@ -148,6 +151,15 @@ def test_without_the_token_or_with_a_file_that_opens_pods_it_is_one_line(api):
     assert "Unauthorized" in refused.stderr or "logged in" in refused.stderr
     lost = scorefleet(api, "jobs", "follow", "scorefleet-run-0", "--to", "kubernetes:nothing.yaml")
     assert (lost.returncode, lost.stderr.count("\n")) == (2, 1)
+
+
+def test_a_field_that_kubernetes_does_not_know_is_one_line_and_leaves_nothing(api):
+    file = api.folder.parent / "mine" / "rayjob.yaml"
+    file.write_text(file.read_text().replace("maxReplicas: 8", "maxReplicas: 8\n        maxReplica: 9"))
+    refused = submit(api, PLAN)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "maxReplica" in refused.stderr
+    assert api.objects == {}
 
 
 def test_more_than_a_secret_holds_is_refused_and_nothing_is_created(api):

@@ -20,7 +20,7 @@ MUTANTS = (
     ),
     Mutant(
         "a late writer overwrites",
-        "tasks/store/objects.py",
+        "tasks/store/synced.py",
         "        os.link(temporary, target)\n    except FileExistsError:\n        return False\n    finally:\n"
         "        temporary.unlink()\n",
         "        temporary.replace(target)\n    finally:\n        temporary.unlink(missing_ok=True)\n",

@@ -232,7 +232,7 @@ MUTANTS = (
         (DAMAGE,),
     ),
     Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
-    Mutant("memory is lent to two at once", _DIRECT, "_idle.pop()", "_idle[-1]", (DIRECT,)),
+    Mutant("memory is lent to two at once", _DIRECT, "self._idle.pop()", "self._idle[-1]", (DIRECT,)),
     Mutant("a tail is not read", _DIRECT, "-(-size // BLOCK) * BLOCK", "size // BLOCK * BLOCK", (DIRECT,)),
     Mutant("a disk that knows no direct way is not read", _DIRECT, "!= errno.EINVAL", "!= 0", (DIRECT,)),
     Mutant(
