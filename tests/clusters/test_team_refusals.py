@@ -18,7 +18,7 @@ from tasks.fetch import fetch_model
 from tasks.register import Record, register
 from tasks.tracking_server import connect, limit_mlflow
 from tests.clusters.conftest import Team
-from tests.integration.test_register import artifacts_of, context_of
+from tests.integration.registered import artifacts_of, context_of
 
 pytestmark = pytest.mark.timeout(300)
 

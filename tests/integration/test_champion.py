@@ -8,7 +8,7 @@ from tasks import config
 from tasks.champion import Registry, find, promote, rollback
 from tasks.errors import UsageError
 from tasks.register import Record, register
-from tests.integration.test_register import artifacts_of, context_of
+from tests.integration.registered import artifacts_of, context_of
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from tests.mutants.mutant import Mutant
 
+FETCH = "tests/integration/test_fetch.py"
 MIRROR = "tests/integration/test_mirror.py"
 ORIGIN = "tests/unit/test_origin.py"
 REGISTER = "tests/integration/test_register.py"
@@ -18,7 +19,7 @@ MUTANTS = (
     Mutant("a creation is sent again", _ONCE, 'os.environ[RETRIES] = "0"', 'os.environ[RETRIES] = "2"', (REGISTER,)),
     Mutant("what was made is made again", _ONCE, "if found is not None:\n        return found", "", (REGISTER,)),
     Mutant("a run waits for its server", _SERVER, '.with_suffix(".run.lock")', '.with_suffix(".lock")', (MIRROR,)),
-    Mutant("a name with a dot has no model", _REGISTER, '.replace(".", "-")', "", (REGISTER,)),
+    Mutant("a name with a dot has no model", _REGISTER, '.replace(".", "-")', "", (FETCH,)),
     Mutant("any key signs over another's", _SIGNATURE, "if owner != _hex(key):", "if False:", (SIGNATURE,)),
     Mutant(
         "what was not proven is signed",
