@@ -104,6 +104,10 @@ class Slurm:
         lines = [line.split() for listing in listings for line in listing.communicate(timeout=60)[0].splitlines()]
         return [line[0] for line in lines if line[0] in names and not line[-1].startswith("Z")]
 
+    def kill(self, name: str) -> bool:
+        """A program on the nodes; whether there was one."""
+        return any(node.popen("pkill", "-KILL", "-x", name).wait() == 0 for node in self.nodes)
+
     def reap(self) -> None:
         """Daemons end with their hosts."""
         for daemon in self._daemons:

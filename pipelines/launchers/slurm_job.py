@@ -10,12 +10,13 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from pipelines.launchers.slurm_folder import JobFolder
-from pipelines.launchers.slurm_node import LOOPBACK, Told, end, free_port, listen, own_address
+from pipelines.launchers.slurm_node import LOOPBACK, PATIENCE_S, Told, end, free_port, listen, own_address
 from pipelines.launchers.slurm_programs import call
 from tasks.errors import ServiceError
 from tasks.secure import ON_LOOPBACK, SETTINGS
@@ -25,6 +26,7 @@ GRACE_S = 40.0
 """For the command to stop cleanly; Slurm's own is 60 s before the time limit (`--signal`)."""
 
 LEAVE_S, LOOK_S = 20.0, 1.0
+LAST_LINES = 20
 STEP = ("srun", "--overlap", "--nodes=1", "--ntasks=1", "--cpu-bind=none")
 """Ray shares the job's own processors with the command."""
 
@@ -50,6 +52,7 @@ def main(path: Path) -> int:
             folder.end(number, TERMINATED, True)
         except ServiceError as error:
             code = error.exit_code
+            output.write(_last_lines(folder.folder_of(number) / "ray.log"))
             output.write(f"scorefleet: {error}\n".encode())
             folder.end(number, code, False)
     return code
@@ -78,7 +81,8 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
     token.write_text(secrets.token_hex(32))
     host = own_address(_address_of(nodes[1])) if len(nodes) > 1 else LOOPBACK
     address = f"{host}:{free_port(host)}"
-    environment = os.environ | SETTINGS | ({} if len(nodes) > 1 else ON_LOOPBACK)
+    environment = {key: value for key, value in os.environ.items() if key not in ON_LOOPBACK}  # sbatch hands on all
+    environment |= SETTINGS | ({} if len(nodes) > 1 else ON_LOOPBACK)
     environment |= {"RAY_ADDRESS": address, "RAY_AUTH_TOKEN_PATH": str(token), "PYTHONPATH": _path(folder.files)}
     environment.pop("RAY_AUTH_TOKEN", None)
     steps: list[subprocess.Popen[bytes]] = []
@@ -93,11 +97,16 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
         try:
             for place, node in enumerate(nodes):
                 steps.append(begin("start", "worker" if place else "head", address, on=(*STEP, f"--nodelist={node}")))
-            _await(begin("await", str(len(nodes))), steps, run / "ray.log")
+            _await(partial(begin, "await", str(len(nodes))), steps, run / "ray.log")
             yield environment
         finally:
             _leave(steps)
             token.unlink()
+
+
+def _last_lines(log: Path) -> bytes:
+    """What Ray said before it did not start, so that one need not look for it."""
+    return b"".join(log.read_bytes().splitlines(keepends=True)[-LAST_LINES:]) if log.exists() else b""
 
 
 def _leave(steps: Sequence["subprocess.Popen[bytes]"]) -> None:
@@ -112,13 +121,18 @@ def _leave(steps: Sequence["subprocess.Popen[bytes]"]) -> None:
             end(step, LEAVE_S)
 
 
-def _await(joined: "subprocess.Popen[bytes]", steps: Sequence["subprocess.Popen[bytes]"], log: Path) -> None:
-    """Until all nodes have joined, or one cannot."""
+def _await(
+    begin: "Callable[[], subprocess.Popen[bytes]]", steps: Sequence["subprocess.Popen[bytes]"], log: Path
+) -> None:
+    """Until all nodes have joined, as what is begun says by ending well; it may ask too early, and is begun again."""
+    joined, late = begin(), time.monotonic() + PATIENCE_S
     try:
-        while joined.poll() is None and all(step.poll() is None for step in steps):
+        while joined.poll() != 0:
+            if any(step.poll() is not None for step in steps) or time.monotonic() > late:
+                raise ServiceError(f"Ray did not start on all nodes ({log} says why): submit the same again")
+            if joined.returncode is not None:
+                joined = begin()
             time.sleep(LOOK_S)
-        if joined.returncode != 0:
-            raise ServiceError(f"Ray did not start on all nodes ({log} says why): submit the same again")
     finally:
         end(joined, LEAVE_S)
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 LOOPBACK = "127.0.0.1"
@@ -19,6 +19,9 @@ OBJECT_STORE_BYTES = 200_000_000
 """For small messages: samples and rows never pass through it."""
 
 PATIENCE_S = 180.0
+MOST_STARTS = 3
+"""Ray gives its processes half a minute, in which a busy node may not have read them from a cold file system."""
+
 LOOK_S, END_S = 1.0, 5.0
 
 
@@ -66,27 +69,38 @@ def start(role: str, address: str) -> int:
     host, _, port = address.partition(":")
     own = own_address(host)
     folder = tempfile.mkdtemp(prefix="sf", dir="/tmp")  # mode 700, and short as Ray's sockets want it
+    words = ["start", "--block", "--disable-usage-stats", f"--node-ip-address={own}", f"--temp-dir={folder}"]
+    words += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
+    words += ["--min-worker-port=0", "--max-worker-port=0"]
+    code, late = None, time.monotonic() + PATIENCE_S
     try:
-        if role == "worker":
-            wait_for(host, int(port))
-        where = ["--head", f"--port={port}", "--include-dashboard=false"]
-        where += [f"--ray-client-server-port={free_port(own)}"]  # several jobs may share a node
-        words = ["start", "--block", "--disable-usage-stats", f"--node-ip-address={own}", f"--temp-dir={folder}"]
-        words += where if role == "head" else [f"--address={address}"]
-        words += [f"--num-cpus={os.environ['SLURM_CPUS_ON_NODE']}", f"--object-store-memory={OBJECT_STORE_BYTES}"]
-        words += ["--min-worker-port=0", "--max-worker-port=0"]
-        environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-        ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *words], env=environment)
-        try:
-            while ray.poll() is None and not select.select([sys.stdin], [], [], LOOK_S)[0]:
-                pass
-        finally:
-            end(ray, END_S)
-        return ray.returncode
+        for _ in range(MOST_STARTS):
+            if role == "worker":
+                wait_for(host, int(port))
+                where = [f"--address={address}"]
+            else:  # several jobs may share a node, and so a port for clients
+                where = ["--head", f"--port={port}", "--include-dashboard=false"]
+                where += [f"--ray-client-server-port={free_port(own)}"]
+            code = _keep([*words, *where])
+            if code is None or time.monotonic() > late:
+                break
+        return code or 0
     except Told:
         return 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # its processes may still be writing
+
+
+def _keep(words: Sequence[str]) -> int | None:
+    """Ray, until standard input ends; what it returned, if it ended before."""
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    ray = subprocess.Popen([sys.executable, "-m", "ray.scripts.scripts", *words], env=environment)
+    try:
+        while ray.poll() is None and not select.select([sys.stdin], [], [], LOOK_S)[0]:
+            pass
+        return ray.poll()
+    finally:
+        end(ray, END_S)
 
 
 def wait_for(host: str, port: int) -> None:

@@ -151,6 +151,15 @@ def test_the_exit_code_is_the_commands_and_the_next_attempt_has_a_name_of_its_ow
     assert project.finish("jobs", "follow", f"{name}-2", "--to", "slurm")[0] == 143
 
 
+def test_a_ray_that_dies_while_it_starts_is_begun_again(cluster):
+    project = Project(cluster, "restarts")
+    follower = project.start("submit", "run", "--data", "sklearn:wine", "--dry-run", "--to", "slurm")
+    wait_until(lambda: cluster.kill("raylet"), PATIENCE_S)
+    code, said, _ = project.end(follower)
+    assert code == 0, said
+    assert (project.job() / "run-0/ray.log").read_text().count("Ray runtime started") == 1
+
+
 def test_what_is_told_to_end_or_stopped_goes_on_from_there(twice, held, cluster):
     follower = held.start(*SUBMIT, "slurm")
     wait_until(lambda: held.commits() > 0, PATIENCE_S)
