@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from tests.integration.tiny import clean_environment
+
 REPOSITORY = Path(__file__).parents[1]
 PROGRAMS = ("ip", "nsenter", "unshare", "mount")
 PORT = 6379
@@ -101,7 +103,7 @@ def _ip(*words: str) -> None:
 def running(number: int) -> Iterator[list[Host]]:
     """So many hosts, without anything on them yet."""
     network = f"sf{secrets.token_hex(3)}"
-    environment = os.environ | ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    environment = clean_environment() | ENVIRONMENT | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
     hosts: list[Host] = []
     _ip("netns", "add", network)
     try:
