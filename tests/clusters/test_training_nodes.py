@@ -71,12 +71,19 @@ def checkpoints(root: Path) -> list[Path]:
     return sorted(root.glob("train/*/ray/step-*"))
 
 
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])
+
+
 def test_lost_workers_leave_no_trace_and_too_many_end_in_a_line(tmp_path):
     root, undisturbed = tmp_path / "killed", tmp_path / "calm"
     run, environment = words(root, "2", FEW, 1), tiny.clean_environment()
 
     def is_further(num_attempts: int, num_points: int) -> bool:
-        return len(attempts(root)) == num_attempts and bool(checkpoints(root)) and len(record(root)) > num_points
+        """Also that Ray has taken note of a checkpoint, which it has long done when a later step is on record."""
+        if len(attempts(root)) != num_attempts or not checkpoints(root) or len(record(root)) <= num_points:
+            return False
+        return max(step for _, step in record(root)) > step_of(checkpoints(root)[0])
 
     with (
         beside(undisturbed, "2", FEW) as calm,
@@ -128,7 +135,7 @@ def test_nodes_that_are_drained_join_and_are_lost_change_the_result_by_rounding_
         assert drain.wait() == 0
         goes_at = time.monotonic() + DEADLINE_S
         wait(lambda: len(checkpoints(root)) == 1, DEADLINE_S)  # the only one, so all goes on from it
-        step = int(checkpoints(root)[0].name.split("-")[1])
+        step = step_of(checkpoints(root)[0])
         time.sleep(max(0.0, goes_at - time.monotonic()))
         spot.end()
         wait(lambda: are(3, 1, step))
