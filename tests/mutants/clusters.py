@@ -13,7 +13,7 @@ SUBMIT = "tests/unit/test_submit.py"
 AUTOSCALER = "tests/clusters/test_autoscaler.py"
 OWN_RAY = "tests/clusters/test_own_ray.py"
 RAY_UP = "tests/clusters/test_ray_up.py"
-SLURM_START = "tests/clusters/test_slurm.py::test_a_ray_that_dies_while_it_starts_is_begun_again"
+SLURM_JOBS = "tests/clusters/test_slurm.py"
 
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
@@ -78,7 +78,7 @@ MUTANTS = (
         (SLURM,),
     ),
     Mutant("a signal is no exit code", _SLURM_NODE, "code if code >= 0 else 128 - code", "code", (SLURM,)),
-    Mutant("Ray has one chance to start", _SLURM_NODE, "MOST_STARTS = 3", "MOST_STARTS = 1", (SLURM_START,)),
+    Mutant("Ray has one chance to start", _SLURM_NODE, "MOST_STARTS = 3", "MOST_STARTS = 1", (SLURM_JOBS,)),
     Mutant("any option for sbatch", _SLURM, "({'|'.join(OPTIONS)})=", ".*=", (SLURM,)),
     Mutant("a % ends the command", _CRONTAB, '.replace("%", r"\\%")', "", (CRONTAB,)),
     Mutant("a --config= is not sent", _SUBMIT, 'if option == "--config" and', 'if option == "config" and', (SUBMIT,)),
