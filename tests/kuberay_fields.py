@@ -14,11 +14,20 @@ def _fields(required: tuple[str, ...] = (), **fields: object) -> dict[str, objec
     return {"type": "object", "additionalProperties": False, "required": list(required), "properties": fields}
 
 
+AUTOSCALER = ("env", "envFrom", "resources", "securityContext", "volumeMounts")
+"""What the autoscaler's options share with containers of Kubernetes, against which it is checked."""
+
 GROUP = {"rayStartParams": STRINGS, "template": OBJECT, "resources": STRINGS, "labels": STRINGS}
 CLUSTER = _fields(
     ("headGroupSpec",),
     authOptions=_fields(mode={"enum": ["disabled", "token"]}, secretName=STRING, enableK8sTokenAuth=BOOLEAN),
-    autoscalerOptions=OBJECT,
+    autoscalerOptions=_fields(
+        **dict.fromkeys(AUTOSCALER, True),
+        idleTimeoutSeconds=INTEGER,
+        image=STRING,
+        imagePullPolicy=STRING,
+        upscalingMode={"enum": ["Default", "Aggressive", "Conservative"]},
+    ),
     enableInTreeAutoscaling=BOOLEAN,
     gcsFaultToleranceOptions=OBJECT,
     headServiceAnnotations=STRINGS,
@@ -78,8 +87,11 @@ def require_rayjob(document: dict) -> None:
     jsonschema.validate(spec, JOB)
     cluster = spec["rayClusterSpec"]
     groups = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
-    for template in (spec["submitterPodTemplate"], *(group["template"] for group in groups)):
-        require({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": template["spec"]})
+    options = cluster.get("autoscalerOptions", {})
+    beside = {"name": "autoscaler", **{key: options[key] for key in AUTOSCALER if key in options}}
+    pods = [template["spec"] for template in (spec["submitterPodTemplate"], *(group["template"] for group in groups))]
+    for pod in (*pods, {"containers": [beside]}):
+        require({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"}, "spec": pod})
 
 
 def require(document: dict) -> None:

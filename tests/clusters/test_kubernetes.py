@@ -4,6 +4,7 @@ No Kubernetes could be installed here: what its API and KubeRay answer is as the
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -153,12 +154,16 @@ def test_without_the_token_or_with_a_file_that_opens_pods_it_is_one_line(api):
     assert (lost.returncode, lost.stderr.count("\n")) == (2, 1)
 
 
-def test_a_field_that_kubernetes_does_not_know_is_one_line_and_leaves_nothing(api):
+@pytest.mark.parametrize(
+    ("known", "unknown"), [("replicas", "replica"), ("volumeMounts", "mounts"), ("image", "picture")]
+)
+def test_a_field_that_kubernetes_does_not_know_is_one_line_and_leaves_nothing(api, known, unknown):
+    """In a group of workers, in the autoscaler's options, in a pod."""
     file = api.folder.parent / "mine" / "rayjob.yaml"
-    file.write_text(file.read_text().replace("maxReplicas: 8", "maxReplicas: 8\n        maxReplica: 9"))
+    file.write_text(re.sub(rf"\b{known}:", f"{unknown}:", file.read_text(), count=1))
     refused = submit(api, PLAN)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
-    assert "maxReplica" in refused.stderr
+    assert unknown in refused.stderr
     assert api.objects == {}
 
 
