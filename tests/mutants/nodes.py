@@ -6,6 +6,7 @@ FAILURES = "tests/unit/test_train_failures.py"
 NODES = "tests/clusters/test_training_nodes.py"
 NOTICES = "tests/unit/test_notices.py"
 OPTIONS = "tests/unit/test_options.py"
+OWN_RAY = "tests/clusters/test_own_ray.py"
 PARALLEL = "tests/integration/test_parallel_losses.py"
 TRAINING = "tests/unit/test_training.py"
 WATCH = "tests/unit/test_watch.py"
@@ -13,6 +14,7 @@ WATCH = "tests/unit/test_watch.py"
 _CONFIG = "tasks/config.py"
 _NOTICES = "tasks/notices.py"
 _PARTS = "tasks/ebm/parts.py"
+_SOCKETS = "tasks/sockets.py"
 _TRAIN = "tasks/train.py"
 _TRAINING = "tasks/ebm/training.py"
 _WATCH = "tasks/watch.py"
@@ -40,6 +42,7 @@ MUTANTS = (
         (WATCH,),
     ),
     Mutant("workers talk by their hosts' names", _TRAIN, "        torch_config=OwnAddress(),\n", "", (NODES,)),
+    Mutant("workers meet everywhere", _SOCKETS, "create_server((address, 0)", 'create_server(("", 0)', (OWN_RAY,)),
     Mutant("what was told last is lost", _WORKER, "for message in told:", "for message in ():", (NODES,)),
     Mutant("restarts begin at the beginning", _WORKER, "if last is None:", "if last is None or True:", (NODES,)),
 )
