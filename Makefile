@@ -18,9 +18,10 @@ test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
 # What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket on
-# loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes.
+# loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes. One at a time, since
+# each is several machines.
 test-clusters: $(INSTALLED)
-	$(PYTEST) tests/clusters
+	$(BIN)/python -m pytest tests/clusters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
