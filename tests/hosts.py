@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from tests import looking
 from tests.integration.tiny import clean_environment
 
 REPOSITORY = Path(__file__).parents[1]
@@ -82,8 +83,8 @@ class Host:
 
     def processes(self, name: str) -> list[psutil.Process]:
         """Those whose command line begins so."""
-        there = psutil.Process(self._outer.pid).children(recursive=True)
-        return [one for one in there if "".join(one.cmdline()).startswith(name)]
+        there = looking.command_lines(looking.family(self._outer.pid))
+        return [process for process, line in there if line.startswith(name)]
 
     def cut(self) -> None:
         """Take it off the network."""

@@ -3,13 +3,14 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pipelines.cli import main
+from tests import looking
 from tests.clusters.gate import Gate
 from tests.integration import ray_head, tiny
 from tests.integration.conftest import wait_until
@@ -40,11 +41,7 @@ def head() -> Iterator[Head]:
 
 def processes(head: Head, word: str) -> list[psutil.Process]:
     """Those of a cluster in whose command a word is."""
-    found: list[psutil.Process] = []
-    for process in head.process.children(recursive=True):
-        with suppress(psutil.NoSuchProcess):  # it has ended
-            found += [process] if word in " ".join(process.cmdline()) else []
-    return found
+    return [process for process, line in looking.command_lines(looking.family(head.process.pid)) if word in line]
 
 
 def num_nodes(head: Head) -> int:

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from tests import looking
 from tests.clusters import listening
 from tests.clusters.gate import Gate
 from tests.clusters.train_on import attempts
@@ -22,16 +22,10 @@ PATIENCE_S = 300
 
 def listeners(driver: int) -> dict[str, str]:
     """The places where a command's processes listen, all of them on loopback, and the programs."""
-    processes = [psutil.Process(driver), *psutil.Process(driver).children(recursive=True)]
-    found = [
-        (one.laddr, process.name())
-        for process in processes
-        for one in process.net_connections("inet")
-        if one.status == psutil.CONN_LISTEN
-    ]
-    assert {"gcs_server", "raylet"} < {name for _, name in found}
-    assert {address.ip.removeprefix("::ffff:") for address, _ in found} <= {"127.0.0.1", "::1"}
-    return {f"127.0.0.1:{address.port}": name for address, name in found}
+    found = looking.listeners(looking.family(driver))
+    assert {"gcs_server", "raylet"} < {name for _, _, name in found}
+    assert {address for address, _, _ in found} <= {"127.0.0.1", "::1"}
+    return {f"127.0.0.1:{port}": name for _, port, name in found}
 
 
 def test_it_listens_on_loopback_alone_and_refuses_who_has_no_token(tmp_path: Path):

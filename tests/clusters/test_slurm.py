@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from pipelines.cli import main
-from tests import slurm
+from tests import looking, slurm
 from tests.clusters.slurm_project import PATIENCE_S, SUBMIT, Project
 from tests.integration.conftest import wait_until
 from tests.slurm import Slurm
@@ -67,8 +67,7 @@ def twice(cluster: Slurm) -> Twice:
     visible += cluster.say("scontrol", "write", "batch_script", project.number(), "-")
     visible += "".join(" ".join(one.info["cmdline"] or ()) for one in psutil.process_iter(["cmdline"]))
     ends = [project.end(command) for command in commands]
-    files = [path for path in cluster.folder.rglob("*") if path.is_file()]
-    return Twice(project, ends, visible, [path for path in files if token.encode() in path.read_bytes()], token)
+    return Twice(project, ends, visible, looking.files_with(cluster.folder, token), token)
 
 
 def test_the_same_command_given_twice_at_once_is_one_job_on_both_nodes(twice, cluster):

@@ -3,9 +3,9 @@
 import random
 import subprocess
 
-import psutil
 import pytest
 
+from tests import looking
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(900)
@@ -29,11 +29,7 @@ def run_and_kill(words: list[str], after_s: float) -> int | None:
     try:
         return process.wait(after_s)
     except subprocess.TimeoutExpired:
-        this = psutil.Process(process.pid)
-        tree = [this, *this.children(recursive=True)]
-    for member in tree:
-        if member.is_running():
-            member.kill()
+        looking.kill(looking.family(process.pid))
     process.wait()
     return None
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 import yaml
 
+from tests import looking
 from tests.integration.conftest import free_port, wait_until
 from tests.integration.tiny import clean_environment
 
@@ -134,9 +135,7 @@ def _command(folder: Path, port: int, dashboard: int) -> list[str]:
 
 def _end(head: subprocess.Popen[bytes]) -> None:
     """Those that it started, and those that these did."""
-    processes = psutil.Process(head.pid).children(recursive=True)
+    processes = looking.family(head.pid)
     head.send_signal(signal.SIGTERM)
-    for process in psutil.wait_procs(processes, timeout=15)[1]:
-        process.kill()
-    head.kill()
+    looking.kill(psutil.wait_procs(processes, timeout=15)[1])
     head.wait()

@@ -6,7 +6,6 @@ import sys
 import time
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pytest
 
@@ -22,7 +21,7 @@ from tasks.store.extents import Extent
 from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.travellers import TargetMaker, read_warm
-from tests import gaussians
+from tests import gaussians, looking
 from tests.integration.tiny import clean_environment
 
 pytestmark = pytest.mark.timeout(600)
@@ -62,8 +61,7 @@ def kill_at_commit(number, folder, commands):
         while process.poll() is None and len(list(folder.glob("commits/*.json"))) < number:
             time.sleep(0.01)
         assert process.poll() is None
-        for member in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-            member.kill()
+        looking.kill(looking.family(process.pid))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pyarrow.csv
 import pytest
 import safetensors.numpy
@@ -19,6 +18,7 @@ from tasks.mcmc import frozen
 from tasks.store.manifest import SampleStore
 from tasks.store.verify import verify
 from tasks.subsets import vectors
+from tests import looking
 from tests.integration.test_report import Page
 from tests.integration.tiny import clean_environment, summary_of
 
@@ -142,8 +142,7 @@ def laddered(sampled):
     )
     while process.poll() is None and not list(three.glob("sample/*/draws/commits/*")):
         time.sleep(0.02)
-    for member in [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]:
-        member.kill()
+    looking.kill(looking.family(process.pid))
     process.wait()
     assert not list(three.glob("sample/*/draws/dataset.json"))
     done = sample(three, three, str(folder), **LADDER, cluster__num_actors="3")

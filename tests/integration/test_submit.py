@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-import psutil
 import pytest
 
 from pipelines.cli import main
 from pipelines.due import SCHEDULE, Schedule, run_due, ticks
 from pipelines.launchers import launcher_of
 from pipelines.submit import order_of
+from tests import looking
 from tests.integration import ray_head
 from tests.integration.conftest import wait_until
 from tests.integration.ray_head import REPOSITORY, Head, status
@@ -125,11 +125,9 @@ def test_a_failed_job_is_begun_again_and_an_interrupted_follower_leaves_it(proje
 
 
 def test_without_the_token_every_port_refuses_and_none_is_beyond_loopback(head, monkeypatch, capsys):
-    processes = [head.process, *head.process.children(recursive=True)]
-    own = {process.pid for process in processes}
-    listeners = [one.laddr for one in psutil.net_connections() if one.status == psutil.CONN_LISTEN and one.pid in own]
+    listeners = looking.listeners(looking.family(head.process.pid))
     assert len(listeners) >= 5
-    assert {address.ip.removeprefix("::ffff:") for address in listeners} <= {"127.0.0.1", "::1"}
+    assert {address for address, _, _ in listeners} <= {"127.0.0.1", "::1"}
     assert [status(f"{head.to}/api/jobs/", token) for token in (None, "wrong", head.token)] == [401, 403, 200]
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
     assert main(["jobs", "--to", head.to]) == 5
@@ -138,10 +136,10 @@ def test_without_the_token_every_port_refuses_and_none_is_beyond_loopback(head, 
 
 def test_the_token_is_in_no_log_and_no_process_list(head):
     """After the jobs of this file; the file of the token itself is the one that has it."""
-    holders = [path for path in head.folder.rglob("*") if path.is_file() and head.token.encode() in path.read_bytes()]
-    assert holders == [head.folder / "token"]
-    for process in (head.process, *head.process.children(recursive=True)):
-        assert head.token not in " ".join(process.cmdline())
+    assert looking.files_with(head.folder, head.token) == [head.folder / "token"]
+    lines = looking.command_lines(looking.family(head.process.pid))
+    assert any("gcs_server" in line for _, line in lines)
+    assert not any(head.token in line for _, line in lines)
 
 
 def test_a_cluster_that_is_not_there_or_says_nothing_is_one_line(
