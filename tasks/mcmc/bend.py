@@ -54,7 +54,9 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
         shift[i], log_scale[i], slope[i, :i] = line.mean[0], line.log_scale[0], line.log_scale[1:]
         linear[i, :i], square[i, :i] = line.mean[1 : i + 1], line.mean[i + 1 :]
         z[:, i], is_bent = line.residual, is_bent or line.is_bent
-    factor = torch.linalg.inv(torch.eye(dim).to(x) - linear)[order.argsort()]
+    one = torch.eye(dim).to(x)
+    inverse = torch.linalg.solve_triangular(one - linear, one, upper=False, unitriangular=True)  # zeros stay zeros
+    factor = inverse[order.argsort()]
     bent = Triangular(factor @ shift, factor, log_scale, slope, torch.diag_embed(square), torch.zeros_like(shift))
     return bent if is_bent else None
 
