@@ -105,7 +105,7 @@ class Slurm:
         return [line[0] for line in lines if line[0] in names and not line[-1].startswith("Z")]
 
     def kill(self, name: str) -> bool:
-        """A program on the nodes; whether there was one."""
+        """A program, on the first node that runs it; whether one did."""
         return any(node.popen("pkill", "-KILL", "-x", name).wait() == 0 for node in self.nodes)
 
     def reap(self) -> None:
