@@ -6,6 +6,7 @@ it, NCCL any interface, and the store where the workers meet listens on all of t
 
 import os
 import socket
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -31,11 +32,9 @@ class _Backend(TorchConfig().backend_cls):
         """In place of Ray's own, which has `torch.distributed` make the store."""
         backend = "nccl" if worker_group.get_resources_per_worker().get("GPU", 0) else "gloo"
         address, port = worker_group.execute_single(0, _serve)
-        size = len(worker_group)
-        ranks = [
-            worker_group.execute_single_async(rank, _join, backend, address, port, rank, size) for rank in range(size)
-        ]
-        ray.get(ranks)
+        timeout, size = timedelta(seconds=backend_config.timeout_s), len(worker_group)
+        words = (backend, address, port, timeout, size)
+        ray.get([worker_group.execute_single_async(rank, _join, rank, *words) for rank in range(size)])
 
 
 def _serve() -> tuple[str, int]:
@@ -48,11 +47,11 @@ def _serve() -> tuple[str, int]:
     return address, port
 
 
-def _join(backend: str, address: str, port: int, rank: int, world_size: int) -> None:
+def _join(rank: int, backend: str, address: str, port: int, timeout: timedelta, world_size: int) -> None:
     for name in NAMES:
         os.environ.setdefault(name, interface_of(ray.util.get_node_ip_address()))
     store = TCPStore(address, port)
-    init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    init_process_group(backend, store=store, timeout=timeout, rank=rank, world_size=world_size)
 
 
 def interface_of(address: str) -> str:

@@ -88,9 +88,8 @@ class Slurm:
         folder = self._folder(identity)
         output, said = Output(folder), ""
         while True:
-            job = patiently(
-                partial(self.job, identity), LOST_TIMEOUT_S
-            )  # asked first, so that what is read after it is whole
+            # Asked first, so that what is read after it is whole.
+            job = patiently(partial(self.job, identity), LOST_TIMEOUT_S)
             if job.exit_code is not None or job.state == "waiting":
                 if job.message not in ("", said):
                     print(f"{identity} {job.state}: {job.message}", file=sys.stderr, flush=True)
