@@ -9,7 +9,8 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +23,7 @@ from tasks.locks import tried
 from tasks.store import objects
 
 Missed = Literal["run", "skip"]
-TICKS, SCHEDULE = "ticks", "schedule.json"
+TICKS, SCHEDULE, REMOVED = "ticks", "schedule.json", "removed.json"
 PATIENCE_S = 0.5
 """For `is_running`, which holds the lock for a moment."""
 STAMP = "%Y-%m-%dT%H%M"
@@ -132,16 +133,19 @@ def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def read(folder: Path) -> Schedule:
-    """The schedule that is kept in a folder."""
+def read(folder: Path, names: Sequence[str] = (SCHEDULE,)) -> Schedule:
+    """The schedule that is kept in a folder, by the first of these names that is there."""
+    for file in (folder / name for name in names):
+        with suppress(FileNotFoundError):
+            return _schedule_of(file)
+    raise UsageError(f"there is no schedule {folder.name!r}: `scorefleet schedule list` names those that are")
+
+
+def _schedule_of(file: Path) -> Schedule:
     try:
-        fields: Mapping[str, Any] = json.loads((folder / SCHEDULE).read_text())
+        fields: Mapping[str, Any] = json.loads(file.read_text())
     except ValueError:
-        raise UsageError(f"{folder / SCHEDULE} is damaged: remove the schedule and add it again") from None
-    except FileNotFoundError:
-        raise UsageError(
-            f"there is no schedule {folder.name!r}: `scorefleet schedule list` names those that are"
-        ) from None
+        raise UsageError(f"{file} is damaged: delete it, and add the schedule again") from None
     return Schedule(**{**fields, "words": tuple(fields["words"])})
 
 

@@ -1,21 +1,20 @@
-"""`scorefleet schedule`: commands that the user's cron runs, here or by submission to a cluster."""
+"""`scorefleet schedule`: commands that run at every tick, called by what their place has for that (`pipelines.timers`)."""
 
 import dataclasses
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pipelines import crontab, due, reading
+from pipelines import due, reading
 from pipelines.cron import Cron
-from pipelines.due import Schedule, Tick
+from pipelines.due import Schedule
 from pipelines.launchers import launcher_of
 from pipelines.one_line_parser import OneLineParser, call
-from pipelines.parcel import OWN_CODE
 from pipelines.submit import order_of, refuse_secrets
+from pipelines.timers import timer_of
 from tasks.errors import ServiceError, UsageError
 from tasks.secure import secure_ray
 from tasks.store import objects
@@ -53,6 +52,7 @@ def add(arguments: Sequence[str]) -> int:
             checked, Path.cwd(), launcher_of(given.to).secret(), ""
         )  # what cannot be sent is said now, and not at night
     cron = " ".join(given.cron.split())
+    Cron.of(cron)  # what never comes is said before anything is kept
     made = Schedule(
         cron=cron,
         missed=given.missed,
@@ -62,55 +62,52 @@ def add(arguments: Sequence[str]) -> int:
         path=os.environ.get("PATH", os.defpath),
         since=datetime.now().astimezone().isoformat(timespec="seconds"),  # cron's zone may be another than this one
     )
-    following = Cron.of(cron).after(datetime.now())
+    timer = timer_of(made.to)
     objects.replace(home, due.SCHEDULE, json.dumps(dataclasses.asdict(made), indent=2).encode())
     home.chmod(0o700)
-    command = ["env", f"PYTHONPATH={OWN_CODE}", sys.executable, "-m", "pipelines.cli", "schedule", "tick", str(home)]
-    lines = crontab.lines_of(given.name, cron, command, made.missed == "run")
     try:
-        crontab.change(home.parent, lambda ours: ours | {given.name: lines})
-    except ServiceError:
+        timer.add(home, made)
+    except (ServiceError, UsageError):
         (home / due.SCHEDULE).unlink()
         raise
-    print(f"{given.name}: {_command(made)}, next at {following:%Y-%m-%d %H:%M}")
+    print(f"{given.name}: {_command(made)}, {_next(timer.following(home, made))}")
     return 0
 
 
 def list_all(arguments: Sequence[str]) -> int:
     """`scorefleet schedule list`."""
-    OneLineParser("schedule list", "Say what cron is told to run.").parse_args(arguments)
-    for name in sorted(crontab.scheduled(crontab.read())):
-        folder = _folder_of(name)
-        made, past = due.read(folder), [*due.ticks(folder)]
-        following = Cron.of(made.cron).after(datetime.now())
-        last = _outcome(folder, past[-1]) if past else "none yet"
-        print(f"{name:<16} {made.cron:<16} next {following:%Y-%m-%d %H:%M}, last {last:<12} {_command(made)}")
+    OneLineParser("schedule list", "Say what is to run, and when.").parse_args(arguments)
+    for folder in sorted(path.parent for path in _home().glob(f"*/{due.SCHEDULE}")):
+        made = due.read(folder)
+        timer = timer_of(made.to)
+        past = [*timer.history(folder, made)]
+        last = past[-1].outcome if past else "none yet"
+        following = _next(timer.following(folder, made))
+        print(f"{folder.name:<16} {made.cron:<16} {following}, last {last:<12} {_command(made)}")
     return 0
 
 
 def remove(arguments: Sequence[str]) -> int:
     """`scorefleet schedule remove`; what ran stays on record."""
-    name = _name_of("remove", "Have cron run it no longer; its history stays.", arguments)
-    if name not in crontab.scheduled(crontab.read()):
-        due.read(_folder_of(name))
-    crontab.change(_home(), lambda ours: {key: lines for key, lines in ours.items() if key != name})
-    (_folder_of(name) / due.SCHEDULE).unlink(missing_ok=True)
-    print(f"{name} is removed" + ("; its tick that is running goes on" if due.is_running(_folder_of(name)) else ""))
+    folder = _folder_of(_name_of("remove", "Have nothing run it any longer; its history stays.", arguments))
+    made = due.read(folder)
+    goes_on = timer_of(made.to).remove(folder, made)
+    (folder / due.SCHEDULE).rename(folder / due.REMOVED)
+    print(f"{folder.name} is removed" + ("; its tick that is running goes on" if goes_on else ""))
     return 0
 
 
 def history(arguments: Sequence[str]) -> int:
     """`scorefleet schedule history`."""
     folder = _folder_of(_name_of("history", "Say what ran when, and how it ended.", arguments))
-    if not (folder / due.TICKS).is_dir():
-        due.read(folder)
-    for tick in due.ticks(folder):
-        print(f"{tick.name}  {tick.start or '-':<19}  {tick.end or '-':<19}  {_outcome(folder, tick):<16}  {tick.log}")
+    made = due.read(folder, (due.SCHEDULE, due.REMOVED))
+    for past in timer_of(made.to).history(folder, made):
+        print(f"{past.tick}  {past.start or '-':<19}  {past.end or '-':<19}  {past.outcome:<16}  {past.log}")
     return 0
 
 
 def tick(arguments: Sequence[str]) -> int:
-    """What cron runs."""
+    """What cron calls."""
     parser = OneLineParser("schedule tick", "Run the tick that is due, if none has begun it.")
     parser.add_argument("folder", metavar="FOLDER", type=Path, help="Where the schedule is kept.")
     return due.run_due(parser.parse_args(arguments).folder)
@@ -136,12 +133,8 @@ def _checked(words: Sequence[str]) -> tuple[str, ...]:
     return (words[0], *given.words)
 
 
-def _outcome(folder: Path, tick: Tick) -> str:
-    if tick.start is None:
-        return "skipped"
-    if tick.exit_code is not None:
-        return f"exit code {tick.exit_code}"
-    return "running" if due.is_running(folder) else "killed"
+def _next(following: datetime | None) -> str:
+    return f"next at {following:%Y-%m-%d %H:%M}" if following else "next never: remove it, and add it again"
 
 
 def _command(made: Schedule) -> str:
