@@ -1,4 +1,4 @@
-"""`scorefleet schedule`: commands that run at every tick, called by what their place has for that (`pipelines.timers`)."""
+"""`scorefleet schedule`: commands that run at every tick, called by what their place has for it (`pipelines.timers`)."""
 
 import dataclasses
 import json
