@@ -1,4 +1,4 @@
-"""`scorefleet schedule`: commands that run at every tick, called by what their place has for it (`pipelines.timers`)."""
+"""`scorefleet schedule`: commands that run at every tick, which what their place has for it calls: a timer."""
 
 import dataclasses
 import json

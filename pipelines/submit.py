@@ -87,18 +87,24 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
     elsewhere = [word for key, place in places.items() for word in (key, place)]
     sent = [command, *(_sent(word, inside) for word in given.words), *elsewhere, "--cluster.address", "auto"]
     parcel = pack(folder, [Path(place.removeprefix(SQLITE)) for place in places.values()], files, secret)
-    if tick:  # one job, though a file or the data have changed since it was first sent
-        digest = digest_of(b"", [tick, str(folder), *sent])
-    else:
-        digest = digest_of(parcel.archive, [*sent, *_stamps(places.get(DATA))])
+    stamps = _stamps(places.get(DATA))
     return Order(
-        identity=f"scorefleet-{command}-{digest[:12]}",
+        identity=tick_identity(arguments, folder, tick) if tick else _identity(command, parcel.archive, *sent, *stamps),
         words=("-m", "pipelines.cli", *sent),
         command=" ".join(arguments),
         archive=parcel.archive,
         num_files=parcel.num_files,
         root=places["--root"],
     )
+
+
+def tick_identity(arguments: Sequence[str], folder: Path, tick: str) -> str:
+    """One job a tick, whatever becomes of its configuration, files and data before it begins."""
+    return _identity(arguments[0], b"", tick, str(folder), *arguments)
+
+
+def _identity(command: str, archive: bytes, *words: str) -> str:
+    return f"scorefleet-{command}-{digest_of(archive, words)[:12]}"
 
 
 def _places(given: reading.Given[Any]) -> dict[str, str]:

@@ -33,7 +33,7 @@ _UP = "cluster.yaml"
 MUTANTS = (
     Mutant("a failed job counts as done", _SUBMIT, 'in ("failed", "stopped"):', 'in ("stopped",):', (SUBMIT,)),
     Mutant("the first attempt for the last", _SUBMIT, "last = max(attempts)", "last = min(attempts)", (SUBMIT,)),
-    Mutant("one job every night", _SUBMIT, "[tick, str(folder), *sent]", "[str(folder), *sent]", (SUBMIT,)),
+    Mutant("one job every night", _SUBMIT, "tick, str(folder), *arguments", "str(folder), *arguments", (SUBMIT,)),
     Mutant("new rows, the same job", _SUBMIT, "{path.stat().st_mtime_ns}", "", (SUBMIT,)),
     Mutant("a lost job has ended well", _SUBMIT, "if job.exit_code is None:", "if job.exit_code == 99:", (SUBMIT,)),
     Mutant("passwords are sent", _SUBMIT, "if redact(text) != text:", "if False:", (SUBMIT,)),
