@@ -62,7 +62,7 @@ def run_due(folder: Path, now: Callable[[], datetime] = datetime.now) -> int:
             return 0
         code = 0
         while (name := due(schedule, now())) is not None:
-            _require_folder(schedule, folder.name)
+            require_folder(schedule, folder.name)
             if not _claim(folder, name, schedule.missed):
                 return code
             code = _execute(folder, name, schedule, descriptor)
@@ -75,7 +75,7 @@ def run_due(folder: Path, now: Callable[[], datetime] = datetime.now) -> int:
         return code
 
 
-def _require_folder(schedule: Schedule, name: str) -> None:
+def require_folder(schedule: Schedule, name: str) -> None:
     """A tick stays due until its folder is there again, such as one that is mounted late."""
     if not Path(schedule.folder).is_dir():
         raise UsageError(f"{schedule.folder}, where {name} runs, is not there: mount it, or remove the schedule")

@@ -11,6 +11,7 @@ import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,16 +58,33 @@ class Slurm:
         """A folder that nobody submitted is left by who was killed before, or whom sbatch refused. Where the lock does
         not hold, such as between two machines, the first job to begin keeps the others from it.
         """
-        folder = JobFolder(self._home / identity)
+        folder = self.folder_of(identity)
+        with self._taken(folder, {"words": [*words], **labels}, archive):
+            if folder.slurm_job():
+                return False
+            folder.put("submitted", slurm_job=alive_of(identity) or self._submit(folder))
+        return True
+
+    def adopt(
+        self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes, number: str
+    ) -> None:
+        """As `begin`, for the Slurm job of that number, which waited for its hour and is to run it now."""
+        folder = self.folder_of(identity)
+        with self._taken(folder, {"words": [*words], **labels}, archive):
+            folder.put("submitted", slurm_job=number)
+
+    def folder_of(self, identity: str) -> JobFolder:
+        """Where a job is kept, or would be."""
+        return JobFolder(self._home / identity)
+
+    @contextmanager
+    def _taken(self, folder: JobFolder, order: Mapping[str, object], archive: bytes) -> Iterator[None]:
+        """With its files, while nobody else on this machine begins anything."""
         self._home.mkdir(parents=True, mode=0o700, exist_ok=True)
         with locked(self._home / "lock"):
             if not folder.path.exists():
-                self._unpack(folder.path, {"words": [*words], **labels}, archive)
-            if folder.slurm_job():
-                return False
-            alive = [number for (number, name), of in known().items() if name == identity and of.state not in ENDED]
-            folder.put("submitted", slurm_job=alive[0] if alive else self._submit(folder, identity))
-        return True
+                self._unpack(folder.path, order, archive)
+            yield
 
     def _unpack(self, path: Path, order: Mapping[str, object], archive: bytes) -> None:
         made = Path(tempfile.mkdtemp(prefix="new-", dir=self._home))  # mode 700
@@ -78,10 +96,14 @@ class Slurm:
         finally:
             shutil.rmtree(made, ignore_errors=True)  # it is gone where all went well
 
-    def _submit(self, folder: JobFolder, identity: str) -> str:
+    def _submit(self, folder: JobFolder) -> str:
         script = ["exec", sys.executable, "-m", "pipelines.launchers.slurm_job", str(folder.path)]
-        words = ["--parsable", f"--job-name={identity}", f"--chdir={folder.files}", f"--output={folder.log}"]
-        words += ["--open-mode=append", "--requeue", "--ntasks-per-node=1", "--signal=B:TERM@60", *self._options]
+        return self.queue(folder.path.name, folder.files, folder.log, script)
+
+    def queue(self, name: str, folder: Path, log: Path, script: Sequence[str], *more: str) -> str:
+        """Have a script run in a folder; the number of its job."""
+        words = ["--parsable", f"--job-name={name}", f"--chdir={folder}", f"--output={log}", "--open-mode=append"]
+        words += ["--requeue", "--ntasks-per-node=1", "--signal=B:TERM@60", *more, *self._options]
         return call("sbatch", *words, f"--wrap={shlex.join(script)}").strip().partition(";")[0]
 
     def output(self, identity: str) -> Iterator[str]:
@@ -121,7 +143,7 @@ class Slurm:
         return job_of(self._folder(identity), known())
 
     def _folder(self, identity: str) -> JobFolder:
-        folder = JobFolder(self._home / identity)
+        folder = self.folder_of(identity)
         if not identity.startswith(OURS) or "/" in identity or not folder.path.is_dir() or not folder.slurm_job():
             raise UsageError(f"Slurm was given no job {identity!r} from {self._home}: `scorefleet jobs` lists those")
         return folder
@@ -137,6 +159,11 @@ def launcher(to: str) -> Slurm:
     if beginning != "slurm":
         raise UsageError(f"--to must be slurm or slurm:KEY=VALUE,..., but got {to!r}")
     return Slurm([f"--{option}" for option in options])
+
+
+def alive_of(name: str) -> str | None:
+    """The number of a job of that name that Slurm has in hand."""
+    return next((number for (number, of), is_now in known().items() if of == name and is_now.state not in ENDED), None)
 
 
 def job_of(folder: JobFolder, there: Mapping[tuple[str, str], Known]) -> Job:

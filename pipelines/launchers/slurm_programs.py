@@ -11,6 +11,9 @@ from tasks.redaction import redact
 NOT_PASSED = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Of another Ray: each run of a job starts its own, and Slurm keeps the environment that it is given."""
 
+OF_SLURM = ("SLURM_CONF", "SLURM_CLUSTERS")
+"""Where Slurm is; what else begins so speaks of the job that calls, and would be taken for what the next one is."""
+
 UNREACHABLE = "contact|timed out|Socket|connect|Zero Bytes|configuration source"
 """In what sbatch says where the controller does not answer; all else is for the user to mend."""
 
@@ -24,7 +27,7 @@ class Known(NamedTuple):
 
 def call(*words: str) -> str:
     """What one of the programs says; where it fails, its last line is the error's."""
-    environment = {key: value for key, value in os.environ.items() if key not in NOT_PASSED}
+    environment = {key: value for key, value in os.environ.items() if _is_passed(key)}
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError as error:
@@ -34,6 +37,10 @@ def call(*words: str) -> str:
     line = redact(done.stderr.strip().rpartition("\n")[2])[:200]
     kind = UsageError if words[0] == "sbatch" and not re.search(UNREACHABLE, line) else ServiceError
     raise kind(line if line.startswith(words[0]) else f"{words[0]}: {line}")
+
+
+def _is_passed(key: str) -> bool:
+    return key not in NOT_PASSED and (key in OF_SLURM or not key.startswith("SLURM_"))
 
 
 def known() -> dict[tuple[str, str], Known]:

@@ -2,7 +2,6 @@
 nothing.
 """
 
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -199,26 +198,6 @@ def test_a_job_that_is_requeued_goes_on_and_its_runs_are_kept_apart(twice, held,
     assert ", run 1, " not in (held.job() / "run-0/output").read_text()
     assert held.end_of(1) == 0
     assert held.shards() == twice.project.shards()
-
-
-@pytest.mark.skipif(shutil.which("cron") is None, reason="cron is not installed: apt-get install cron")
-def test_a_tick_of_the_login_nodes_cron_is_one_job_whose_exit_code_is_in_the_history(cluster):
-    project = Project(cluster, "nightly")
-    cluster.say("mount", "-t", "tmpfs", "tmpfs", "/var/spool/cron/crontabs")
-    mine = project.path / "crontab"
-    mine.write_text(f"HOME={cluster.environment()['HOME']}\nSLURM_CONF={cluster.environment()['SLURM_CONF']}\n")
-    cluster.say("crontab", str(mine))
-    cluster.keep(cluster.controller, "cron", "-f")
-    add = ("schedule", "add", "often", "--cron", "* * * * *", "--to")
-    assert "takes account" in project.finish(*add, "slurm:wrap=id", "run", "--data", "sklearn:wine")[2]
-    code, _, errors = project.finish(*add, "slurm:time=5", "run", "--data", "sklearn:wine", "--dry-run")
-    assert code == 0, errors
-    wait_until(lambda: "exit code 0" in project.finish("schedule", "history", "often")[1], 2 * PATIENCE_S)
-    assert project.finish("schedule", "remove", "often")[0] == 0
-    ticks = project.finish("schedule", "history", "often")[1].splitlines()
-    jobs = [line for line in project.finish("jobs", "--to", "slurm")[1].splitlines() if "--dry-run" in line]
-    assert len(jobs) == len(ticks)
-    assert " done " in jobs[0]
 
 
 def test_a_job_that_slurm_has_forgotten_is_known_by_its_folder(twice, cluster):
