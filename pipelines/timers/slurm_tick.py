@@ -27,7 +27,7 @@ PATIENCE_S = 120.0
 
 def main(link: Link, number: str, identity: str) -> int:
     """Run the tick of a link in the Slurm job of that number and name; what its command returned."""
-    made = _schedule_of(link)
+    made = schedule_of(link)
     if made is None or not link.claim(number, identity):
         print(f"{link.tick} is not this job's to run: the schedule was removed, or another job has it", flush=True)
         return 0
@@ -38,7 +38,7 @@ def main(link: Link, number: str, identity: str) -> int:
     return code
 
 
-def _schedule_of(link: Link) -> Schedule | None:
+def schedule_of(link: Link) -> Schedule | None:
     """None where it was removed, or added anew."""
     try:
         made = due.read(link.schedule)
@@ -61,7 +61,7 @@ def _run(link: Link, made: Schedule) -> int:
     place = slurm.launcher(str(made.to))
     job, start = place.folder_of(link.identity), _now()
     if not job.path.exists():  # it is there where this one was requeued
-        if made.missed == "skip" and _was_missed(link, made, place):
+        if made.missed == "skip" and was_missed(link, made, place):
             link.finish(start=None, end=None, exit_code=None)
             return 0
         try:
@@ -76,7 +76,7 @@ def _run(link: Link, made: Schedule) -> int:
     return slurm_job.main(job.path)
 
 
-def _was_missed(link: Link, made: Schedule, place: Slurm) -> bool:
+def was_missed(link: Link, made: Schedule, place: Slurm) -> bool:
     """Whether it came due while the one before was running, or has waited until the next one came due."""
     following = Cron.of(made.cron).after(link.at)
     earlier = [other for other in links_of(link.schedule, link.since) if other.tick < link.tick]

@@ -14,6 +14,8 @@ AUTOSCALER = "tests/clusters/test_autoscaler.py"
 OWN_RAY = "tests/clusters/test_own_ray.py"
 RAY_UP = "tests/clusters/test_ray_up.py"
 SLURM_JOBS = "tests/clusters/test_slurm.py"
+SLURM_LINKS = "tests/unit/test_slurm_links.py"
+SLURM_SCHEDULE = "tests/clusters/test_slurm_schedule.py"
 
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
@@ -26,6 +28,9 @@ _SECURE = "tasks/secure.py"
 _SLURM = "pipelines/launchers/slurm.py"
 _SLURM_FOLDER = "pipelines/launchers/slurm_folder.py"
 _SLURM_NODE = "pipelines/launchers/slurm_node.py"
+_SLURM_LINKS = "pipelines/timers/slurm_links.py"
+_SLURM_TICK = "pipelines/timers/slurm_tick.py"
+_SLURM_TIMER = "pipelines/timers/slurm.py"
 _SUBMIT = "pipelines/submit.py"
 _CLUSTER = "tasks/cluster.py"
 _UP = "cluster.yaml"
@@ -66,6 +71,26 @@ MUTANTS = (
     Mutant(
         "two Slurm jobs run one order", _SLURM_FOLDER, "return self.slurm_job() == slurm_job", "return True", (SLURM,)
     ),
+    Mutant(
+        "two Slurm jobs run one tick", _SLURM_LINKS, "return self.slurm_job == number", "return True", (SLURM_LINKS,)
+    ),
+    Mutant("a removed schedule's job runs", _SLURM_TICK, "if made.since == link.since else None", "", (SLURM_LINKS,)),
+    Mutant("a long one before hides no tick", _SLURM_TICK, "return has_overlapped or (", "return (", (SLURM_LINKS,)),
+    Mutant(
+        "a tick is run after the next",
+        _SLURM_TICK,
+        "and following <= datetime",
+        "and following > datetime",
+        (SLURM_LINKS,),
+    ),
+    Mutant(
+        "the next tick does not wait for this one",
+        _SLURM_TIMER,
+        '*(f"--dependency=afterany:{number}" for number in holders)',
+        "",
+        (SLURM_SCHEDULE,),
+    ),
+    Mutant("a refused queueing ends the chain", _SLURM_TICK, "if not is_queued:", "if False:", (SLURM_SCHEDULE,)),
     Mutant("the first run for the last", _SLURM_FOLDER, "reverse=True", "reverse=False", (SLURM,)),
     Mutant("runs' logs are mixed", _SLURM_FOLDER, "if run.number != self._run:", "if self._run < 0:", (SLURM,)),
     Mutant("what was cut short has failed", _SLURM, " and not run.was_told:", ":", (SLURM,)),
