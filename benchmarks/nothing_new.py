@@ -2,7 +2,7 @@
 
     nice -n -10 python -m benchmarks.nothing_new
 
-`scorefleet retrain` trains a small champion first, which is not counted, and then finds the same rows and configuration.
+`scorefleet retrain` trains a small champion first, which is not counted; then rows and configuration stay the same.
 """
 
 import statistics
