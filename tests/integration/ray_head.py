@@ -47,9 +47,12 @@ FAKE_CLUSTER = {
 
 
 class Head(NamedTuple):
-    """`to` is for --to, `address` for cluster.address; `folder` holds all that it writes, `process` is its first."""
+    """`to` and `client` are for --to, `address` for cluster.address; `folder` has all that it writes, `process` is its
+    first.
+    """
 
     to: str
+    client: str
     address: str
     token: str
     folder: Path
@@ -67,8 +70,8 @@ def running(autoscaling: Mapping[str, Any] | None = None) -> Iterator[Head]:
         folder, token = Path(name), secrets.token_hex(32)
         (folder / "token").touch(0o600)
         (folder / "token").write_text(token)
-        port, dashboard = free_port(), free_port()
-        words, more = _command(folder, port, dashboard), {}
+        port, dashboard, client = free_port(), free_port(), free_port()
+        words, more = _command(folder, port, dashboard, client), {}
         if autoscaling is not None:
             provider = FAKE_PROVIDER | {"gcs_address": f"127.0.0.1:{port}"}
             (folder / "autoscaling.yaml").write_text(
@@ -86,7 +89,7 @@ def running(autoscaling: Mapping[str, Any] | None = None) -> Iterator[Head]:
         try:
             to = f"http://127.0.0.1:{dashboard}"
             wait_until(lambda: status(f"{to}/api/jobs/", token) == 200, 90)
-            yield Head(to, f"127.0.0.1:{port}", token, folder, psutil.Process(head.pid))
+            yield Head(to, f"ray://127.0.0.1:{client}", f"127.0.0.1:{port}", token, folder, psutil.Process(head.pid))
         finally:
             _end(head)
 
@@ -116,13 +119,13 @@ def environment(token_file: Path) -> dict[str, str]:
     }
 
 
-def _command(folder: Path, port: int, dashboard: int) -> list[str]:
+def _command(folder: Path, port: int, dashboard: int, client: int) -> list[str]:
     ports = {
         "port": port,
         "dashboard-port": dashboard,
         "dashboard-agent-listen-port": free_port(),
         "dashboard-agent-grpc-port": free_port(),
-        "ray-client-server-port": free_port(),
+        "ray-client-server-port": client,
         "min-worker-port": 0,
         "max-worker-port": 0,
         "num-cpus": 2,

@@ -125,9 +125,11 @@ def test_a_failed_job_is_begun_again_and_an_interrupted_follower_leaves_it(proje
 
 
 def test_without_the_token_every_port_refuses_and_none_is_beyond_loopback(head, monkeypatch, capsys):
-    listeners = looking.listeners(looking.family(head.process.pid))
-    assert len(listeners) >= 5
-    assert {address for address, _, _ in listeners} <= {"127.0.0.1", "::1"}
+    def listeners() -> list[tuple[str, int, str]]:
+        return looking.listeners(looking.family(head.process.pid))
+
+    wait_until(lambda: len(listeners()) >= 5, 60)
+    assert {address for address, _, _ in listeners()} <= {"127.0.0.1", "::1"}
     assert [status(f"{head.to}/api/jobs/", token) for token in (None, "wrong", head.token)] == [401, 403, 200]
     monkeypatch.setenv("RAY_AUTH_TOKEN", "wrong")
     assert main(["jobs", "--to", head.to]) == 5
@@ -152,6 +154,22 @@ def test_a_cluster_that_is_not_there_or_says_nothing_is_one_line(
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert address in lines[0]
+
+
+def test_ray_clients_address_is_the_same_place_and_one_without_its_token_is_one_line(head, place):
+    words = ("jobs", "--to", head.client)
+    begin(place, "seen", "print('once')")
+
+    def scorefleet(token: str) -> "subprocess.CompletedProcess[str]":
+        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RAY_AUTH_TOKEN": token}
+        command = [sys.executable, "-m", "pipelines.cli", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    listed, refused = scorefleet(head.token), scorefleet("f" * 64)
+    assert (listed.returncode, listed.stderr) == (0, "")
+    assert "scorefleet-seen" in listed.stdout
+    assert (refused.returncode, refused.stderr.count("\n")) == (5, 1), refused.stderr
+    assert f"no Ray takes clients with this token at {head.client}" in refused.stderr
 
 
 def test_a_tick_of_a_schedule_is_one_job_whose_exit_code_is_in_its_history(head, place, tmp_path):
