@@ -68,6 +68,11 @@ class Schedule:
     def outcomes(self) -> list[str]:
         return [past[3] for past in self.history()]
 
+    def has_begun(self, run: int) -> bool:
+        """Whether the command of the first tick is at work, in that run of its job."""
+        logs = [Path(past[-1]) for past in self.history()[:1]]
+        return any(f"run-{run}" in log.parts and log.exists() and "started" in log.read_text() for log in logs)
+
     def queued(self) -> list[str]:
         """The Slurm jobs of its links, the newest last."""
         folder = self.project.cluster.folder / "home/.local/share/scorefleet/schedules" / self.name
@@ -83,16 +88,18 @@ def waiting(cluster: Slurm) -> list[str]:
 def test_ticks_never_overlap_are_caught_up_or_skipped_and_requeued_ones_go_on(cluster):
     """Both schedules' first ticks are held up beyond the hour of the next one, and one of the jobs is requeued."""
     ran, skipped = (Schedule(Project(cluster, missed), missed) for missed in ("run", "skip"))
-    (ran.project.control / "hold").symlink_to(ran.project.path)
+    (cluster.folder / "held/runs/sample/any/draws/commits").mkdir(parents=True)
+    (cluster.folder / "held/runs/sample/any/draws/commits/0.json").touch()
+    (ran.project.control / "hold").symlink_to(cluster.folder / "held")  # as if it had begun to commit
     first = (datetime.now() + timedelta(minutes=1, seconds=SLACK_S)).replace(second=0)
     second = first + timedelta(minutes=2)
     for one in (ran, skipped):
         words = ("--missed", one.name, "sample", "config.yaml")
         assert f"next at {first:%Y-%m-%d %H:%M}" in one.add(f"{first.minute},{second.minute} * * * *", *words)
-    wait_until(lambda: ran.project.commits() > 0 and skipped.outcomes() == ["running"], PATIENCE_S)
+    wait_until(lambda: ran.has_begun(0) and skipped.has_begun(0), PATIENCE_S)
     cluster.say("scontrol", "requeue", ran.queued()[0])
     ran.project.begin_again()
-    wait_until(lambda: "run-1" in ran.history()[0][-1], PATIENCE_S)
+    wait_until(lambda: ran.has_begun(1), PATIENCE_S)
     wait_until(lambda: datetime.now() > second + timedelta(seconds=2), PATIENCE_S)
     for one in (ran, skipped):
         assert one.outcomes() == ["running"]
