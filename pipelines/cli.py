@@ -22,7 +22,7 @@ commands:
   sample     your own log density -> samples, verdict, report
   submit     one of run, retrain, generate and sample, on a cluster
   jobs       list, follow and stop what was submitted
-  schedule   have cron run or submit one of them, every night
+  schedule   have one of them run every night, here or on a cluster
   lint       say what is wrong with the file of a cluster for `ray up`
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
@@ -33,8 +33,8 @@ commands:
 
 
 TO = (
-    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with its options as in "
-    "slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml."
+    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or ray://HOST:PORT, or slurm where sbatch is, with its "
+    "options as in slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml."
 )
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 

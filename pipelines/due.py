@@ -144,9 +144,9 @@ def read(folder: Path, names: Sequence[str] = (SCHEDULE,)) -> Schedule:
 def _schedule_of(file: Path) -> Schedule:
     try:
         fields: Mapping[str, Any] = json.loads(file.read_text())
-    except ValueError:
+        return Schedule(**{**fields, "words": tuple(fields["words"])})
+    except (ValueError, KeyError, TypeError):
         raise UsageError(f"{file} is damaged: delete it, and add the schedule again") from None
-    return Schedule(**{**fields, "words": tuple(fields["words"])})
 
 
 def ticks(folder: Path) -> Iterator[Tick]:

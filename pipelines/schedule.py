@@ -15,6 +15,7 @@ from pipelines.launchers import launcher_of
 from pipelines.one_line_parser import OneLineParser, call
 from pipelines.submit import order_of, refuse_secrets
 from pipelines.timers import timer_of
+from pipelines.timers.timer import Timer
 from tasks.errors import ServiceError, UsageError
 from tasks.secure import secure_ray
 from tasks.store import objects
@@ -36,7 +37,7 @@ def schedule(arguments: Sequence[str]) -> int:
 
 def add(arguments: Sequence[str]) -> int:
     """`scorefleet schedule add`."""
-    parser = OneLineParser("schedule add", "Have cron run a command.")
+    parser = OneLineParser("schedule add", "Have a command run at every tick.")
     parser.add_argument("name", metavar="NAME", help="Letters, digits, - and _.")
     parser.add_argument("--cron", required=True, help="Minute, hour, day of month, month, day of week, in local time.")
     parser.add_argument("--missed", choices=("run", "skip"), default="run", help="What becomes of a missed tick.")
@@ -60,7 +61,9 @@ def add(arguments: Sequence[str]) -> int:
         to=given.to,
         folder=str(Path.cwd()),
         path=os.environ.get("PATH", os.defpath),
-        since=datetime.now().astimezone().isoformat(timespec="seconds"),  # cron's zone may be another than this one
+        since=datetime.now()
+        .astimezone()
+        .isoformat(timespec="microseconds"),  # cron's zone may be another than this one
     )
     timer = timer_of(made.to)
     objects.replace(home, due.SCHEDULE, json.dumps(dataclasses.asdict(made), indent=2).encode())
@@ -70,7 +73,7 @@ def add(arguments: Sequence[str]) -> int:
     except (ServiceError, UsageError):
         (home / due.SCHEDULE).unlink()
         raise
-    print(f"{given.name}: {_command(made)}, {_next(timer.following(home, made))}")
+    print(f"{given.name}: {_command(made)}, {_next(timer, home, made)}")
     return 0
 
 
@@ -80,10 +83,8 @@ def list_all(arguments: Sequence[str]) -> int:
     for folder in sorted(path.parent for path in _home().glob(f"*/{due.SCHEDULE}")):
         made = due.read(folder)
         timer = timer_of(made.to)
-        past = [*timer.history(folder, made)]
-        last = past[-1].outcome if past else "none yet"
-        following = _next(timer.following(folder, made))
-        print(f"{folder.name:<16} {made.cron:<16} {following}, last {last:<12} {_command(made)}")
+        following = _next(timer, folder, made)
+        print(f"{folder.name:<16} {made.cron:<16} {following}, last {_last(timer, folder, made):<12} {_command(made)}")
     return 0
 
 
@@ -91,8 +92,12 @@ def remove(arguments: Sequence[str]) -> int:
     """`scorefleet schedule remove`; what ran stays on record."""
     folder = _folder_of(_name_of("remove", "Have nothing run it any longer; its history stays.", arguments))
     made = due.read(folder)
-    goes_on = timer_of(made.to).remove(folder, made)
-    (folder / due.SCHEDULE).rename(folder / due.REMOVED)
+    (folder / due.SCHEDULE).rename(folder / due.REMOVED)  # first, so that a tick that begins now calls no other
+    try:
+        goes_on = timer_of(made.to).remove(folder, made)
+    except (ServiceError, UsageError):
+        (folder / due.REMOVED).rename(folder / due.SCHEDULE)
+        raise
     print(f"{folder.name} is removed" + ("; its tick that is running goes on" if goes_on else ""))
     return 0
 
@@ -133,8 +138,20 @@ def _checked(words: Sequence[str]) -> tuple[str, ...]:
     return (words[0], *given.words)
 
 
-def _next(following: datetime | None) -> str:
-    return f"next at {following:%Y-%m-%d %H:%M}" if following else "next never: remove it, and add it again"
+def _next(timer: Timer, folder: Path, made: Schedule) -> str:
+    try:
+        following = timer.following(folder, made)
+    except (ServiceError, UsageError) as error:  # of one place, which hides no other's schedule
+        return f"next unknown ({error})"
+    return f"next at {following:%Y-%m-%d %H:%M}" if following else "next never (nothing here calls it)"
+
+
+def _last(timer: Timer, folder: Path, made: Schedule) -> str:
+    try:
+        past = [*timer.history(folder, made)]
+    except (ServiceError, UsageError):
+        return "unknown"
+    return past[-1].outcome if past else "none yet"
 
 
 def _command(made: Schedule) -> str:

@@ -87,9 +87,12 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
     elsewhere = [word for key, place in places.items() for word in (key, place)]
     sent = [command, *(_sent(word, inside) for word in given.words), *elsewhere, "--cluster.address", "auto"]
     parcel = pack(folder, [Path(place.removeprefix(SQLITE)) for place in places.values()], files, secret)
-    stamps = _stamps(places.get(DATA))
+    if tick:
+        identity = tick_identity(arguments, folder, tick)
+    else:
+        identity = _identity(command, parcel.archive, *sent, *_stamps(places.get(DATA)))
     return Order(
-        identity=tick_identity(arguments, folder, tick) if tick else _identity(command, parcel.archive, *sent, *stamps),
+        identity=identity,
         words=("-m", "pipelines.cli", *sent),
         command=" ".join(arguments),
         archive=parcel.archive,

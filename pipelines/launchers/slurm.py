@@ -42,8 +42,7 @@ class Slurm:
     """A launcher; see `launcher.Launcher`."""
 
     def __init__(self, options: Sequence[str]):
-        self._options = options
-        self._home = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "scorefleet" / "slurm"
+        self._options, self._home = options, home()
 
     def secret(self) -> str:
         return ""
@@ -58,7 +57,7 @@ class Slurm:
         """A folder that nobody submitted is left by who was killed before, or whom sbatch refused. Where the lock does
         not hold, such as between two machines, the first job to begin keeps the others from it.
         """
-        folder = self.folder_of(identity)
+        folder = folder_of(identity)
         with self._taken(folder, {"words": [*words], **labels}, archive):
             if folder.slurm_job():
                 return False
@@ -69,13 +68,9 @@ class Slurm:
         self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes, number: str
     ) -> None:
         """As `begin`, for the Slurm job of that number, which waited for its hour and is to run it now."""
-        folder = self.folder_of(identity)
+        folder = folder_of(identity)
         with self._taken(folder, {"words": [*words], **labels}, archive):
             folder.put("submitted", slurm_job=number)
-
-    def folder_of(self, identity: str) -> JobFolder:
-        """Where a job is kept, or would be."""
-        return JobFolder(self._home / identity)
 
     @contextmanager
     def _taken(self, folder: JobFolder, order: Mapping[str, object], archive: bytes) -> Iterator[None]:
@@ -102,7 +97,8 @@ class Slurm:
 
     def queue(self, name: str, folder: Path, log: Path, script: Sequence[str], *more: str) -> str:
         """Have a script run in a folder; the number of its job."""
-        words = ["--parsable", f"--job-name={name}", f"--chdir={folder}", f"--output={log}", "--open-mode=append"]
+        output = str(log).replace("%", "%%")  # which begins a pattern there
+        words = ["--parsable", f"--job-name={name}", f"--chdir={folder}", f"--output={output}", "--open-mode=append"]
         words += ["--requeue", "--ntasks-per-node=1", "--signal=B:TERM@60", *more, *self._options]
         return call("sbatch", *words, f"--wrap={shlex.join(script)}").strip().partition(";")[0]
 
@@ -143,10 +139,20 @@ class Slurm:
         return job_of(self._folder(identity), known())
 
     def _folder(self, identity: str) -> JobFolder:
-        folder = self.folder_of(identity)
+        folder = folder_of(identity)
         if not identity.startswith(OURS) or "/" in identity or not folder.path.is_dir() or not folder.slurm_job():
             raise UsageError(f"Slurm was given no job {identity!r} from {self._home}: `scorefleet jobs` lists those")
         return folder
+
+
+def home() -> Path:
+    """Where jobs are kept."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "scorefleet" / "slurm"
+
+
+def folder_of(identity: str) -> JobFolder:
+    """Where a job is kept, or would be."""
+    return JobFolder(home() / identity)
 
 
 def launcher(to: str) -> Slurm:

@@ -11,8 +11,8 @@ from tasks.redaction import redact
 NOT_PASSED = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Of another Ray: each run of a job starts its own, and Slurm keeps the environment that it is given."""
 
-OF_SLURM = ("SLURM_CONF", "SLURM_CLUSTERS")
-"""Where Slurm is; what else begins so speaks of the job that calls, and would be taken for what the next one is."""
+OF_SLURM = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
+"""Where Slurm is, and who asks; what else begins so speaks of the job that calls sbatch, and not of the one to be."""
 
 UNREACHABLE = "contact|timed out|Socket|connect|Zero Bytes|configuration source"
 """In what sbatch says where the controller does not answer; all else is for the user to mend."""
@@ -27,7 +27,7 @@ class Known(NamedTuple):
 
 def call(*words: str) -> str:
     """What one of the programs says; where it fails, its last line is the error's."""
-    environment = {key: value for key, value in os.environ.items() if _is_passed(key)}
+    environment = {key: value for key, value in os.environ.items() if _is_passed(key, words[0])}
     try:
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
     except FileNotFoundError as error:
@@ -39,8 +39,9 @@ def call(*words: str) -> str:
     raise kind(line if line.startswith(words[0]) else f"{words[0]}: {line}")
 
 
-def _is_passed(key: str) -> bool:
-    return key not in NOT_PASSED and (key in OF_SLURM or not key.startswith("SLURM_"))
+def _is_passed(key: str, program: str) -> bool:
+    is_of_a_job = program == "sbatch" and key.startswith("SLURM_") and key not in OF_SLURM
+    return key not in NOT_PASSED and not is_of_a_job
 
 
 def known() -> dict[tuple[str, str], Known]:

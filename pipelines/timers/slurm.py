@@ -2,19 +2,20 @@
 
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from pipelines.cron import Cron
 from pipelines.due import STAMP, Schedule
-from pipelines.launchers.slurm import ENDED, Slurm, alive_of, job_of, launcher
+from pipelines.launchers.slurm import ENDED, Slurm, alive_of, folder_of, job_of, launcher
 from pipelines.launchers.slurm_folder import JobFolder
 from pipelines.launchers.slurm_programs import Known, call, known
 from pipelines.parcel import OWN_CODE
 from pipelines.submit import tick_identity
 from pipelines.timers.slurm_links import Link, link_of, links_of
 from pipelines.timers.timer import Past
+from tasks.errors import StorageError
 
 There = Mapping[tuple[str, str], Known]
 
@@ -26,26 +27,32 @@ class SlurmTimer:
         self._place = place
 
     def add(self, folder: Path, made: Schedule) -> None:
-        self.queue_next(folder, made, datetime.now(), ())
+        at = Cron.of(made.cron).after(datetime.now())
+        assert at is not None  # `schedule add` takes none that never comes
+        there = known()
+        holders = [link.slurm_job for link in links_of(folder) if _is_alive(link, there)]  # of one that had the name
+        self.queue(folder, made, at.strftime(STAMP), holders)
 
-    def queue_next(self, folder: Path, made: Schedule, after: datetime, holders: tuple[str, ...]) -> None:
-        """Have the first tick after a time wait for its hour, and for the end of the Slurm jobs `holders`; once, though
-        others did it before, or were killed while doing it.
+    def queue(self, folder: Path, made: Schedule, tick: str, holders: Sequence[str]) -> None:
+        """Have a tick wait for its hour, and for the end of the Slurm jobs `holders`: once, though others did so, or were
+        killed meanwhile.
         """
-        at = Cron.of(made.cron).after(after)
-        assert at is not None  # `Cron.of` takes none that never comes
-        link = link_of(folder, made.since, at.strftime(STAMP))
+        link = link_of(folder, made.since, tick)
         if link.slurm_job:
             return
-        identity = tick_identity(made.words, Path(made.folder), f"{folder.name} {link.tick} {made.since}")
-        number = alive_of(identity) or self._queue(link, identity, at, holders)
-        if not link.claim(number, identity):
+        identity = tick_identity(made.words, Path(made.folder), f"{folder.name} {tick} {made.since}")
+        number = alive_of(identity) or self._submit(link, identity, holders)
+        try:
+            is_its = link.claim(number, identity)
+        except StorageError:  # its own job claims it when it begins
+            return
+        if not is_its:
             call("scancel", number)  # another's was there first
 
-    def _queue(self, link: Link, identity: str, at: datetime, holders: tuple[str, ...]) -> str:
-        script = ["exec", "env", f"PYTHONPATH={OWN_CODE}", sys.executable, "-m", "pipelines.timers.slurm_tick"]
-        when = [f"--begin={at.isoformat()}", *(f"--dependency=afterany:{number}" for number in holders)]
-        return self._place.queue(identity, link.path, link.log, [*script, str(link.path)], *when)
+    def _submit(self, link: Link, identity: str, holders: Sequence[str]) -> str:
+        script = ["exec", sys.executable, "-m", "pipelines.timers.slurm_tick", str(link.path)]
+        after = [f"--dependency=afterany:{':'.join(holders)}"] if holders else []
+        return self._place.queue(identity, OWN_CODE, link.log, script, f"--begin={link.at.isoformat()}", *after)
 
     def remove(self, folder: Path, made: Schedule) -> bool:
         for link in self._alive(folder, made):
@@ -66,12 +73,12 @@ class SlurmTimer:
         there = known()
         for link in links_of(folder):
             if self._is_begun(link):
-                yield _past_of(link, self._place.folder_of(link.identity), there)
+                yield _past_of(link, folder_of(link.identity), there)
             elif link.end:
                 code = link.end["exit_code"]
                 outcome = "skipped" if code is None else f"exit code {code}"
                 yield Past(link.tick, link.end["start"], link.end["end"], outcome, str(link.log))
-            elif not _is_alive(link, there):
+            elif link.at <= datetime.now() and not _is_alive(link, there):
                 yield Past(link.tick, None, None, "lost", str(link.log))
 
     def _alive(self, folder: Path, made: Schedule) -> list[Link]:
@@ -79,12 +86,13 @@ class SlurmTimer:
         return [link for link in links_of(folder, made.since) if _is_alive(link, there)]
 
     def _is_begun(self, link: Link) -> bool:
-        return self._place.folder_of(link.identity).path.exists()
+        return folder_of(link.identity).path.exists()
 
 
 def timer(to: str | None) -> SlurmTimer:
     """That of the cluster whose programs are on the PATH."""
-    return SlurmTimer(launcher(str(to)))
+    assert to is not None
+    return SlurmTimer(launcher(to))
 
 
 def _is_alive(link: Link, there: There) -> bool:

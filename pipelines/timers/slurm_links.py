@@ -1,10 +1,10 @@
 """The links of a chain of Slurm jobs: a folder for each tick, with the schedule, on a file system that nodes share.
 
     slurm/SINCE/TICK/queued.json   the number of the Slurm job that runs it, and its name; from who comes first
+    slurm/SINCE/TICK/next.json     the tick after it, chosen once, whenever and however often its job begins
     slurm/SINCE/TICK/end.json      how it ended where no job of scorefleet came of it: left out, or refused
-    slurm/SINCE/TICK/log           what Slurm says of it
 
-SINCE tells a schedule from another that had its name before.
+SINCE tells a schedule from another that had its name before; `slurm.log` is what Slurm says of them all.
 """
 
 import json
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.due import STAMP
+from tasks.errors import StorageError
 from tasks.store import objects
 
 CHAIN = "slurm"
@@ -47,7 +48,7 @@ class Link:
 
     @property
     def log(self) -> Path:
-        return self.path / "log"
+        return log_of(self.schedule)
 
     @property
     def slurm_job(self) -> str:
@@ -66,8 +67,15 @@ class Link:
 
     def claim(self, number: str, identity: str) -> bool:
         """Whether this Slurm job is the one that runs it, as it stays when it is requeued."""
-        self._put("queued", slurm_job=number, identity=identity)
+        if not self.slurm_job:
+            self._put("queued", slurm_job=number, identity=identity)
         return self.slurm_job == number
+
+    def choose_next(self, tick: str) -> str:
+        """The tick after this one: the first that was chosen."""
+        with suppress(StorageError):  # a disk that is full must not end the chain
+            self._put("next", tick=tick)
+        return self._read("next").get("tick", tick)
 
     def finish(self, **end: Any) -> None:
         """It ended without a job."""
@@ -82,11 +90,14 @@ class Link:
         return {}
 
 
+def log_of(schedule: Path) -> Path:
+    """What Slurm, and a link before its job has begun, say."""
+    return schedule / "slurm.log"
+
+
 def link_of(schedule: Path, since: str, tick: str) -> Link:
-    """That of a tick, in a folder that is there."""
-    link = Link(schedule / CHAIN / since / tick)
-    link.path.mkdir(parents=True, exist_ok=True)
-    return link
+    """That of a tick."""
+    return Link(schedule / CHAIN / since / tick)
 
 
 def links_of(schedule: Path, since: str = "*") -> Iterator[Link]:

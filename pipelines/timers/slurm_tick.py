@@ -5,20 +5,22 @@ its own folder as it is now, and runs as any other job on Slurm does.
 """
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
 from pipelines import due
 from pipelines.cron import Cron
-from pipelines.due import Schedule
+from pipelines.due import STAMP, Schedule
 from pipelines.launchers import slurm, slurm_job
 from pipelines.launchers.launcher import patiently
-from pipelines.launchers.slurm import Slurm
 from pipelines.submit import order_of
 from pipelines.timers.slurm import timer
 from pipelines.timers.slurm_links import Link, links_of
-from tasks.errors import ServiceError, UsageError, UserError
+from tasks.errors import ServiceError, StorageError, UsageError, UserError
 from tasks.secure import secure_ray
 
 PATIENCE_S = 120.0
@@ -28,62 +30,90 @@ PATIENCE_S = 120.0
 def main(link: Link, number: str, identity: str) -> int:
     """Run the tick of a link in the Slurm job of that number and name; what its command returned."""
     made = schedule_of(link)
-    if made is None or not link.claim(number, identity):
-        print(f"{link.tick} is not this job's to run: the schedule was removed, or another job has it", flush=True)
+    job = slurm.folder_of(identity)
+    if made is None and job.path.exists():
+        return slurm_job.main(job.path)  # requeued: what has begun goes on, though its schedule was removed
+    if made is None or not _is_its(link, number, identity):
+        _say(f"{link.tick} is not run by Slurm job {number}: its schedule was removed, or another job has it")
         return 0
-    is_queued = _queue_next(link, made)
-    code = _run(link, made)
-    if not is_queued:
-        _queue_next(link, made)
+    with _untold():
+        is_queued = _queue_next(link, made, number)
+    code = slurm_job.main(job.path) if job.path.exists() else _run(link, made, number, identity)
+    if not is_queued and not _queue_next(link, made, number):
+        code = code or ServiceError.exit_code  # Slurm's mail says so then
     return code
 
 
 def schedule_of(link: Link) -> Schedule | None:
     """None where it was removed, or added anew."""
-    try:
-        made = due.read(link.schedule)
-    except UsageError:
+    if not (link.schedule / due.SCHEDULE).exists():
         return None
+    made = due.read(link.schedule)
     return made if made.since == link.since else None
 
 
-def _queue_next(link: Link, made: Schedule) -> bool:
-    after = max(datetime.now(), link.at)  # this node's clock may be behind the controller's
+def _is_its(link: Link, number: str, identity: str) -> bool:
     try:
-        patiently(lambda: timer(made.to).queue_next(link.schedule, made, after, (link.slurm_job,)), PATIENCE_S)
+        return link.claim(number, identity)
+    except StorageError as error:  # a disk that is full must not end the chain
+        _say(f"scorefleet: {error}")
+        return True
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """SIGTERM, as when the job is preempted, comes only after the block."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _queue_next(link: Link, made: Schedule, number: str) -> bool:
+    following = Cron.of(made.cron).after(max(datetime.now(), link.at))  # the controller's clock may be ahead
+    assert following is not None
+    tick, chain = link.choose_next(following.strftime(STAMP)), timer(made.to)
+    try:
+        patiently(lambda: chain.queue(link.schedule, made, tick, (number,)), PATIENCE_S)
+        if schedule_of(link) is None:  # it was removed meanwhile
+            chain.remove(link.schedule, made)
     except (ServiceError, UsageError) as error:
-        print(f"scorefleet: the tick after {link.tick} is not in Slurm's queue: {error}", flush=True)
+        _say(f"scorefleet: {tick}, the tick after {link.tick}, is not in Slurm's queue: {error}")
         return False
     return True
 
 
-def _run(link: Link, made: Schedule) -> int:
-    place = slurm.launcher(str(made.to))
-    job, start = place.folder_of(link.identity), _now()
-    if not job.path.exists():  # it is there where this one was requeued
-        if made.missed == "skip" and was_missed(link, made, place):
+def _run(link: Link, made: Schedule, number: str, identity: str) -> int:
+    start = _now()
+    try:
+        if made.missed == "skip" and was_missed(link, made):
             link.finish(start=None, end=None, exit_code=None)
             return 0
-        try:
-            due.require_folder(made, link.schedule.name)
-            os.chdir(made.folder)
-            order = order_of(made.words, Path(made.folder), "", link.tick)
-        except UserError as error:
-            print(f"scorefleet: {error}", flush=True)
+        due.require_folder(made, link.schedule.name)
+        os.chdir(made.folder)
+        order = order_of(made.words, Path(made.folder), "", link.tick)
+        slurm.launcher(str(made.to)).adopt(identity, order.words, {"command": order.command}, order.archive, number)
+    except UserError as error:
+        _say(f"scorefleet: {link.tick}: {error}")
+        with suppress(StorageError):
             link.finish(start=start, end=_now(), exit_code=error.exit_code)
-            return error.exit_code
-        place.adopt(link.identity, order.words, {"command": order.command}, order.archive, link.slurm_job)
-    return slurm_job.main(job.path)
+        return error.exit_code
+    return slurm_job.main(slurm.folder_of(identity).path)
 
 
-def was_missed(link: Link, made: Schedule, place: Slurm) -> bool:
+def was_missed(link: Link, made: Schedule) -> bool:
     """Whether it came due while the one before was running, or has waited until the next one came due."""
     following = Cron.of(made.cron).after(link.at)
     earlier = [other for other in links_of(link.schedule, link.since) if other.tick < link.tick]
-    before = place.folder_of(earlier[-1].identity) if earlier else None
+    before = slurm.folder_of(earlier[-1].identity) if earlier else None
     run = before.last_run() if before and before.path.exists() else None
     has_overlapped = run is not None and (run.end_s or 0.0) > link.at.timestamp()
     return has_overlapped or (following is not None and following <= datetime.now())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _now() -> str:

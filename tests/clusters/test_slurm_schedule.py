@@ -46,6 +46,7 @@ class Schedule:
 
     def __init__(self, project: Project, name: str):
         self.project, self.name = project, name
+        self.folder = project.cluster.folder / "home/.local/share/scorefleet/schedules" / name
 
     def add(self, cron: str, *words: str) -> str:
         return self.say("add", self.name, "--cron", cron, "--to", "slurm:time=5", *words)
@@ -75,8 +76,7 @@ class Schedule:
 
     def queued(self) -> list[str]:
         """The Slurm jobs of its links, the newest last."""
-        folder = self.project.cluster.folder / "home/.local/share/scorefleet/schedules" / self.name
-        links = sorted(folder.glob("slurm/*/*/queued.json"), key=lambda path: path.parent.name)
+        links = sorted(self.folder.glob("slurm/*/*/queued.json"), key=lambda path: path.parent.name)
         return [re.findall(r"\d+", path.read_text())[0] for path in links]
 
 
@@ -86,38 +86,47 @@ def waiting(cluster: Slurm) -> list[str]:
 
 
 def test_ticks_never_overlap_are_caught_up_or_skipped_and_requeued_ones_go_on(cluster):
-    """Both schedules' first ticks are held up beyond the hour of the next one, and one of the jobs is requeued."""
-    ran, skipped = (Schedule(Project(cluster, missed), missed) for missed in ("run", "skip"))
+    """The first ticks of three schedules are held up beyond the hour of the next one. Then one's job is requeued, and
+    another's too, once that schedule is removed and added anew.
+    """
+    ran, skipped, anew = (Schedule(Project(cluster, name), name) for name in ("run", "skip", "anew"))
     (cluster.folder / "held/runs/sample/any/draws/commits").mkdir(parents=True)
     (cluster.folder / "held/runs/sample/any/draws/commits/0.json").touch()
     (ran.project.control / "hold").symlink_to(cluster.folder / "held")  # as if it had begun to commit
     first = (datetime.now() + timedelta(minutes=1, seconds=SLACK_S)).replace(second=0)
     second = first + timedelta(minutes=2)
-    for one in (ran, skipped):
-        words = ("--missed", one.name, "sample", "config.yaml")
+    for one, missed in ((ran, "run"), (skipped, "skip"), (anew, "run")):
+        words = ("--missed", missed, "sample", "config.yaml")
         assert f"next at {first:%Y-%m-%d %H:%M}" in one.add(f"{first.minute},{second.minute} * * * *", *words)
-    wait_until(lambda: ran.has_begun(0) and skipped.has_begun(0), PATIENCE_S)
+    wait_until(lambda: all(one.has_begun(0) for one in (ran, skipped, anew)), PATIENCE_S)
+    wait_until(lambda: datetime.now() > second + timedelta(seconds=2), PATIENCE_S)
     cluster.say("scontrol", "requeue", ran.queued()[0])
     ran.project.begin_again()
-    wait_until(lambda: ran.has_begun(1), PATIENCE_S)
-    wait_until(lambda: datetime.now() > second + timedelta(seconds=2), PATIENCE_S)
+    assert "is removed; its tick that is running goes on" in anew.remove()
+    anew.add(ONCE_A_YEAR, *PLAN)
+    cluster.say("scontrol", "requeue", anew.queued()[0])
+    anew.project.begin_again()
+    wait_until(lambda: ran.has_begun(1) and anew.has_begun(1), PATIENCE_S)
     for one in (ran, skipped):
         assert one.outcomes() == ["running"]
         assert f"next at {second:%Y-%m-%d %H:%M}" in one.listed()
-    assert waiting(cluster) == sorted([ran.queued()[1], skipped.queued()[1]], key=int)
+    assert waiting(cluster) == sorted((one.queued()[1] for one in (ran, skipped, anew)), key=int)
+    assert f"Dependency=afterany:{anew.queued()[0]}" in cluster.say("scontrol", "show", "job", anew.queued()[1])
 
     (ran.project.control / "hold").unlink()
     wait_until(lambda: ran.outcomes() == ["exit code 0", "exit code 0"], PATIENCE_S)
     wait_until(lambda: skipped.outcomes() == ["exit code 0", "skipped"], PATIENCE_S)
+    wait_until(lambda: anew.outcomes() == ["exit code 0"], PATIENCE_S)
     assert ran.history()[0][2] <= ran.history()[1][1]
     assert skipped.history()[1][1:3] == ["-", "-"]
     for one in (ran, skipped):
         wait_until(lambda one=one: len(one.queued()) == 3, PATIENCE_S)
         assert f"next at {first + timedelta(hours=1):%Y-%m-%d %H:%M}" in one.listed()
+    for one in (ran, skipped, anew):
         assert "is removed" in one.remove()
-        assert len(one.history()) == 2
         (store,) = one.project.path.glob("runs/sample/*/draws")
         assert main(["verify", str(store)]) == 0
+    assert [len(one.history()) for one in (ran, skipped, anew)] == [2, 2, 1]
     wait_until(lambda: waiting(cluster) == [], PATIENCE_S)
 
 
@@ -133,7 +142,7 @@ def test_a_chain_goes_on_through_what_fails_at_the_hour_of_a_tick(cluster):
     broken.add(daily, "sample", "config.yaml")
     (broken.project.path / "config.yaml").write_text("dim: many\n")
     unknown.add(daily, *PLAN)
-    (record,) = cluster.folder.glob("home/.local/share/scorefleet/schedules/unknown/slurm/*/*/queued.json")
+    (record,) = unknown.folder.glob("slurm/*/*/queued.json")
     record.unlink()
     words = ("schedule", "add", "refused", "--cron", daily, "--to", "slurm:time=5", *PLAN)
     path = f"PATH={folder}:{os.environ['PATH']}"
@@ -144,8 +153,7 @@ def test_a_chain_goes_on_through_what_fails_at_the_hour_of_a_tick(cluster):
     wait_until(lambda: unknown.outcomes() == refused.outcomes() == ["exit code 0"], PATIENCE_S)
     assert broken.outcomes() == ["exit code 2"]
     assert "dim" in Path(broken.history()[0][-1]).read_text()
-    (log,) = cluster.folder.glob(f"home/.local/share/scorefleet/schedules/refused/slurm/*/{at:%Y-%m-%dT%H%M}/log")
-    assert "is not in Slurm's queue: sbatch: error: Job violates" in log.read_text()
+    assert "is not in Slurm's queue: sbatch: error: Job violates" in refused.folder.joinpath("slurm.log").read_text()
     tomorrow = f"next at {at + timedelta(days=1):%Y-%m-%d %H:%M}"
     wait_until(lambda: tomorrow in refused.listed(), PATIENCE_S)
     for one in (broken, unknown, refused):
@@ -160,7 +168,7 @@ def test_a_chain_that_somebody_broke_says_so_and_one_that_is_added_anew_is_anoth
     assert "next at " in yearly.add(ONCE_A_YEAR, *PLAN)
     (number,) = waiting(cluster)
     cluster.say("scancel", number)
-    assert "next never: remove it, and add it again, last lost" in yearly.listed()
+    assert "next never (nothing here calls it), last none yet" in yearly.listed()
     yearly.remove()
     yearly.add(ONCE_A_YEAR, *PLAN)
     assert "next at " in yearly.listed()

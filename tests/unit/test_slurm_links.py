@@ -65,14 +65,19 @@ def test_a_tick_is_missed_when_the_one_before_ran_into_it_or_the_next_has_come(
     schedule, end_after_s, days_ago, expected
 ):
     """The one before ended that many seconds after the hour of this one, or was cut short without a word."""
-    place, at = slurm.launcher("slurm"), three(days_ago)
+    at = three(days_ago)
     before, made = link(schedule, at - timedelta(days=1), "6"), link(schedule, at)
-    run = place.folder_of(before.identity)
+    run = slurm.folder_of(before.identity)
     (run.path / "run-0").mkdir(parents=True)
     run.put("run-0/start", start_s=at.timestamp() - 3600)
     if end_after_s is not None:
         run.put("run-0/end", end_s=at.timestamp() + end_after_s, exit_code=0, was_told=False)
-    assert slurm_tick.was_missed(made, DAILY, place) is expected
+    assert slurm_tick.was_missed(made, DAILY) is expected
+
+
+def test_the_tick_after_one_is_chosen_once_however_late_its_job_begins_again(schedule):
+    made = link(schedule, three(0))
+    assert [made.choose_next(tick) for tick in ("2026-01-02T0300", "2026-01-03T0300")] == ["2026-01-02T0300"] * 2
 
 
 def test_links_come_in_the_order_of_their_ticks_whichever_schedule_had_the_name(schedule):
