@@ -34,8 +34,8 @@ class SlurmTimer:
         self.queue(folder, made, at.strftime(STAMP), holders)
 
     def queue(self, folder: Path, made: Schedule, tick: str, holders: Sequence[str]) -> None:
-        """Have a tick wait for its hour, and for the end of the Slurm jobs `holders`: once, though others did so, or were
-        killed meanwhile.
+        """Have a tick wait for its hour, and for the end of the Slurm jobs `holders`: once, though others did so or
+        were killed meanwhile.
         """
         link = link_of(folder, made.since, tick)
         if link.slurm_job:
