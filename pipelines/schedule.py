@@ -38,7 +38,8 @@ def add(arguments: Sequence[str]) -> int:
     """`scorefleet schedule add`."""
     parser = OneLineParser("schedule add", "Have cron run a command.")
     parser.add_argument("name", metavar="NAME", help="Letters, digits, - and _.")
-    parser.add_argument("--cron", required=True, help="Minute, hour, day of month, month, day of week, in local time.")
+    fields = "Minute, hour, day of month, month, day of week, in local time; in UTC on Kubernetes."
+    parser.add_argument("--cron", required=True, help=fields)
     parser.add_argument("--missed", choices=("run", "skip"), default="run", help="What becomes of a missed tick.")
     parser.add_argument("--to", metavar="TO", help="The cluster that it is submitted to; this machine if not given.")
     given, words = parser.parse_known_args(arguments)
@@ -134,7 +135,9 @@ def _checked(words: Sequence[str]) -> tuple[str, ...]:
 
 
 def _next(following: datetime | None) -> str:
-    return f"next at {following:%Y-%m-%d %H:%M}" if following else "next never: remove it, and add it again"
+    if following is None:
+        return "next never: remove it, and add it again"
+    return f"next at {following:%Y-%m-%d %H:%M %Z}".rstrip()  # the zone is said where it is not this machine's
 
 
 def _command(made: Schedule) -> str:

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from pipelines.timers.timer import Timer
 
-TIMERS: dict[str, str] = {}
+TIMERS = {"kubernetes": "kubernetes"}
 """How `--to` begins where a place has a timer of its own, and the module whose `timer(to)` it is; cron elsewhere."""
 
 
