@@ -21,7 +21,7 @@ from tests.kubernetes_api import CORE, JOBS, Kubernetes, now
 
 ROOT = """
 set -e
-root=$1; mounts=$2; workdir=$3; shift 3
+root=$1; mounts=$2; user=$3; workdir=$4; shift 4
 mount -t tmpfs tmpfs $root
 for each in /*; do
     if [ -L $each ]; then cp -P $each $root
@@ -34,9 +34,12 @@ while read -r from to; do
     mount --bind $from $to
 done < $mounts
 mount -o remount,ro $root
-exec chroot $root env -i -C $workdir "$@"
+exec chroot $root setpriv --reuid=$user --regid=$user --clear-groups --inh-caps=+dac_read_search \
+    --ambient-caps=+dac_read_search env -i -C $workdir "$@"
 """
-"""Run in a mount namespace of its own, which goes with it."""
+"""Run in a mount namespace of its own, which goes with it. The pod's user may read here what is not for all, such as an
+interpreter in a home directory, and write nothing of it.
+"""
 
 
 def begin(api: Kubernetes, cronjob: Mapping[str, Any], minutes: int) -> dict[str, Any]:
@@ -75,7 +78,8 @@ def run(api: Kubernetes, job: Mapping[str, Any], folder: Path, token: str) -> "s
     service = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
     environment = service | variables | {"PATH": str(Path(sys.executable).parent), "HOME": "/"}
     words = [_expanded(word, variables) for word in (*container["command"], *container["args"])]
-    where = [str(folder / "root"), str(folder / "mounts"), container["workingDir"]]
+    user = str(pod["securityContext"]["runAsUser"])
+    where = [str(folder / "root"), str(folder / "mounts"), user, container["workingDir"]]
     command = ["unshare", "--mount", "--propagation", "private", "sh", "-c", ROOT, "sh", *where]
     command += [*(f"{key}={value}" for key, value in environment.items()), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False)
@@ -96,6 +100,7 @@ def _volume(api: Kubernetes, volume: Mapping[str, Any], folder: Path, token: str
         (place / authority["configMap"]["items"][0]["path"]).write_bytes(certificate.public_bytes(Encoding.PEM))
     else:
         assert volume["emptyDir"] == {}
+        place.chmod(0o777)
     return place
 
 

@@ -71,7 +71,10 @@ class Kubernetes:
     def rayjobs(self) -> list[dict[str, Any]]:
         """What is behind `jobs`, as Kubernetes has it."""
         selector = ",".join(f"{key}={value}" for key, value in MANAGED.items())
-        return kubernetes_objects.get(self._rayjobs, labelSelector=selector)["items"]
+        try:
+            return kubernetes_objects.get(self._rayjobs, labelSelector=selector)["items"]
+        except NotThere:
+            raise UsageError("Kubernetes knows no RayJobs there: KubeRay 1.5.1 or newer must be installed") from None
 
     def jobs(self) -> list[Job]:
         return sorted(map(job_of, self.rayjobs()), key=lambda job: job.start_s or time.time())

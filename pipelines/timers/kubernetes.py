@@ -4,7 +4,7 @@ The CronJob is made first, suspended, since the API takes its name once; then th
 then it is woken. Who is killed in between leaves what begins nothing, and `remove` takes it away.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,7 +46,7 @@ class KubernetesTimer:
             kubernetes_objects.create(f"{place.core}/secrets", secret)
             kubernetes_objects.change(place.cronjob, _wake)
         except UserError:
-            with suppress(ServiceError, NotThere):  # what is left where this fails too begins nothing
+            with suppress(ServiceError):  # what is left where this fails too begins nothing
                 kubernetes_objects.delete(place.cronjob)
             raise
 
@@ -94,16 +94,17 @@ class _Place:
         except AlreadyThere:
             how = f"if nobody needs it, `kubectl delete cronjob {self.name} --namespace {self.namespace}`"
             raise UsageError(f"there is a CronJob {self.name} in {self.namespace} already: {how}") from None
+        except NotThere:
+            raise UsageError("Kubernetes knows no CronJobs of batch/v1: 1.26 or newer must be there") from None
 
     def jobs(self) -> list[Object]:
         """Those that the CronJob has begun, and not yet forgotten."""
         return kubernetes_objects.get(self._jobs, labelSelector=f"{SCHEDULE}={self.name}")["items"]
 
     def warnings(self) -> dict[str, str]:
-        """The last thing that went wrong with each Job, which its status does not say."""
-        selector = "involvedObject.kind=Job,type=Warning"
-        events = kubernetes_objects.get(f"{self.core}/events", fieldSelector=selector)["items"]
-        return {event["involvedObject"]["name"]: event.get("message", "") for event in events}
+        """The last thing that went wrong with each Job or its pods, which its status does not say."""
+        events = kubernetes_objects.get(f"{self.core}/events", fieldSelector="type=Warning")["items"]
+        return {_job_of(event["involvedObject"]): event.get("message", "") for event in events}
 
     def require_account(self) -> None:
         try:
@@ -139,6 +140,12 @@ class _Place:
 
 def _place_of(folder: Path) -> _Place:
     return _Place(folder.name, folder / RAYJOB)
+
+
+def _job_of(involved: Mapping[str, str]) -> str:
+    """A pod's name is its Job's and five letters more."""
+    name = involved["name"]
+    return name.rpartition("-")[0] if involved.get("kind") == "Pod" else name
 
 
 def _wake(cronjob: Object) -> None:

@@ -41,7 +41,8 @@ def has_ended(job: Object) -> bool:
 def _of_job(stamp: str, job: Object, warning: str) -> Past:
     status, end = job.get("status", {}), _end(job)
     if end is None:
-        outcome = f"waiting: {redact(warning)[:160]}" if warning and not status.get("ready") else "running"
+        why = f": {' '.join(redact(warning).split())[:160]}" if warning else ""
+        outcome = "running" if status.get("ready") else f"waiting{why}"
     elif end["type"] == "Complete":
         outcome = "exit code 0"
     else:

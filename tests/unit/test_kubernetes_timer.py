@@ -149,7 +149,7 @@ def test_a_tick_ends_as_its_rayjob_does_whatever_becomes_of_its_pods(status, out
         (job(TICK, "Failed", "Job has reached the backoff limit"), "", "lost: Job has reached the backoff limit"),
         (job(TICK, ready=1), "it was late", "running"),
         (job(TICK), "exceeded quota", "waiting: exceeded quota"),
-        (job(TICK), "", "running"),
+        (job(TICK), "", "waiting"),
     ],
 )
 def test_a_tick_without_a_rayjob_is_as_its_job_says(found, warning, outcome):
