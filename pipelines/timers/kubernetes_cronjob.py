@@ -30,7 +30,7 @@ NUM_KEPT = 30
 RETRIED = [5, 137, 143]
 """No answer, killed, told to end: the next pod follows the same RayJob. What else a pod ends with, its command said."""
 
-NUM_RETRIES = 6
+NUM_RETRIES = 3
 UNPACK_AND_RUN = """\
 import os, sys, zipfile
 with zipfile.ZipFile(sys.argv[1]) as archive:

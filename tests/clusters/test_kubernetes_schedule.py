@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -172,12 +173,14 @@ def test_a_pod_waits_for_an_api_that_is_away_and_without_a_token_that_counts_say
 
 @own_root
 def test_a_removed_schedule_has_its_tick_go_on_and_its_history_stay(api):
-    module = "import time\n\nwhile not __import__('pathlib').Path(r'{}').exists():\n    time.sleep(0.1)\n"
-    (api.folder.parent / "mine" / "endless.py").write_text(module.format(api.folder / "go"))
-    assert add(api, ("sample", "--target", "endless:log_density", "--dim", "2"))[0] == 0
+    go = api.folder / "go"
+    waiting = f"import pathlib, time\n\nwhile not pathlib.Path('{go}').exists():\n    time.sleep(0.1)\n"
+    (api.folder.parent / "mine" / "waiting.py").write_text(waiting)
+    assert add(api, ("sample", "--target", "waiting:log_density", "--dim", "2"))[0] == 0
     ended = kubelet.begin(api, api.objects[CRONJOB], TONIGHT)
     kubelet.end(ended, 1)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, ExitStack() as at_end:
+        at_end.callback(go.touch)  # without which the command never ends
         followed = pool.submit(pod, api, TOMORROW)
         wait_until(lambda: bool(api.commands), PATIENCE_S)
         wait_until(lambda: "running" in schedule(api, "list")[1], PATIENCE_S)
@@ -186,9 +189,8 @@ def test_a_removed_schedule_has_its_tick_go_on_and_its_history_stay(api):
         code, said = add(api, PLAN)
         assert (code, said.count("\n")) == (2, 1)
         assert f"scorefleet-nightly-{TOMORROW}" in said
-        (api.folder / "go").touch()
-        job, code, said = followed.result()
-        assert code == 2, said
+    job, code, said = followed.result()
+    assert code == 2, said
     kubelet.end(job, code)
     del api.objects[f"{JOBS}/scorefleet-nightly-{TOMORROW}"]
     assert schedule(api, "history", "nightly")[1].split()[0] == "2025-11-15T0300Z"
