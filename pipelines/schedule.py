@@ -39,7 +39,8 @@ def add(arguments: Sequence[str]) -> int:
     """`scorefleet schedule add`."""
     parser = OneLineParser("schedule add", "Have a command run at every tick.")
     parser.add_argument("name", metavar="NAME", help="Letters, digits, - and _.")
-    parser.add_argument("--cron", required=True, help="Minute, hour, day of month, month, day of week, in local time.")
+    fields = "Minute, hour, day of month, month, day of week, in local time; in UTC on Kubernetes."
+    parser.add_argument("--cron", required=True, help=fields)
     parser.add_argument("--missed", choices=("run", "skip"), default="run", help="What becomes of a missed tick.")
     parser.add_argument("--to", metavar="TO", help="The cluster that it is submitted to; this machine if not given.")
     given, words = parser.parse_known_args(arguments)
@@ -143,7 +144,9 @@ def _next(timer: Timer, folder: Path, made: Schedule) -> str:
         following = timer.following(folder, made)
     except (ServiceError, UsageError) as error:  # of one place, which hides no other's schedule
         return f"next unknown ({error})"
-    return f"next at {following:%Y-%m-%d %H:%M}" if following else "next never (nothing here calls it)"
+    if following is None:
+        return "next never (nothing here calls it)"
+    return f"next at {following:%Y-%m-%d %H:%M %Z}".rstrip()  # the zone is said where it is not this machine's
 
 
 def _last(timer: Timer, folder: Path, made: Schedule) -> str:

@@ -42,8 +42,9 @@ def submit(arguments: Sequence[str], to: str, is_detached: bool, tick: str) -> i
     """
     place = launcher_of(to)
     order = order_of(arguments, Path.cwd(), place.secret(), tick)
-    job, is_new = choose(order.identity, place.jobs())
-    if is_new and place.begin(job, order.words, {"command": order.command}, order.archive):
+    job, is_new = choose(order.identity, place.jobs(), bool(tick))
+    labels = {"command": order.command} | ({"tick": tick} if tick else {})
+    if is_new and place.begin(job, order.words, labels, order.archive):
         _say(f"{job} is sent to {to}: {order.num_files:,} files, {len(order.archive) / 2**20:.1f} MB")
         _say(f"its root is {order.root}, a folder that all machines of the cluster must share")
     elif place.job(job).state == "done":
@@ -57,12 +58,17 @@ def submit(arguments: Sequence[str], to: str, is_detached: bool, tick: str) -> i
     return follow(place, job, to)
 
 
-def choose(identity: str, jobs: Sequence[Job]) -> tuple[str, bool]:
-    """The job of an order, and whether it is still to begin: the last attempt, or the one after it if that failed."""
+def choose(identity: str, jobs: Sequence[Job], is_tick: bool = False) -> tuple[str, bool]:
+    """The job of an order, and whether it is still to begin: the last attempt, or the one after it if that failed.
+
+    Of a tick only what was lost is begun again: what has ended is known, and the next tick comes.
+    """
     attempts = {_attempt(job.identity, identity): job for job in jobs if _attempt(job.identity, identity)}
     if not attempts:
         return identity, True
     last = max(attempts)
+    if is_tick and (attempts[last].state == "stopped" or attempts[last].exit_code is not None):
+        return attempts[last].identity, False
     if attempts[last].state in ("failed", "stopped"):
         return f"{identity}-{last + 1}", True
     return attempts[last].identity, False

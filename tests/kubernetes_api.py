@@ -34,6 +34,9 @@ from tests import kuberay_fields
 
 NAMESPACE = "scorefleet"
 RAYJOBS, CORE = f"/apis/ray.io/v1/namespaces/{NAMESPACE}/rayjobs", f"/api/v1/namespaces/{NAMESPACE}"
+BATCH = f"/apis/batch/v1/namespaces/{NAMESPACE}"
+CRONJOBS, JOBS = f"{BATCH}/cronjobs", f"{BATCH}/jobs"
+LISTED = (RAYJOBS, JOBS, f"{CORE}/pods", f"{CORE}/events")
 SHELL = "printf '%s\\0' "
 
 
@@ -48,6 +51,7 @@ class Kubernetes:
         self.lock = threading.RLock()
         self.asked: list[str] = []
         self.is_away = False
+        self.port = 0
 
     def create(self, path: str, document: dict, is_tried: bool = False) -> tuple[int, dict]:
         place = f"{path}/{document['metadata']['name']}"
@@ -60,7 +64,8 @@ class Kubernetes:
                 return 400, status("BadRequest", f"strict decoding error: {str(error).splitlines()[0]}")
             if is_tried:
                 return 201, document
-            document["metadata"] |= {"uid": secrets.token_hex(8), "creationTimestamp": _now(), "resourceVersion": "1"}
+            document["metadata"] |= {"uid": secrets.token_hex(8), "creationTimestamp": now(), "resourceVersion": "1"}
+            document["metadata"]["namespace"] = NAMESPACE
             self.objects[place] = document
             self._reconcile(document["metadata"]["name"])
             return 201, document
@@ -85,12 +90,28 @@ class Kubernetes:
                 return 200, self.objects[path]
             if path.endswith("/log") and path in self.logs:
                 return 200, self.logs[path].read_text()
-            if path in (RAYJOBS, f"{CORE}/pods", f"{CORE}/events"):
+            if path in LISTED:
                 wanted = dict(pair.split("=") for text in query.get("labelSelector", []) for pair in text.split(","))
                 found = [one for place, one in self.objects.items() if place.rpartition("/")[0] == path]
                 labelled = [one for one in found if wanted.items() <= one["metadata"].get("labels", {}).items()]
-                return 200, {"kind": "List", "items": labelled}
+                kept = labelled if path == RAYJOBS else [_as_item(one) for one in labelled]
+                return 200, {"kind": "List", "items": kept}
             return 404, status("NotFound", f"{path} not found")
+
+    def delete(self, path: str, query: dict[str, list[str]]) -> tuple[int, dict]:
+        """An object and, as it must be told, what it alone owned."""
+        assert query["propagationPolicy"] == ["Background"]
+        with self.lock:
+            if self.objects.pop(path, None) is None:
+                return 404, status("NotFound", f"{path} not found")
+            while orphans := [place for place, one in self.objects.items() if self._is_orphan(one)]:
+                for place in orphans:
+                    del self.objects[place]
+            return 200, {"kind": "Status", "apiVersion": "v1", "status": "Success"}
+
+    def _is_orphan(self, document: dict) -> bool:
+        owners = {owner["uid"] for owner in document["metadata"].get("ownerReferences", [])}
+        return bool(owners) and not owners & {one["metadata"].get("uid") for one in self.objects.values()}
 
     def _reconcile(self, name: str) -> None:
         """What the operator does when a RayJob and the Secret that its submitter mounts are there."""
@@ -112,7 +133,7 @@ class Kubernetes:
         pod = f"{CORE}/pods/{name}-x7k2p"
         self.logs[f"{pod}/log"] = self.folder / f"{name}.log"
         self.logs[f"{pod}/log"].touch()
-        metadata = {"name": f"{name}-x7k2p", "labels": {"job-name": name}, "creationTimestamp": _now()}
+        metadata = {"name": f"{name}-x7k2p", "labels": {"job-name": name}, "creationTimestamp": now()}
         self.objects[pod] = {"metadata": metadata, "status": {"phase": "Running"}}
 
     def _run(self, name: str, job: dict, folder: Path) -> None:
@@ -126,13 +147,13 @@ class Kubernetes:
             command = self.commands[name] = subprocess.Popen(
                 words, shell=True, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True
             )
-            self._become(job, jobDeploymentStatus="Running", jobStatus="RUNNING", startTime=_now())
+            self._become(job, jobDeploymentStatus="Running", jobStatus="RUNNING", startTime=now())
         code = command.wait()
         with self.lock:
             if not job["spec"].get("suspend"):
                 message = f"Job entrypoint command failed with exit code {code}, last available logs (truncated):\n..."
                 said = {"jobStatus": "FAILED", "message": message} if code else {"jobStatus": "SUCCEEDED"}
-                self._become(job, jobDeploymentStatus="Failed" if code else "Complete", endTime=_now(), **said)
+                self._become(job, jobDeploymentStatus="Failed" if code else "Complete", endTime=now(), **said)
 
     def _end(self, name: str) -> None:
         if name in self.commands and self.commands[name].poll() is None:
@@ -161,6 +182,8 @@ class _Handler(BaseHTTPRequestHandler):
             code, answer = self.kubernetes.create(path, document, query.get("dryRun") == ["All"])
         elif self.command == "PUT":
             code, answer = self.kubernetes.replace(path, document)
+        elif self.command == "DELETE":
+            code, answer = self.kubernetes.delete(path, query)
         else:
             code, answer = self.kubernetes.get(path, query)
         data = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
@@ -180,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile.readline()
         return b"".join(pieces)
 
-    do_GET = do_POST = do_PUT = _answer
+    do_GET = do_POST = do_PUT = do_DELETE = _answer
 
     def log_message(self, format: str, *words: object) -> None:
         pass
@@ -190,7 +213,12 @@ def status(reason: str, message: str) -> dict:
     return {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": message}
 
 
-def _now() -> str:
+def _as_item(document: dict) -> dict:
+    """Kubernetes's own kinds do not say what they are in a list."""
+    return {key: value for key, value in document.items() if key not in ("apiVersion", "kind")}
+
+
+def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -211,7 +239,7 @@ def running(folder: Path) -> Iterator[Kubernetes]:
     kubernetes, context = Kubernetes(folder), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(folder))
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"kubernetes": kubernetes}))
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.socket, kubernetes.port = context.wrap_socket(server.socket, server_side=True), server.server_port
     threading.Thread(target=server.serve_forever, daemon=True).start()
     authority = {"certificate-authority": str(folder / "certificate.pem")}
     configuration = {

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from pipelines import cluster_file, lint_kubernetes
-from pipelines.launchers import kubectl
-from pipelines.launchers.kubectl import AlreadyThere, Changed, NotThere
+from pipelines.launchers import kubernetes_objects
+from pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
 from pipelines.launchers.kubernetes_job import wrapped
 from pipelines.launchers.launcher import Job, State, patiently
 from tasks.errors import UsageError
 
-OURS, COMMAND = "scorefleet-", "scorefleet/command"
+OURS = "scorefleet/"
+COMMAND, TICK = f"{OURS}command", f"{OURS}tick"
 MANAGED = {"app.kubernetes.io/managed-by": "scorefleet"}
 MOST_BYTES = 2**20
 """What Kubernetes takes in a Secret."""
@@ -59,26 +60,28 @@ class Kubernetes:
     """A launcher; see `launcher.Launcher`."""
 
     def __init__(self, template: Mapping[str, Any]):
-        self._template = template
+        self.template = template
         namespace = template["metadata"]["namespace"]
         self._rayjobs = f"/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
-        self._core = f"/api/v1/namespaces/{namespace}"
+        self.core = f"/api/v1/namespaces/{namespace}"
 
     def secret(self) -> str:
         return ""
 
-    def jobs(self) -> list[Job]:
+    def rayjobs(self) -> list[dict[str, Any]]:
+        """What is behind `jobs`, as Kubernetes has it."""
         selector = ",".join(f"{key}={value}" for key, value in MANAGED.items())
-        found = [job_of(one) for one in kubectl.get(self._rayjobs, labelSelector=selector)["items"]]
-        return sorted(found, key=lambda job: job.start_s or time.time())
+        try:
+            return kubernetes_objects.get(self._rayjobs, labelSelector=selector)["items"]
+        except NotThere:
+            raise UsageError("Kubernetes knows no RayJobs there: KubeRay 1.5.1 or newer must be installed") from None
+
+    def jobs(self) -> list[Job]:
+        return sorted(map(job_of, self.rayjobs()), key=lambda job: job.start_s or time.time())
 
     def begin(self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes) -> bool:
-        if len(archive) > MOST_BYTES:
-            raise UsageError(
-                f"the files to send are {len(archive) / 2**20:.1f} MB packed, and Kubernetes takes 1 MB: submit from a "
-                "folder that holds less, or to the head of a Ray cluster (--to http://...), which takes 20"
-            )
-        job = filled(self._template, identity, words, labels["command"])
+        require_small(archive)
+        job = filled(self.template, identity, words, labels)
         secret = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -86,10 +89,10 @@ class Kubernetes:
             "data": {ARCHIVE: base64.b64encode(archive).decode()},
         }
         try:
-            kubectl.create(f"{self._rayjobs}?{TRIED}", job)  # what is refused leaves nothing behind
+            kubernetes_objects.create(f"{self._rayjobs}?{TRIED}", job)  # what is refused leaves nothing behind
             with suppress(AlreadyThere):
-                kubectl.create(f"{self._core}/secrets", secret)
-            kubectl.create(self._rayjobs, job)
+                kubernetes_objects.create(f"{self.core}/secrets", secret)
+            kubernetes_objects.create(self._rayjobs, job)
         except AlreadyThere:
             return False
         self._give(identity)
@@ -97,15 +100,15 @@ class Kubernetes:
 
     def _give(self, identity: str) -> None:
         """Have the Secret go when its RayJob does."""
-        found, job = kubectl.get(f"{self._core}/secrets/{identity}"), self._read(identity)
-        owner = {key: job[key] for key in ("apiVersion", "kind")} | {
-            key: job["metadata"][key] for key in ("name", "uid")
-        }
-        found["metadata"]["ownerReferences"] = [owner]
-        kubectl.replace(f"{self._core}/secrets/{identity}", found)
+        owner = kubernetes_objects.reference_to(self._read(identity))
+
+        def give(secret: dict[str, Any]) -> None:
+            secret["metadata"]["ownerReferences"] = [owner]
+
+        kubernetes_objects.change(f"{self.core}/secrets/{identity}", give)
 
     def output(self, identity: str) -> Iterator[str]:
-        log, said = _Log(self._core, identity), ""
+        log, said = _Log(self.core, identity), ""
 
         def look() -> tuple[Job, str, str]:
             job = self.job(identity)  # asked first, so that what is read after it is whole
@@ -128,7 +131,7 @@ class Kubernetes:
                 return False
             found["spec"]["suspend"] = True  # its pods are told to end, with the time that they have for it
             try:
-                kubectl.replace(f"{self._rayjobs}/{identity}", found)
+                kubernetes_objects.replace(f"{self._rayjobs}/{identity}", found)
             except Changed:  # by KubeRay, which writes its status there
                 continue
             return True
@@ -138,7 +141,7 @@ class Kubernetes:
 
     def _read(self, identity: str) -> dict[str, Any]:
         try:
-            return kubectl.get(f"{self._rayjobs}/{identity}")
+            return kubernetes_objects.get(f"{self._rayjobs}/{identity}")
         except NotThere:
             known = "`scorefleet jobs` lists those that it knows"
             raise UsageError(f"Kubernetes knows no RayJob {identity!r} in {self._rayjobs}: {known}") from None
@@ -146,7 +149,7 @@ class Kubernetes:
     def _event_of(self, identity: str) -> str:
         """The last thing that went wrong with a RayJob, which its status does not say."""
         selector = f"involvedObject.kind=RayJob,involvedObject.name={identity},type=Warning"
-        events = kubectl.get(f"{self._core}/events", fieldSelector=selector)["items"]
+        events = kubernetes_objects.get(f"{self.core}/events", fieldSelector=selector)["items"]
         return events[-1].get("message", "").partition("\n")[0] if events else ""
 
 
@@ -159,7 +162,7 @@ class _Log:
 
     def read(self) -> str:
         """What is new."""
-        pods = kubectl.get(f"{self._core}/pods", labelSelector=self._selector)["items"]
+        pods = kubernetes_objects.get(f"{self._core}/pods", labelSelector=self._selector)["items"]
         begun = [pod for pod in pods if pod.get("status", {}).get("phase") not in (None, "Pending")]
         if not begun:
             return ""
@@ -167,7 +170,7 @@ class _Log:
         if pod != self._pod:
             self._pod, self.num_said = pod, 0
         try:
-            text = kubectl.read(f"{self._core}/pods/{pod}/log")
+            text = kubernetes_objects.read(f"{self._core}/pods/{pod}/log")
         except NotThere:  # it has gone since
             return ""
         new, self.num_said = new_of(text, self.num_said), len(text)
@@ -179,13 +182,27 @@ def new_of(text: str, num_said: int) -> str:
     return text[num_said:] if len(text) >= num_said else text
 
 
-def filled(template: Mapping[str, Any], identity: str, words: Sequence[str], command: str) -> dict[str, Any]:
-    """The RayJob that runs `words` in the folder that its submitter finds packed in a Secret of the same name."""
+def require_small(archive: bytes) -> None:
+    """Refuse what no Secret holds."""
+    if len(archive) > MOST_BYTES:
+        raise UsageError(
+            f"the files to send are {len(archive) / 2**20:.1f} MB packed, and Kubernetes takes 1 MB: submit from a "
+            "folder that holds less, or to the head of a Ray cluster (--to http://...), which takes 20"
+        )
+
+
+def filled(
+    template: Mapping[str, Any], identity: str, words: Sequence[str], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The RayJob that runs `words` in the folder that its submitter finds packed in a Secret of the same name; labels
+    are its annotations, which may be any text.
+    """
     job = copy.deepcopy(dict(template))
     metadata, spec = job["metadata"], job["spec"]
     metadata["name"] = identity
     metadata["labels"] = metadata.get("labels", {}) | MANAGED
-    metadata["annotations"] = metadata.get("annotations", {}) | {COMMAND: command}
+    ours = {f"{OURS}{key}": value for key, value in labels.items()}
+    metadata["annotations"] = metadata.get("annotations", {}) | ours
     spec["entrypoint"] = f"exec python -m pipelines.launchers.kubernetes_job {wrapped(words)}"
     spec["runtimeEnvYAML"] = f"working_dir: {FOLDER}/{ARCHIVE}\n"
     pod = spec["submitterPodTemplate"]["spec"]
@@ -224,12 +241,12 @@ def job_of(found: Mapping[str, Any]) -> Job:
         identity=metadata["name"],
         state=state,
         command=metadata.get("annotations", {}).get(COMMAND, ""),
-        start_s=_seconds(status.get("startTime") or metadata.get("creationTimestamp")),
-        end_s=_seconds(status.get("endTime")),
+        start_s=seconds(status.get("startTime") or metadata.get("creationTimestamp")),
+        end_s=seconds(status.get("endTime")),
         exit_code=0 if state == "done" else int(code[1]) if state == "failed" and code else None,
         message=message.partition("\n")[0],  # and not the log that Ray repeats behind it
     )
 
 
-def _seconds(time: str | None) -> float | None:
+def seconds(time: str | None) -> float | None:
     return datetime.fromisoformat(time).timestamp() if time else None

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from pipelines.timers.timer import Timer
 
-TIMERS = {"slurm": "slurm"}
+TIMERS = {"kubernetes": "kubernetes", "slurm": "slurm"}
 """How `--to` begins where a place has a timer of its own, and the module whose `timer(to)` it is; cron elsewhere."""
 
 

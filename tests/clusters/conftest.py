@@ -1,14 +1,17 @@
-"""A team's server: MLflow that asks for a password, PostgreSQL behind it, and a bucket of Ceph's for artifacts."""
+"""A team's server: MLflow that asks for a password, PostgreSQL behind it, and a bucket of Ceph's for artifacts; and an
+API that speaks as Kubernetes's.
+"""
 
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg2
 import pytest
 
-from tests import ceph, mlflow_server, postgres
+from tests import ceph, kubernetes_api, mlflow_server, postgres
 from tests.integration import tiny
 
 BUCKET = "models"
@@ -67,3 +70,14 @@ def as_maker(team: Team, monkeypatch: pytest.MonkeyPatch) -> Team:
     for name, value in team.maker.items():
         monkeypatch.setenv(name, value)
     return team
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[kubernetes_api.Kubernetes]:
+    """Kubernetes' API, and beside its folder one of the user's, `mine`, with the RayJob that ships."""
+    (tmp_path / "api").mkdir()
+    (tmp_path / "mine").mkdir()
+    template = Path(__file__).parents[2] / "deploy" / "kubernetes" / "rayjob.yaml"
+    (tmp_path / "mine" / "rayjob.yaml").write_text(template.read_text())
+    with kubernetes_api.running(tmp_path / "api") as kubernetes:
+        yield kubernetes

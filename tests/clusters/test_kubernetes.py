@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,19 +32,11 @@ PLAN, FAILING = ("run", "--data", "sklearn:wine", "--dry-run"), ("generate", "--
 PATIENCE_S = 90
 
 
-@pytest.fixture
-def api(tmp_path: Path) -> Iterator[kubernetes_api.Kubernetes]:
-    (tmp_path / "api").mkdir()
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "rayjob.yaml").write_text(TEMPLATE.read_text())
-    with kubernetes_api.running(tmp_path / "api") as kubernetes:
-        yield kubernetes
-
-
 def scorefleet(api: kubernetes_api.Kubernetes, *words: str) -> "subprocess.CompletedProcess[str]":
     environment = tiny.clean_environment() | {
         "KUBECONFIG": str(api.folder / "kubeconfig"),
         "PYTHONPATH": str(REPOSITORY),
+        "XDG_DATA_HOME": str(api.folder.parent / "kept"),
         "RAY_AUTH_MODE": "token",
     }
     command = [sys.executable, "-m", "pipelines.cli", *words]

@@ -41,7 +41,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     (tmp_path / "parcel" / kubernetes.ARCHIVE).write_bytes(archive)
     monkeypatch.setattr(kubernetes, "FOLDER", str(tmp_path / "parcel"))
     words = ("-c", CODE, str(tmp_path / "count"), *AWKWARD)
-    return kubernetes.filled(yaml.safe_load(TEMPLATE.read_text()), "scorefleet-run-0", words, "run")
+    return kubernetes.filled(yaml.safe_load(TEMPLATE.read_text()), "scorefleet-run-0", words, {"command": "run"})
 
 
 def submitted(head: Head, job: dict[str, Any]) -> subprocess.CompletedProcess[str]:

@@ -5,12 +5,15 @@ from tests.mutants.mutant import Mutant
 CRON = "tests/unit/test_cron.py"
 CRONTAB = "tests/unit/test_crontab.py"
 DUE = "tests/unit/test_due.py"
+IN_CLUSTER = "tests/unit/test_in_cluster.py"
 KUBERNETES = "tests/unit/test_kubernetes.py"
+KUBERNETES_TIMER = "tests/unit/test_kubernetes_timer.py"
 LINT = "tests/unit/test_lint.py"
 PARCEL = "tests/unit/test_parcel.py"
 SLURM = "tests/unit/test_slurm.py"
 SUBMIT = "tests/unit/test_submit.py"
 AUTOSCALER = "tests/clusters/test_autoscaler.py"
+KUBERNETES_SCHEDULE = "tests/clusters/test_kubernetes_schedule.py"
 OWN_RAY = "tests/clusters/test_own_ray.py"
 RAY_UP = "tests/clusters/test_ray_up.py"
 SLURM_JOBS = "tests/clusters/test_slurm.py"
@@ -20,6 +23,9 @@ SLURM_SCHEDULE = "tests/clusters/test_slurm_schedule.py"
 _CRON = "pipelines/cron.py"
 _CRONTAB = "pipelines/crontab.py"
 _DUE = "pipelines/due.py"
+_CRONJOB = "pipelines/timers/kubernetes_cronjob.py"
+_HISTORY = "pipelines/timers/kubernetes_history.py"
+_IN_CLUSTER = "pipelines/launchers/in_cluster.py"
 _KUBERNETES = "pipelines/launchers/kubernetes.py"
 _LINT = "pipelines/lint.py"
 _LINT_KUBERNETES = "pipelines/lint_kubernetes.py"
@@ -150,4 +156,35 @@ MUTANTS = (
         (KUBERNETES,),
     ),
     Mutant("bounds turned around", _LINT_KUBERNETES, "not least <= number <= most", "False", (KUBERNETES,)),
+    Mutant("a tick that ended is run again", _SUBMIT, "if is_tick and (", "if False and (", (SUBMIT,)),
+    Mutant("a CronJob's ticks overlap", _CRONJOB, '"Forbid"', '"Allow"', (KUBERNETES_TIMER,)),
+    Mutant("a CronJob skips nothing", _CRONJOB, 'if made.missed == "skip":', "if False:", (KUBERNETES_TIMER,)),
+    Mutant("a CronJob wakes before its files", _CRONJOB, '"suspend": True', '"suspend": False', (KUBERNETES_TIMER,)),
+    Mutant("a CronJob has one tick for ever", _CRONJOB, '"$(TICK)"]', '"$$(TICK)"]', (KUBERNETES_TIMER,)),
+    Mutant("words are Kubernetes's variables", _CRONJOB, '.replace("$", "$$")', "", (KUBERNETES_TIMER,)),
+    Mutant("a command that ended has a new pod", _CRONJOB, '"NotIn"', '"In"', (KUBERNETES_TIMER,)),
+    Mutant(
+        "a key for all containers",
+        _CRONJOB,
+        'ServiceAccountToken": False',
+        'ServiceAccountToken": True',
+        (KUBERNETES_TIMER,),
+    ),
+    Mutant("days that Kubernetes reads otherwise", _CRONJOB, '"*" in day + weekday', "False", (KUBERNETES_TIMER,)),
+    Mutant("a tick ends as its first attempt", _HISTORY, "sorted(rayjobs, key=_age)", "rayjobs", (KUBERNETES_TIMER,)),
+    Mutant(
+        "a removed schedule takes its tick away",
+        "pipelines/timers/kubernetes.py",
+        'there["metadata"]["ownerReferences"] = []',
+        "pass",
+        (KUBERNETES_SCHEDULE,),
+    ),
+    Mutant(
+        "a pod trusts any server",
+        _IN_CLUSTER,
+        "from ssl import create_default_context",
+        "from ssl import _create_unverified_context as create_default_context",
+        (IN_CLUSTER,),
+    ),
+    Mutant("a token is said", _IN_CLUSTER, "if not TOKEN.fullmatch(token):", "if not token:", (IN_CLUSTER,)),
 )

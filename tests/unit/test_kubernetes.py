@@ -75,7 +75,7 @@ def test_a_job_has_its_name_its_words_and_its_files_and_the_users_own_settings()
     mine = yaml.safe_load(TEMPLATE.read_text())
     mine["metadata"]["labels"] = {"team": "mine"}
     before = copy.deepcopy(mine)
-    job = kubernetes.filled(mine, "scorefleet-run-0", ("-m", "pipelines.cli"), "run config.yaml")
+    job = kubernetes.filled(mine, "scorefleet-run-0", ("-m", "pipelines.cli"), {"command": "run config.yaml"})
     assert mine == before
     assert job["metadata"]["labels"] == {"team": "mine", "app.kubernetes.io/managed-by": "scorefleet"}
     pod = job["spec"]["submitterPodTemplate"]["spec"]

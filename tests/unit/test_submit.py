@@ -33,6 +33,13 @@ def test_an_order_is_its_last_attempt_and_begins_anew_only_where_that_failed():
     assert choose("x", jobs(x_10="stopped", x_9="failed", x="failed")) == ("x-11", True)
 
 
+def test_of_a_tick_only_what_was_lost_is_begun_anew():
+    assert choose("x", [Job("x", "failed", "run", exit_code=3)], is_tick=True) == ("x", False)
+    assert choose("x", [Job("x", "stopped", "run")], is_tick=True) == ("x", False)
+    assert choose("x", [Job("x", "failed", "run", message="node died")], is_tick=True) == ("x-2", True)
+    assert choose("x", jobs(x_2="running", x="failed"), is_tick=True) == ("x-2", False)
+
+
 def test_a_job_returns_what_its_command_did_and_a_lost_one_is_no_success():
     assert exit_code_of(Job("x", "done", "run", exit_code=0)) == 0
     assert exit_code_of(Job("x", "failed", "run", exit_code=6)) == 6
