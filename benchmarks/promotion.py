@@ -19,6 +19,9 @@ from tasks.gate import FALSE_PROMOTION_RATE, Facts, compare_draws, compare_likel
 
 NUM_TICKS, NUM_ROWS, NUM_TRAIN, NUM_DRAWS, NUM_POPULATIONS = 200, 1000, 720, 1000, 16
 SPREAD = 0.3
+FIRST_SEED = 100
+"""The rule was settled on seeds 0 to 7."""
+
 SHARES = (0.5, 0.3, 0.2)
 SOUND = Facts(True, (), 0, (), (), True)
 
@@ -134,7 +137,7 @@ KINDS = {
 def main() -> None:
     """Print a row for each kind of challenger."""
     print("| challenger | promoted | 95 % interval | target |\n|---|---|---|---|")
-    for seed, (kind, (make, target)) in enumerate(KINDS.items()):
+    for seed, (kind, (make, target)) in enumerate(KINDS.items(), FIRST_SEED):
         promoted = measure(make, NUM_TICKS, seed)
         low, high = stats.binomtest(promoted, NUM_TICKS).proportion_ci()
         share = f"{promoted} of {NUM_TICKS} ({promoted / NUM_TICKS:.1%})"

@@ -20,7 +20,7 @@ from pipelines.due import SCHEDULE, Schedule, run_due, ticks
 from pipelines.launchers import launcher_of
 from pipelines.submit import order_of
 from tests import looking
-from tests.integration import ray_head
+from tests.integration import ray_head, tiny
 from tests.integration.conftest import wait_until
 from tests.integration.ray_head import REPOSITORY, Head, status
 
@@ -161,7 +161,7 @@ def test_ray_clients_address_is_the_same_place_and_one_without_its_token_is_one_
     begin(place, "seen", "print('once')")
 
     def scorefleet(token: str) -> "subprocess.CompletedProcess[str]":
-        environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "RAY_AUTH_TOKEN": token}
+        environment = tiny.clean_environment() | {"PYTHONPATH": str(REPOSITORY), "RAY_AUTH_TOKEN": token}
         command = [sys.executable, "-m", "pipelines.cli", *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
