@@ -33,7 +33,7 @@ commands:
 
 
 TO = (
-    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or ray://HOST:PORT, or slurm where sbatch is, with "
+    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with "
     "options as in slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, of deploy/kubernetes/rayjob.yaml."
 )
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM

@@ -8,7 +8,6 @@ from tasks.errors import UsageError
 LAUNCHERS = {
     "http://": "ray_jobs",
     "https://": "ray_jobs",
-    "ray://": "ray_client",
     "kubernetes": "kubernetes",
     "slurm": "slurm",
 }
@@ -20,7 +19,9 @@ def launcher_of(to: str) -> Launcher:
     for beginning, module in LAUNCHERS.items():
         if to.startswith(beginning):
             return import_module(f"{__name__}.{module}").launcher(to)
+    if to.startswith("ray://"):
+        raise UsageError(f"--to {to} is Ray Client, which keeps no job: give the head's dashboard, http://HOST:8265")
     raise UsageError(
-        "--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, or Ray Client's, ray://HOST:PORT, "
-        f"or slurm, or slurm:partition=gpu,nodes=2, or kubernetes:rayjob.yaml, but got {to!r}"
+        "--to must be the address of a Ray dashboard, such as http://127.0.0.1:8265, or slurm, or "
+        f"slurm:partition=gpu,nodes=2, or kubernetes:rayjob.yaml, but got {to!r}"
     )

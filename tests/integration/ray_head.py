@@ -47,12 +47,9 @@ FAKE_CLUSTER = {
 
 
 class Head(NamedTuple):
-    """`to` and `client` are for --to, `address` for cluster.address; `folder` has all that it writes, `process` is its
-    first.
-    """
+    """`to` is for --to, `address` for cluster.address; `folder` holds all that it writes, `process` is its first."""
 
     to: str
-    client: str
     address: str
     token: str
     folder: Path
@@ -70,8 +67,8 @@ def running(autoscaling: Mapping[str, Any] | None = None) -> Iterator[Head]:
         folder, token = Path(name), secrets.token_hex(32)
         (folder / "token").touch(0o600)
         (folder / "token").write_text(token)
-        port, dashboard, client = free_port(), free_port(), free_port()
-        words, more = _command(folder, port, dashboard, client), {}
+        port, dashboard = free_port(), free_port()
+        words, more = _command(folder, port, dashboard), {}
         if autoscaling is not None:
             provider = FAKE_PROVIDER | {"gcs_address": f"127.0.0.1:{port}"}
             (folder / "autoscaling.yaml").write_text(
@@ -89,7 +86,7 @@ def running(autoscaling: Mapping[str, Any] | None = None) -> Iterator[Head]:
         try:
             to = f"http://127.0.0.1:{dashboard}"
             wait_until(lambda: status(f"{to}/api/jobs/", token) == 200, 90)
-            yield Head(to, f"ray://127.0.0.1:{client}", f"127.0.0.1:{port}", token, folder, psutil.Process(head.pid))
+            yield Head(to, f"127.0.0.1:{port}", token, folder, psutil.Process(head.pid))
         finally:
             _end(head)
 
@@ -119,13 +116,13 @@ def environment(token_file: Path) -> dict[str, str]:
     }
 
 
-def _command(folder: Path, port: int, dashboard: int, client: int) -> list[str]:
+def _command(folder: Path, port: int, dashboard: int) -> list[str]:
     ports = {
         "port": port,
         "dashboard-port": dashboard,
         "dashboard-agent-listen-port": free_port(),
         "dashboard-agent-grpc-port": free_port(),
-        "ray-client-server-port": client,
+        "ray-client-server-port": free_port(),
         "min-worker-port": 0,
         "max-worker-port": 0,
         "num-cpus": 2,

@@ -20,7 +20,7 @@ from pipelines.due import SCHEDULE, Schedule, run_due, ticks
 from pipelines.launchers import launcher_of
 from pipelines.submit import order_of
 from tests import looking
-from tests.integration import ray_head, tiny
+from tests.integration import ray_head
 from tests.integration.conftest import wait_until
 from tests.integration.ray_head import REPOSITORY, Head, status
 
@@ -154,22 +154,6 @@ def test_a_cluster_that_is_not_there_or_says_nothing_is_one_line(
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == 1
         assert address in lines[0]
-
-
-def test_ray_clients_address_is_the_same_place_and_one_without_its_token_is_one_line(head, place):
-    words = ("jobs", "--to", head.client)
-    begin(place, "seen", "print('once')")
-
-    def scorefleet(token: str) -> "subprocess.CompletedProcess[str]":
-        environment = tiny.clean_environment() | {"PYTHONPATH": str(REPOSITORY), "RAY_AUTH_TOKEN": token}
-        command = [sys.executable, "-m", "pipelines.cli", *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    listed, refused = scorefleet(head.token), scorefleet("f" * 64)
-    assert (listed.returncode, listed.stderr) == (0, "")
-    assert "scorefleet-seen" in listed.stdout
-    assert (refused.returncode, refused.stderr.count("\n")) == (5, 1), refused.stderr
-    assert f"no Ray takes clients with this token at {head.client}" in refused.stderr
 
 
 def test_a_tick_of_a_schedule_is_one_job_whose_exit_code_is_in_its_history(head, place, tmp_path):

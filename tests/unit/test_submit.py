@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.launchers import launcher_of, ray_client
+from pipelines.launchers import launcher_of
 from pipelines.launchers.launcher import Job
 from pipelines.submit import choose, exit_code_of, order_of
 from tasks.errors import ServiceError, UsageError
@@ -99,14 +99,8 @@ def test_what_cannot_be_sent_is_refused(folder, tmp_path_factory):
         order_of(["run", str(outside)], folder, "canary", "")
     with pytest.raises(UsageError, match="must be the address"):
         launcher_of("127.0.0.1:8265")
-
-
-@pytest.mark.parametrize(
-    ("dashboard", "expected"),
-    [("127.0.0.1:8265", "head:8265"), ("localhost:80", "head:80"), ("10.0.0.7:8265", "10.0.0.7:8265")],
-)
-def test_a_dashboard_on_the_loopback_of_its_head_is_where_clients_reach_the_head(dashboard, expected):
-    assert ray_client.reachable(dashboard, "head") == expected
+    with pytest.raises(UsageError, match=r"ray://head:10001 is Ray Client.* http://HOST:8265"):
+        launcher_of("ray://head:10001")
 
 
 def test_credentials_are_refused_in_words_and_configuration(folder, monkeypatch):
