@@ -33,8 +33,8 @@ commands:
 
 
 TO = (
-    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with "
-    "options as in slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, of deploy/kubernetes/rayjob.yaml."
+    "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with its options as in "
+    "slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml."
 )
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 

@@ -76,7 +76,7 @@ def run_due(folder: Path, now: Callable[[], datetime] = datetime.now) -> int:
 
 
 def require_folder(schedule: Schedule, name: str) -> None:
-    """A tick stays due until its folder is there again, such as one that is mounted late."""
+    """With cron a tick stays due until its folder is there again, such as one that is mounted late."""
     if not Path(schedule.folder).is_dir():
         raise UsageError(f"{schedule.folder}, where {name} runs, is not there: mount it, or remove the schedule")
 

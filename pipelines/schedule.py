@@ -1,4 +1,4 @@
-"""`scorefleet schedule`: commands that run at every tick, which what their place has for it calls: a timer."""
+"""`scorefleet schedule`: commands that run at every tick, called by what their place has for that, its timer."""
 
 import dataclasses
 import json
@@ -62,9 +62,7 @@ def add(arguments: Sequence[str]) -> int:
         to=given.to,
         folder=str(Path.cwd()),
         path=os.environ.get("PATH", os.defpath),
-        since=datetime.now()
-        .astimezone()
-        .isoformat(timespec="microseconds"),  # cron's zone may be another than this one
+        since=datetime.now().astimezone().isoformat(),  # cron's zone may be another than this one
     )
     timer = timer_of(made.to)
     objects.replace(home, due.SCHEDULE, json.dumps(dataclasses.asdict(made), indent=2).encode())

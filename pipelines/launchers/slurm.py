@@ -19,7 +19,7 @@ from pathlib import Path
 from pipelines.launchers.launcher import Job, patiently
 from pipelines.launchers.slurm_folder import JobFolder, Output
 from pipelines.launchers.slurm_programs import Known, accounted, call, known
-from tasks.errors import ServiceError, UsageError
+from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.locks import locked
 
 OURS = "scorefleet-"
@@ -65,12 +65,13 @@ class Slurm:
         return True
 
     def adopt(
-        self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes, number: str
+        self, identity: str, words: Sequence[str], labels: Mapping[str, str], archive: bytes, number: str, log: Path
     ) -> None:
-        """As `begin`, for the Slurm job of that number, which waited for its hour and is to run it now."""
+        """As `begin`, for the Slurm job of that number and log, which waited for its hour and is to run it now."""
         folder = folder_of(identity)
         with self._taken(folder, {"words": [*words], **labels}, archive):
             folder.put("submitted", slurm_job=number)
+            folder.log.symlink_to(log)
 
     @contextmanager
     def _taken(self, folder: JobFolder, order: Mapping[str, object], archive: bytes) -> Iterator[None]:
@@ -88,6 +89,8 @@ class Slurm:
                 packed.extractall(made / "files")
             (made / "order.json").write_text(json.dumps(order))
             made.rename(path)
+        except OSError as error:
+            raise StorageError(f"folder {self._home} cannot be used: {error.strerror}; make room there") from error
         finally:
             shutil.rmtree(made, ignore_errors=True)  # it is gone where all went well
 

@@ -9,7 +9,7 @@ from pipelines.launchers.kubernetes import TICK, job_of, seconds
 from pipelines.launchers.kubernetes_objects import Object
 from pipelines.launchers.launcher import Job
 from pipelines.submit import how_to
-from pipelines.timers.timer import Past
+from pipelines.timers.timer import Past, local
 from tasks.redaction import redact
 
 EXIT_CODE = re.compile(r"failed with exit code (\d+) matching")
@@ -28,7 +28,7 @@ def pasts(
         if tick in runs:
             run = job_of(runs[tick])
             log = how_to("follow", run.identity, to)
-            yield Past(stamp, _local(run.start_s), _local(run.end_s), _outcome(run), log)
+            yield Past(stamp, local(run.start_s), local(run.end_s), _outcome(run), log)
         else:
             yield _of_job(stamp, begun[tick], warnings.get(tick, ""))
 
@@ -51,7 +51,7 @@ def _of_job(stamp: str, job: Object, warning: str) -> Past:
     ended = seconds(end.get("lastTransitionTime")) if end else None
     metadata = job["metadata"]
     log = f"kubectl logs job/{metadata['name']} --namespace {metadata['namespace']}"
-    return Past(stamp, _local(seconds(status.get("startTime"))), _local(ended), outcome, log)
+    return Past(stamp, local(seconds(status.get("startTime"))), local(ended), outcome, log)
 
 
 def _end(job: Object) -> dict[str, str] | None:
@@ -67,7 +67,3 @@ def _outcome(run: Job) -> str:
 
 def _age(rayjob: Object) -> str:
     return rayjob["metadata"]["creationTimestamp"]
-
-
-def _local(time_s: float | None) -> str | None:
-    return datetime.fromtimestamp(time_s).isoformat(timespec="seconds") if time_s is not None else None

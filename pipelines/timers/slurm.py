@@ -14,7 +14,7 @@ from pipelines.launchers.slurm_programs import Known, call, known
 from pipelines.parcel import OWN_CODE
 from pipelines.submit import tick_identity
 from pipelines.timers.slurm_links import Link, link_of, links_of
-from pipelines.timers.timer import Past
+from pipelines.timers.timer import Past, local
 from tasks.errors import StorageError
 
 There = Mapping[tuple[str, str], Known]
@@ -75,9 +75,9 @@ class SlurmTimer:
             if self._is_begun(link):
                 yield _past_of(link, folder_of(link.identity), there)
             elif link.end:
-                code = link.end["exit_code"]
+                start_s, end_s, code = (link.end[key] for key in ("start_s", "end_s", "exit_code"))
                 outcome = "skipped" if code is None else f"exit code {code}"
-                yield Past(link.tick, link.end["start"], link.end["end"], outcome, str(link.log))
+                yield Past(link.tick, local(start_s), local(end_s), outcome, str(link.log))
             elif link.at <= datetime.now() and not _is_alive(link, there):
                 yield Past(link.tick, None, None, "lost", str(link.log))
 
@@ -106,12 +106,8 @@ def _past_of(link: Link, folder: JobFolder, there: There) -> Past:
     outcome = {"waiting": "requeued", "failed": "lost"}.get(job.state, job.state)
     return Past(
         tick=link.tick,
-        start=_local(job.start_s),
-        end=_local(job.end_s),
+        start=local(job.start_s),
+        end=local(job.end_s),
         outcome=outcome if job.exit_code is None else f"exit code {job.exit_code}",
         log=str(folder.folder_of(run.number) / "output" if run else link.log),
     )
-
-
-def _local(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds).isoformat(timespec="seconds")

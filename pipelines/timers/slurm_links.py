@@ -48,7 +48,8 @@ class Link:
 
     @property
     def log(self) -> Path:
-        return log_of(self.schedule)
+        """What Slurm, and every link before its job has begun, say."""
+        return self.schedule / "slurm.log"
 
     @property
     def slurm_job(self) -> str:
@@ -62,7 +63,7 @@ class Link:
 
     @property
     def end(self) -> dict[str, Any]:
-        """`start`, `end` and `exit_code` of what ended without a job; empty otherwise."""
+        """`start_s`, `end_s` and `exit_code` of what ended without a job, None where it was left out; else nothing."""
         return self._read("end")
 
     def claim(self, number: str, identity: str) -> bool:
@@ -77,9 +78,9 @@ class Link:
             self._put("next", tick=tick)
         return self._read("next").get("tick", tick)
 
-    def finish(self, **end: Any) -> None:
+    def finish(self, start_s: float | None, end_s: float | None, exit_code: int | None) -> None:
         """It ended without a job."""
-        self._put("end", **end)
+        self._put("end", start_s=start_s, end_s=end_s, exit_code=exit_code)
 
     def _put(self, name: str, **fields: Any) -> None:
         objects.put_if_absent(objects.open_store(str(self.path)), f"{name}.json", json.dumps(fields).encode())
@@ -88,11 +89,6 @@ class Link:
         with suppress(FileNotFoundError):
             return json.loads((self.path / f"{name}.json").read_text())
         return {}
-
-
-def log_of(schedule: Path) -> Path:
-    """What Slurm, and a link before its job has begun, say."""
-    return schedule / "slurm.log"
 
 
 def link_of(schedule: Path, since: str, tick: str) -> Link:

@@ -7,6 +7,7 @@ its own folder as it is now, and runs as any other job on Slurm does.
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -85,19 +86,20 @@ def _queue_next(link: Link, made: Schedule, number: str) -> bool:
 
 
 def _run(link: Link, made: Schedule, number: str, identity: str) -> int:
-    start = _now()
+    start_s = time.time()
     try:
         if made.missed == "skip" and was_missed(link, made):
-            link.finish(start=None, end=None, exit_code=None)
+            link.finish(None, None, None)
             return 0
         due.require_folder(made, link.schedule.name)
         os.chdir(made.folder)
         order = order_of(made.words, Path(made.folder), "", link.tick)
-        slurm.launcher(str(made.to)).adopt(identity, order.words, {"command": order.command}, order.archive, number)
+        place = slurm.launcher(str(made.to))
+        place.adopt(identity, order.words, {"command": order.command}, order.archive, number, link.log)
     except UserError as error:
         _say(f"scorefleet: {link.tick}: {error}")
         with suppress(StorageError):
-            link.finish(start=start, end=_now(), exit_code=error.exit_code)
+            link.finish(start_s, time.time(), error.exit_code)
         return error.exit_code
     return slurm_job.main(slurm.folder_of(identity).path)
 
@@ -114,10 +116,6 @@ def was_missed(link: Link, made: Schedule) -> bool:
 
 def _say(line: str) -> None:
     print(line, flush=True)
-
-
-def _now() -> str:
-    return datetime.now().isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

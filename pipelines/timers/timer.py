@@ -18,6 +18,11 @@ class Past(NamedTuple):
     log: str
 
 
+def local(time_s: float | None) -> str | None:
+    """Seconds since 1970 as a local time."""
+    return None if time_s is None else datetime.fromtimestamp(time_s).isoformat(timespec="seconds")
+
+
 class Timer(Protocol):
     """`folder` is that of the schedule, whose name it bears. What the place cannot do for want of an answer is a
     `ServiceError`.

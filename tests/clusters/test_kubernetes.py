@@ -118,14 +118,19 @@ def test_a_job_that_is_stopped_is_told_to_end_and_begun_again_by_the_next(api):
     wait_until(lambda: f"{identity}-2" in api.commands, PATIENCE_S)
 
 
+def be_away(api: kubernetes_api.Kubernetes) -> None:
+    """From when a job is followed until who follows has asked in vain."""
+    wait_until(lambda: any(path.endswith("/log") for path in api.asked), PATIENCE_S)
+    api.is_away = True
+    asked = len(api.asked)
+    wait_until(lambda: len(api.asked) > asked, PATIENCE_S)
+    api.is_away = False
+
+
 def test_an_api_that_is_away_for_a_while_is_waited_for(api):
     with ThreadPoolExecutor(1) as pool:
         followed = pool.submit(submit, api, FAILING)
-        wait_until(lambda: any(path.endswith("/log") for path in api.asked), PATIENCE_S)
-        api.is_away = True
-        asked = len(api.asked)
-        wait_until(lambda: len(api.asked) > asked, PATIENCE_S)
-        api.is_away = False
+        be_away(api)
         assert followed.result().returncode == 2
 
 

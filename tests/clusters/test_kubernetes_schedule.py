@@ -12,7 +12,17 @@ import pytest
 import yaml
 
 from tests import kubelet
-from tests.clusters.test_kubernetes import FAILING, PATIENCE_S, PLAN, REPOSITORY, TEMPLATE, TO, scorefleet, unavailable
+from tests.clusters.test_kubernetes import (
+    FAILING,
+    PATIENCE_S,
+    PLAN,
+    REPOSITORY,
+    TEMPLATE,
+    TO,
+    be_away,
+    scorefleet,
+    unavailable,
+)
 from tests.integration.conftest import wait_until
 from tests.kubernetes_api import CORE, CRONJOBS, JOBS, Kubernetes
 
@@ -157,11 +167,7 @@ def test_a_pod_waits_for_an_api_that_is_away_and_without_a_token_that_counts_say
     assert add(api, FAILING)[0] == 0
     with ThreadPoolExecutor(1) as pool:
         followed = pool.submit(pod, api, TONIGHT)
-        wait_until(lambda: any(path.endswith("/log") for path in api.asked), PATIENCE_S)
-        api.is_away = True
-        asked = len(api.asked)
-        wait_until(lambda: len(api.asked) > asked, PATIENCE_S)
-        api.is_away = False
+        be_away(api)
         assert followed.result()[1] == 2
     job = kubelet.begin(api, api.objects[CRONJOB], TOMORROW)
     for token in ("another-token", "another\ntoken"):

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import resource
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -11,10 +13,13 @@ from pipelines.due import SCHEDULE, STAMP, Schedule
 from pipelines.launchers import slurm
 from pipelines.timers import slurm_tick
 from pipelines.timers.slurm_links import Link, link_of, links_of
+from tasks.errors import StorageError
 
 SINCE = "2026-01-01T00:00:00+00:00"
 DAILY = Schedule("0 3 * * *", "skip", ("run",), "slurm", "/", "/bin", SINCE)
 NAME = "scorefleet-run-0123456789ab"
+PARCEL = b"PK\x05\x06" + bytes(18)
+"""An archive of no file."""
 
 
 @pytest.fixture
@@ -78,6 +83,25 @@ def test_a_tick_is_missed_when_the_one_before_ran_into_it_or_the_next_has_come(
 def test_the_tick_after_one_is_chosen_once_however_late_its_job_begins_again(schedule):
     made = link(schedule, three(0))
     assert [made.choose_next(tick) for tick in ("2026-01-02T0300", "2026-01-03T0300")] == ["2026-01-02T0300"] * 2
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Files may be made, and no byte be written to them."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_a_full_disk_costs_a_tick_and_not_the_choice_of_the_next(schedule, full_disk):
+    made = link_of(schedule, SINCE, three(0).strftime(STAMP))
+    assert made.choose_next("2026-01-02T0300") == "2026-01-02T0300"
+    with pytest.raises(StorageError, match="cannot be used"):
+        made.claim("7", NAME)
+    with pytest.raises(StorageError, match="make room there"):
+        slurm.launcher("slurm").adopt(NAME, ("x",), {}, PARCEL, "7", made.log)
+    assert not slurm.folder_of(NAME).path.exists()
 
 
 def test_links_come_in_the_order_of_their_ticks_whichever_schedule_had_the_name(schedule):
