@@ -49,7 +49,7 @@ class Schedule:
         self.folder = project.cluster.folder / "home/.local/share/scorefleet/schedules" / name
 
     def add(self, cron: str, *words: str) -> str:
-        return self.say("add", self.name, "--cron", cron, "--to", "slurm:time=5", *words)
+        return self.say("add", self.name, "--cron", cron, "--to", "slurm:time=30", *words)
 
     def say(self, *words: str) -> str:
         code, said, errors = self.project.finish("schedule", *words)
@@ -144,7 +144,7 @@ def test_a_chain_goes_on_through_what_fails_at_the_hour_of_a_tick(cluster):
     unknown.add(daily, *PLAN)
     (record,) = unknown.folder.glob("slurm/*/*/queued.json")
     record.unlink()
-    words = ("schedule", "add", "refused", "--cron", daily, "--to", "slurm:time=5", *PLAN)
+    words = ("schedule", "add", "refused", "--cron", daily, "--to", "slurm:time=30", *PLAN)
     path = f"PATH={folder}:{os.environ['PATH']}"
     command = (sys.executable, "-m", "pipelines.cli", *words)
     assert "next at" in refused.project.end(cluster.popen("env", path, *command, folder=refused.project.path))[1]
@@ -174,7 +174,7 @@ def test_a_chain_that_somebody_broke_says_so_and_one_that_is_added_anew_is_anoth
     assert "next at " in yearly.listed()
     assert len(waiting(cluster)) == 1
     code, _, errors = yearly.project.finish(
-        "schedule", "add", "yearly", "--cron", ONCE_A_YEAR, "--to", "slurm:time=5", *PLAN
+        "schedule", "add", "yearly", "--cron", ONCE_A_YEAR, "--to", "slurm:time=30", *PLAN
     )
     assert (code, "there is a schedule 'yearly' already" in errors) == (2, True)
     yearly.remove()
