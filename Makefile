@@ -18,10 +18,10 @@ test-faults: $(INSTALLED)
 	$(PYTEST) tests/faults
 
 # What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket on
-# loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes. One at a time, since
-# each is several machines.
+# loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes. One cluster at work
+# at a time, since each is several machines, next to tests that wait (tests/clusters/conftest.py).
 test-clusters: $(INSTALLED)
-	$(BIN)/python -m pytest tests/clusters
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/clusters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -1,9 +1,12 @@
 """Shapes and types of tensors are checked while testing."""
 
+import os
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, one to a core
 
 import pytest
 from jaxtyping import install_import_hook

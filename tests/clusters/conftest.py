@@ -15,6 +15,15 @@ from tests import ceph, kubernetes_api, mlflow_server, postgres
 from tests.integration import tiny
 
 BUCKET = "models"
+WAITING = ("test_slurm_schedule", "test_kubernetes", "test_kubernetes_schedule", "test_kubernetes_submitter")
+"""Files whose tests wait for the clock or start single commands, next to which a cluster at work has cores enough."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two groups, each run one test at a time: two clusters at work on two cores are slower than their patience."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("waiting" if item.path.stem in WAITING else "working"))
 
 
 @dataclass(frozen=True)
