@@ -56,6 +56,7 @@ def placed(settings: commands.Run, champion: str) -> commands.Run:
 
 def _news(tick: Pipeline) -> News:
     """Run what comes before training."""
+    tick.check(name for name in tick.keys if not tick.is_done(name))
     artifacts: dict[str, Any] = {}
     journal = Journal(tick.root / "journal" / f"{tick.key[:16]}.jsonl")
     for name in pipeline.BEFORE_TRAINING:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -37,6 +37,8 @@ class Step:
     reads: Callable[[Any], str] | None = None
     place: str | None = None
     """Where the step leaves its draws: a folder or `s3://bucket/path`; in its own folder when None."""
+    check: Callable[[Any], None] | None = None
+    """`check(config)` raises the UserError that `run` would raise after all the work; it writes nothing."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,13 @@ class Pipeline:
     def is_done(self, name: str) -> bool:
         """Whether a step has published."""
         return (self.folder(name) / "manifest.json").exists()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise what any of these steps is known to refuse, before the first of them runs."""
+        wanted = set(names)
+        for step in self.steps:
+            if step.check and step.name in wanted:
+                step.check(step.config)
 
     def forget(self, start: str | None) -> None:
         """Remove what `start` and the steps after it have published, or everything when it is None."""
