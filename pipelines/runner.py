@@ -53,7 +53,10 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result
     if flow.start is not None and flow.start not in pipeline.keys:
         raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
     again = _again(pipeline, flow)
-    pipeline.check(name for name in pipeline.keys if name in again or not pipeline.is_done(name))
+    kept = [name for name in pipeline.keys if name not in again and pipeline.is_done(name)]
+    pipeline.check(name for name in pipeline.keys if name not in kept)
+    for name in kept:
+        pipeline.require_intact(name)
     if flow.dry_run:
         _plan(pipeline, again)
         return None

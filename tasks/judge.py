@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks import config
+from tasks import config, published
 from tasks.artifacts import (
     Champion,
     Dataset,
@@ -26,6 +26,7 @@ from tasks.artifacts import (
     Registration,
     Samples,
 )
+from tasks.champion import require_intact
 from tasks.context import Context
 from tasks.ebm.dequantise import grid_of
 from tasks.gate import MIN_HELD_OUT, Comparison, Decision, Facts, compare_draws, compare_likelihoods, decide
@@ -55,6 +56,7 @@ def judge(
     normaliser: Normaliser | None = None,
 ) -> Judgement:
     """Compare, decide, record."""
+    require_intact(champion)
     rows = some_rows(fair_rows(dataset, champion), context.seed, MAX_SCORED)
     facts, comparisons = facts_of(samples, evaluation), list[Comparison]()
     if len(rows) >= MIN_HELD_OUT:
@@ -109,7 +111,7 @@ def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: i
 
 def _normaliser(uri: str) -> Normaliser:
     """What the champion's step has published."""
-    fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
+    fields: dict[str, Any] = published.read(Path(uri))["artifact"]
     logs: dict[str, Any] = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
     return Normaliser(**(fields | logs))
 
