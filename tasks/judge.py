@@ -6,7 +6,6 @@ and metrics of its run, whichever way it went; nothing is promoted here.
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,16 @@ from tasks.artifacts import (
 from tasks.champion import require_intact
 from tasks.context import Context
 from tasks.ebm.dequantise import grid_of
-from tasks.gate import MIN_HELD_OUT, Comparison, Decision, Facts, compare_draws, compare_likelihoods, decide
+from tasks.gate import (
+    MIN_HELD_OUT,
+    Comparison,
+    Decision,
+    Facts,
+    compare_draws,
+    compare_likelihoods,
+    decide,
+    not_numbers,
+)
 from tasks.likelihoods import MAX_SCORED, scorer_of
 from tasks.mcmc.streams import Stream
 from tasks.news import fair_rows
@@ -58,7 +66,7 @@ def judge(
     """Compare, decide, record."""
     require_intact(champion)
     rows = some_rows(fair_rows(dataset, champion), context.seed, MAX_SCORED)
-    facts, comparisons = facts_of(samples, evaluation), list[Comparison]()
+    facts, comparisons = facts_of(samples, evaluation, normaliser is not None), list[Comparison]()
     if len(rows) >= MIN_HELD_OUT:
         if normaliser and champion.normaliser_uri:
             theirs = _normaliser(champion.normaliser_uri)
@@ -73,14 +81,14 @@ def judge(
     return Judgement(str(context.folder), decision.is_promoted, decision.reasons)
 
 
-def facts_of(samples: Samples, evaluation: Evaluation) -> Facts:
+def facts_of(samples: Samples, evaluation: Evaluation, has_density: bool) -> Facts:
     """What is known of a model by itself; both of its stores are proven whole."""
     stores = [samples.uri, *([samples.control_uri] if samples.control_uri else [])]
     findings = tuple(str(finding) for uri in stores for finding in verify(uri).findings)
-    not_numbers = tuple(name for name, value in evaluation.metrics.items() if math.isnan(value))
+    bad = not_numbers(evaluation.metrics, evaluation.not_finite, has_density)
     is_exact = bool(SampleStore(samples.uri, writable=False).description()["is_exact"])
-    num_nonfinite = int(evaluation.metrics["chains/num_nonfinite"])
-    return Facts(evaluation.is_converged, evaluation.reasons, num_nonfinite, findings, not_numbers, is_exact)
+    num_nonfinite = 0 if "chains/num_nonfinite" in bad else int(evaluation.metrics["chains/num_nonfinite"])
+    return Facts(evaluation.is_converged, evaluation.reasons, num_nonfinite, findings, bad, is_exact)
 
 
 def log_likelihoods(model_uri: str, data_uri: str, normaliser: Normaliser, rows: pa.Table, seed: int) -> np.ndarray:
