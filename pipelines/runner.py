@@ -52,8 +52,13 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result
     pipeline = Pipeline.of(steps, settings)
     if flow.start is not None and flow.start not in pipeline.keys:
         raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
+    again = _again(pipeline, flow)
+    kept = [name for name in pipeline.keys if name not in again and pipeline.is_done(name)]
+    pipeline.check(name for name in pipeline.keys if name not in kept)
+    for name in kept:
+        pipeline.require_intact(name)
     if flow.dry_run:
-        _plan(pipeline, flow)
+        _plan(pipeline, again)
         return None
     for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
         open_store(place)  # refuses what cannot be written before anything is computed
@@ -85,10 +90,15 @@ def _sign(samples: str, key_file: str) -> None:
     signature.sign(samples, key_file, proof.description)
 
 
-def _plan(pipeline: Pipeline, flow: Flow) -> None:
-    again = list(pipeline.keys) if flow.force else []
+def _again(pipeline: Pipeline, flow: Flow) -> list[str]:
+    """Return the steps that run even if they are done."""
+    names = list(pipeline.keys)
     if flow.start:
-        again = list(pipeline.keys)[list(pipeline.keys).index(flow.start) :]
+        return names[names.index(flow.start) :]
+    return names if flow.force else []
+
+
+def _plan(pipeline: Pipeline, again: Sequence[str]) -> None:
     for name in pipeline.keys:
         state = "done already" if pipeline.is_done(name) and name not in again else "would run"
         print(f"{name:<8} {state}: {pipeline.folder(name)}")

@@ -35,7 +35,10 @@ def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
         version, tags = found
         settings = placed(settings, version)
         seat = Seat(settings.register, f"models:/{settings.name}/{version}", tags.get(KEY_TAG, ""))
-        news = _news(Pipeline.of(pipeline.steps(settings, seat), settings))
+        tick = Pipeline.of(pipeline.steps(settings, seat), settings)
+        if (flow.force or flow.start in pipeline.BEFORE_TRAINING) and not flow.dry_run:
+            tick.forget(flow.start)
+        news = _news(tick)
         if not news.num_arrived + news.num_departed and tags.get("recipe") == Record.of(settings).recipe:
             return _say_nothing_new(seat, tags, flow)
         _refuse_drift(news, seat, accept_drift)
@@ -56,10 +59,13 @@ def placed(settings: commands.Run, champion: str) -> commands.Run:
 
 def _news(tick: Pipeline) -> News:
     """Run what comes before training."""
+    tick.check(name for name in tick.keys if not tick.is_done(name))
     artifacts: dict[str, Any] = {}
     journal = Journal(tick.root / "journal" / f"{tick.key[:16]}.jsonl")
     for name in pipeline.BEFORE_TRAINING:
         artifacts[name] = tick.execute(name, artifacts, journal).artifact
+        if name == "champion":
+            champion.require_intact(artifacts[name])
     return artifacts["news"]
 
 

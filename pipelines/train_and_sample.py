@@ -17,7 +17,7 @@ from tasks.prepare import prepare, source_digest
 from tasks.register import Record, register
 from tasks.report import report
 from tasks.sample import sample
-from tasks.train import train
+from tasks.train import RAY, train
 
 
 def steps(run: commands.Run) -> list[Step]:
@@ -27,7 +27,7 @@ def steps(run: commands.Run) -> list[Step]:
     judged = ("prepare", "train", "sample", *(step.name for step in density))
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
-        Step("train", train, run.train, artifacts.Model, ("prepare",), reads=known_score.digest_of),
+        Step("train", train, run.train, artifacts.Model, ("prepare",), known_score.digest_of, scratch=RAY),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),

@@ -52,12 +52,15 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`evaluation.json` under `uri`: every number of the verdict."""
+    """`evaluation.json` under `uri`: every number of the verdict; `not_finite` names the metrics that are NaN or infinite,
+    which `metrics` leaves out.
+    """
 
     uri: str
     is_converged: bool
     reasons: tuple[str, ...]
     metrics: dict[str, float]
+    not_finite: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import artifacts, config
+from tasks import artifacts, config, published
 from tasks.context import Context
 from tasks.errors import StorageError, UsageError
 from tasks.fetch import fetch_model
 from tasks.locks import locked
+from tasks.store.intact import flaw_of_store
 from tasks.store.objects import open_store
 from tasks.tracking_server import connect, service, tracking_uri
 
@@ -95,6 +96,16 @@ def _place(tags: Mapping[str, str], key: str, model_uri: str) -> str:
     except StorageError as error:
         raise StorageError(f"{error}; the champion {model_uri} cannot be judged by without it") from error
     return tags[key]
+
+
+def require_intact(champion: artifacts.Champion) -> None:
+    """Compare what the champion left behind with what its run published; `StorageError` names what differs."""
+    folders = [Path(uri) for uri in (champion.data_uri, champion.normaliser_uri) if uri]
+    steps = (published.Published(published.read(folder), folder, folder.parent.parent) for folder in folders)
+    flaws = [*(flaw for step in steps for flaw, _ in step.flaws()), flaw_of_store(champion.samples_uri, None, True)]
+    flaw = next(filter(None, flaws), None)
+    if flaw:
+        raise StorageError(f"{flaw}; restore it: the champion {champion.model_uri} cannot be compared without it")
 
 
 def promote(registry: Registry, expected: str, version: str) -> str:

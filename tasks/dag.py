@@ -3,6 +3,7 @@
 A step's key is the sha256 of its name, the code it runs, its slice of the configuration, what it reads from
 outside, and the keys of the steps before it. Its files live in `<root>/<step>/<key>/`, and `manifest.json` there is
 written last, by put-if-absent: present means done, absent means run it (again), which must end in the same files.
+Before a step reads what another has published, that is compared with the digests in the manifest.
 """
 
 import dataclasses
@@ -10,19 +11,19 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from tasks import commands
+from tasks import commands, published
 from tasks.context import Context
 from tasks.errors import StorageError
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.provenance import code_digest
-from tasks.store.objects import folder_of, open_store, place_of, put_if_absent
+from tasks.store.objects import folder_of, open_store, place_of
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,10 @@ class Step:
     reads: Callable[[Any], str] | None = None
     place: str | None = None
     """Where the step leaves its draws: a folder or `s3://bucket/path`; in its own folder when None."""
+    check: Callable[[Any], None] | None = None
+    """`check(config)` raises the UserError that `run` would raise after all the work; it writes nothing."""
+    scratch: str | None = None
+    """A folder below the step's own that no later step reads."""
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,21 @@ class Pipeline:
 
     def is_done(self, name: str) -> bool:
         """Whether a step has published."""
-        return (self.folder(name) / "manifest.json").exists()
+        return (self.folder(name) / published.NAME).exists()
+
+    def check(self, names: Iterable[str]) -> None:
+        """Raise what any of these steps is known to refuse, before the first of them runs."""
+        wanted = set(names)
+        for step in self.steps:
+            if step.check and step.name in wanted:
+                step.check(step.config)
 
     def forget(self, start: str | None) -> None:
         """Remove what `start` and the steps after it have published, or everything when it is None."""
         names = list(self.keys)
         for name in names[names.index(start) if start else 0 :]:
-            (self.folder(name) / "manifest.json").unlink(missing_ok=True)
             try:
+                (self.folder(name) / published.NAME).unlink(missing_ok=True)
                 shutil.rmtree(self.folder(name))
             except FileNotFoundError:
                 continue
@@ -111,34 +123,44 @@ class Pipeline:
 
     def execute(self, name: str, artifacts: Mapping[str, Any], journal: Journal) -> Outcome:
         """Run one step, or read back what it has published."""
-        step = next(step for step in self.steps if step.name == name)
-        if not self.is_done(name):
+        step = self._step(name)
+        was_done = self.is_done(name)
+        if not was_done:
+            for need in step.needs:
+                self.manifest(need).require_intact()
             self._run_and_publish(step, [artifacts[need] for need in step.needs], journal)
-            return self._published(step, was_done=False)
-        return self._published(step, was_done=True)
+        self.require_intact(name)
+        found = self.manifest(name)
+        return Outcome(found.artifact(step.artifact), found.document["seconds"], found.document["peak_bytes"], was_done)
+
+    def require_intact(self, name: str) -> None:
+        """Refuse a done step whose files are not those that it published, or not of the steps before it."""
+        found = self.manifest(name)
+        found.require_intact()
+        found.require_made_from({need: self.manifest(need) for need in self._step(name).needs if self.is_done(need)})
+
+    def manifest(self, name: str) -> published.Published:
+        """Return the manifest of a step; `StorageError` with the remedy when it is damaged."""
+        try:
+            return published.Published(published.read(self.folder(name)), self.folder(name), self.root)
+        except StorageError as error:
+            raise StorageError(f"{error}; rerun with --from {name}") from error
+
+    def _step(self, name: str) -> Step:
+        return next(step for step in self.steps if step.name == name)
 
     def _run_and_publish(self, step: Step, needs: list[Any], journal: Journal) -> None:
         folder = self.folder(step.name)
-        store = open_store(str(folder))
+        open_store(str(folder))
         run, key = self.run, self.keys[step.name]
         place = place_of(step.place) if step.place else None
         context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal, place)
         start = time.monotonic()
         with PeakMemory() as memory:
             artifact = step.run(step.config, context, *needs)
-        manifest = {
-            "step": step.name,
-            "key": key,
-            "artifact": dataclasses.asdict(artifact),
-            "seconds": round(time.monotonic() - start, 3),
-            "peak_bytes": memory.peak_bytes,
-        }
+        seconds, peak_bytes = round(time.monotonic() - start, 3), memory.peak_bytes
+        left = published.manifest_of(folder, self.root, artifact, place, step.scratch)
+        made_from = {need: self.manifest(need).digest for need in step.needs}
+        cost = {"seconds": seconds, "peak_bytes": peak_bytes}
         journal.sync()
-        put_if_absent(store, "manifest.json", json.dumps(manifest, indent=2).encode())
-
-    def _published(self, step: Step, was_done: bool) -> Outcome:
-        manifest = json.loads((self.folder(step.name) / "manifest.json").read_text())
-        fields = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()
-        }
-        return Outcome(step.artifact(**fields), manifest["seconds"], manifest["peak_bytes"], was_done)
+        published.publish(folder, {"step": step.name, "key": key, "needs": made_from, **left, **cost})

@@ -125,7 +125,8 @@ def _log_densities(noised: tuple[Tensor, Tensor], model: models.Model, samples: 
 def _publish(
     config: config.Evaluate, context: Context, verdict: Verdict, metrics: dict[str, float], tables: dict[str, pa.Table]
 ) -> Evaluation:
-    metrics = {key: value for key, value in metrics.items() if math.isfinite(value)}
+    not_finite = tuple(key for key, value in metrics.items() if not math.isfinite(value))
+    metrics = {key: value for key, value in metrics.items() if key not in not_finite}
     checks = [dataclasses.asdict(check) for check in verdict.checks]
     for name, table in ({"checks": pa.Table.from_pylist(checks)} | tables).items():
         objects.replace(context.folder, f"{name}.csv", to_csv(table))
@@ -135,11 +136,13 @@ def _publish(
         "checks": checks,
         "false_alarm_rate": config.false_alarm_rate,
         "metrics": metrics,
+        "not_finite": not_finite,
     }
     objects.replace(context.folder, "evaluation.json", json.dumps(document, indent=2).encode())
     context.journal.metrics(metrics, step=0)
-    context.journal.tags({"is_converged": str(verdict.is_converged).lower()})
-    return Evaluation(str(context.folder), verdict.is_converged, verdict.reasons, metrics)
+    tags = {"is_converged": str(verdict.is_converged).lower()}
+    context.journal.tags(tags | ({"not_finite": ", ".join(not_finite)} if not_finite else {}))
+    return Evaluation(str(context.folder), verdict.is_converged, verdict.reasons, metrics, not_finite)
 
 
 def to_csv(table: pa.Table) -> bytes:

@@ -18,7 +18,7 @@ without cause is one night, and what is kept out is a model that is worse and wa
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,9 @@ from scipy.spatial.distance import cdist
 from tasks.mcmc import smc
 
 FALSE_PROMOTION_RATE = 0.05
+NEEDED = ("num_nonfinite", "control_p_value", "acceptance_min", "acceptance_max")
+"""Metrics of the chains without which nothing is known of a challenger."""
+
 MIN_HELD_OUT = 20
 """Fair rows below which a normal limit says nothing."""
 
@@ -42,7 +45,7 @@ class Facts:
     num_nonfinite: int
     findings: tuple[str, ...]
     not_numbers: tuple[str, ...]
-    """Metrics, and likelihoods of rows, that are NaN or infinite."""
+    """Metrics, and likelihoods of rows, that are NaN, infinite or missing."""
     is_exact: bool
 
 
@@ -79,6 +82,9 @@ def decide(
     flaws = flaws_of(challenger, champion_is_exact)
     if flaws:
         return Decision(False, flaws)
+    undefined = [one.name for one in comparisons if not math.isfinite(one.difference + one.standard_error)]
+    if undefined:
+        return Decision(False, (f"It cannot be compared by its {' and '.join(undefined)}, which are not numbers.",))
     if not comparisons:
         return Decision(False, (f"Fewer than {MIN_HELD_OUT} rows are there that neither model has learned from.",))
     share = level / len(comparisons)
@@ -91,15 +97,23 @@ def decide(
     return Decision(False, tuple(_sentence(one, "no better", share) for one in comparisons))
 
 
+def not_numbers(metrics: Mapping[str, float], not_finite: Sequence[str], has_density: bool) -> tuple[str, ...]:
+    """Return the metrics that the gate needs and that are missing, NaN or infinite, and all others that are not finite."""
+    needed = [f"chains/{name}" for name in NEEDED]
+    needed += ["likelihood/held_out", "likelihood/log_z"] if has_density else []
+    bad = [name for name, value in metrics.items() if not math.isfinite(value)]
+    return tuple(dict.fromkeys([*not_finite, *bad, *(name for name in needed if name not in metrics)]))
+
+
 def flaws_of(challenger: Facts, champion_is_exact: bool) -> tuple[str, ...]:
     """What forbids its promotion whatever the comparison says; a model that is not exact follows only its like."""
-    flaws = list(challenger.reasons[:1]) if not challenger.is_converged else []
+    flaws = [] if challenger.is_converged else [*challenger.reasons, "Its chains did not converge."][:1]
     if challenger.num_nonfinite:
         flaws.append(f"{challenger.num_nonfinite:,} energies on the way of its chains were not finite.")
     if challenger.findings:
         flaws.append(f"Its samples are not whole: {challenger.findings[0]}.")
     if challenger.not_numbers:
-        flaws.append(f"These are not finite numbers: {', '.join(challenger.not_numbers)}.")
+        flaws.append(f"These are missing or not finite numbers: {', '.join(challenger.not_numbers)}.")
     if champion_is_exact and not challenger.is_exact:
         flaws.append("Its draws are not exact, and those of the champion are.")
     return tuple(flaws)

@@ -6,7 +6,6 @@ and metrics of its run, whichever way it went; nothing is promoted here.
 
 import dataclasses
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks import config
+from tasks import config, published
 from tasks.artifacts import (
     Champion,
     Dataset,
@@ -26,9 +25,19 @@ from tasks.artifacts import (
     Registration,
     Samples,
 )
+from tasks.champion import require_intact
 from tasks.context import Context
 from tasks.ebm.dequantise import grid_of
-from tasks.gate import MIN_HELD_OUT, Comparison, Decision, Facts, compare_draws, compare_likelihoods, decide
+from tasks.gate import (
+    MIN_HELD_OUT,
+    Comparison,
+    Decision,
+    Facts,
+    compare_draws,
+    compare_likelihoods,
+    decide,
+    not_numbers,
+)
 from tasks.likelihoods import MAX_SCORED, scorer_of
 from tasks.mcmc.streams import Stream
 from tasks.news import fair_rows
@@ -55,8 +64,9 @@ def judge(
     normaliser: Normaliser | None = None,
 ) -> Judgement:
     """Compare, decide, record."""
+    require_intact(champion)
     rows = some_rows(fair_rows(dataset, champion), context.seed, MAX_SCORED)
-    facts, comparisons = facts_of(samples, evaluation), list[Comparison]()
+    facts, comparisons = facts_of(samples, evaluation, normaliser is not None), list[Comparison]()
     if len(rows) >= MIN_HELD_OUT:
         if normaliser and champion.normaliser_uri:
             theirs = _normaliser(champion.normaliser_uri)
@@ -71,14 +81,14 @@ def judge(
     return Judgement(str(context.folder), decision.is_promoted, decision.reasons)
 
 
-def facts_of(samples: Samples, evaluation: Evaluation) -> Facts:
+def facts_of(samples: Samples, evaluation: Evaluation, has_density: bool) -> Facts:
     """What is known of a model by itself; both of its stores are proven whole."""
     stores = [samples.uri, *([samples.control_uri] if samples.control_uri else [])]
     findings = tuple(str(finding) for uri in stores for finding in verify(uri).findings)
-    not_numbers = tuple(name for name, value in evaluation.metrics.items() if math.isnan(value))
+    bad = not_numbers(evaluation.metrics, evaluation.not_finite, has_density)
     is_exact = bool(SampleStore(samples.uri, writable=False).description()["is_exact"])
-    num_nonfinite = int(evaluation.metrics["chains/num_nonfinite"])
-    return Facts(evaluation.is_converged, evaluation.reasons, num_nonfinite, findings, not_numbers, is_exact)
+    num_nonfinite = 0 if "chains/num_nonfinite" in bad else int(evaluation.metrics["chains/num_nonfinite"])
+    return Facts(evaluation.is_converged, evaluation.reasons, num_nonfinite, findings, bad, is_exact)
 
 
 def log_likelihoods(model_uri: str, data_uri: str, normaliser: Normaliser, rows: pa.Table, seed: int) -> np.ndarray:
@@ -109,7 +119,7 @@ def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: i
 
 def _normaliser(uri: str) -> Normaliser:
     """What the champion's step has published."""
-    fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
+    fields: dict[str, Any] = published.read(Path(uri))["artifact"]
     logs: dict[str, Any] = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
     return Normaliser(**(fields | logs))
 

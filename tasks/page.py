@@ -2,7 +2,6 @@
 from.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from importlib.resources import files
@@ -13,6 +12,7 @@ import pyarrow as pa
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from tasks import published
 from tasks.artifacts import Report
 from tasks.context import Context
 from tasks.evaluate import to_csv
@@ -66,8 +66,8 @@ def costs(folders: Mapping[str, Path]) -> dict[str, str]:
     """Seconds and memory of the steps that have published them."""
     found = {}
     for name, folder in folders.items():
-        if (folder / "manifest.json").exists():
-            manifest = json.loads((folder / "manifest.json").read_text())
+        if (folder / published.NAME).exists():
+            manifest = published.read(folder)
             found[f"Step {name}"] = f"{manifest['seconds']:.1f} s, {manifest['peak_bytes'] / 2**30:.2f} GiB at most"
     return found
 

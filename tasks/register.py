@@ -74,7 +74,7 @@ def register(
             version = _create_version(client, context, run_id, model_id, facts)
         with locked(registry.lock):
             champion = champion_of(client, context.name, settings.alias)
-            if champion is None and evaluation.is_converged:
+            if champion is None and evaluation.is_converged and not evaluation.not_finite:
                 client.set_registered_model_alias(context.name, settings.alias, version.version)
                 champion = str(version.version)
     champion_uri = champion and f"models:/{context.name}/{champion}"

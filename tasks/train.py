@@ -42,6 +42,8 @@ from tasks.training_worker import CHECKPOINT, train_worker, untrained
 from tasks.watch import Watch, mailbox_here
 
 KNOWN = "known.safetensors"
+RAY = "ray"
+"""Where Ray Train keeps checkpoints, which nothing reads once the step is done."""
 UNWARPED = ("persistent", "explicit")  # particles have no conditions, and warped rows another law
 MAX_FAILURES = 8
 LOOK_EVERY_S = 30.0
@@ -163,7 +165,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
             elastic_resize_monitor_interval_s=LOOK_EVERY_S,
         ),
         run_config=RunConfig(
-            name="ray",  # the folder is named by the step's key, so this can never meet another run's checkpoints
+            name=RAY,  # the folder is named by the step's key, so this can never meet another run's checkpoints
             storage_path=str(context.folder),
             failure_config=FailureConfig(max_failures=MAX_FAILURES, preemption_grace_s=GRACE_S),
             checkpoint_config=CheckpointConfig(num_to_keep=2),

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.csv
 import torch
 
-from tasks import config, density, page, travel_wording
+from tasks import config, density, page, published, travel_wording
 from tasks.artifacts import Evaluation, Report, Samples
 from tasks.config import Register
 from tasks.context import Context
@@ -129,7 +129,7 @@ def _round_trips(entries: list[Entry]) -> np.ndarray:
 
 
 def _seconds(samples: Samples) -> float:
-    return json.loads((Path(samples.beside) / "manifest.json").read_text())["seconds"]
+    return published.read(Path(samples.beside))["seconds"]
 
 
 def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> dict[str, str]:

@@ -5,6 +5,7 @@ cannot come near 1; what tells whether the walk was slow enough is that a walk o
 same law. Chains that exchange replicas after it are held against twice the rounds as well.
 """
 
+import math
 from dataclasses import dataclass
 
 from scipy import stats
@@ -113,8 +114,8 @@ def _acceptance(measured: Measurements, level: float) -> Check:
     error = acceptance_error(target, measured.num_chains, measured.num_steps)
     margin = max(ACCEPTANCE_MARGIN, error * float(stats.norm.isf(level / (2 * len(rates)))))
     allowed = f"{max(0.0, target - margin):.2f} to {min(1.0, target + margin):.2f}"
-    worst = max(range(len(rates)), key=lambda k: abs(rates[k] - target))
-    is_passed = abs(rates[worst] - target) <= margin
+    worst = max(range(len(rates)), key=lambda k: (math.isnan(rates[k]), abs(rates[k] - target)))
+    is_passed = abs(rates[worst] - target) <= margin  # NaN is the worst and does not pass
     span = f"{min(rates):.3f} to {max(rates):.3f}"
     sentence = (
         f"Acceptance is {span} over the {len(rates)} noise levels, within {allowed}."
@@ -128,7 +129,8 @@ def _acceptance(measured: Measurements, level: float) -> Check:
 def _stuck(measured: Measurements, level: float) -> Check:
     """The level whose number of unmoved chains is furthest beyond what chance leaves."""
     per_level = level / len(measured.num_stuck)
-    bounds = [max_stuck(measured.num_chains, measured.num_steps, rate, per_level) for rate in measured.acceptance]
+    rates = [1.0 if math.isnan(rate) else rate for rate in measured.acceptance]
+    bounds = [max_stuck(measured.num_chains, measured.num_steps, rate, per_level) for rate in rates]
     worst = max(range(len(bounds)), key=lambda k: measured.num_stuck[k] - bounds[k])
     stuck, bound = measured.num_stuck[worst], bounds[worst]
     chains, steps = f"{measured.num_chains:,} chains", f"none of the {measured.num_steps} proposals"
@@ -144,7 +146,7 @@ def _stuck(measured: Measurements, level: float) -> Check:
 
 def _swaps(rates: tuple[float, ...]) -> Check:
     """A pair that hardly swaps cuts the ladder in two; over all chains and rounds a rate has no error to speak of."""
-    worst = min(range(len(rates)), key=lambda k: rates[k])
+    worst = min(range(len(rates)), key=lambda k: (not math.isnan(rates[k]), rates[k]))
     is_passed = rates[worst] >= MIN_SWAP_RATE
     span, pair = f"{min(rates):.3f} to {max(rates):.3f}", f"exchanged levels {worst + 1} and {worst + 2}"
     sentence = (

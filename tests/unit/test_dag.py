@@ -1,3 +1,4 @@
+import dataclasses
 from dataclasses import dataclass
 
 import pytest
@@ -95,3 +96,16 @@ def test_from_forgets_a_step_and_those_after_it(calls, tmp_path):
     assert not made.is_done("second")
     made.forget(None)
     assert not made.is_done("first")
+
+
+def test_what_a_step_will_refuse_is_refused_before_any_step_runs(calls, tmp_path):
+    def refuse(setting):
+        raise DataError("will be refused")
+
+    made = pipeline(calls, tmp_path)
+    last = dataclasses.replace(made.steps[0], check=refuse)
+    made = dataclasses.replace(made, steps=[last, made.steps[1]])
+    with pytest.raises(DataError, match="will be refused"):
+        made.check(made.keys)
+    made.check(["first"])
+    assert calls == []

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from tasks.gate import Comparison, Facts, compare_draws, compare_likelihoods, decide
+from tasks.gate import Comparison, Facts, compare_draws, compare_likelihoods, decide, not_numbers
 
 SOUND = Facts(True, ("Every check holds.",), 0, (), (), True)
 BETTER = Comparison("likelihood", "nats a row", 1.0, 0.1, 30.0)
@@ -50,6 +50,7 @@ def test_two_criteria_share_the_rate():
         ({"is_converged": False, "reasons": ("The draws differ.",)}, "The draws differ."),
         ({"num_nonfinite": 2}, "2 energies on the way"),
         ({"findings": ("missing: block-00001.parquet",)}, "not whole: missing: block-00001"),
+        ({"is_converged": False, "reasons": ()}, "did not converge"),
         ({"not_numbers": ("likelihood/held_out",)}, "not finite numbers: likelihood/held_out"),
         ({"is_exact": False}, "not exact, and those of the champion are"),
     ],
@@ -121,3 +122,39 @@ def test_models_of_one_law_are_promoted_no_more_often_than_stated():
         ]
         promoted += decide(SOUND, True, comparisons).is_promoted
     assert 1 <= promoted <= bound
+
+
+MEASURED = {
+    "chains/num_nonfinite": 0.0,
+    "chains/control_p_value": 0.4,
+    "chains/acceptance_min": 0.5,
+    "chains/acceptance_max": 0.6,
+    "likelihood/held_out": -3.0,
+    "likelihood/log_z": 2.0,
+    "quality/auc": 0.5,
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_metric_that_is_no_finite_number_is_named(name, value):
+    assert not_numbers(MEASURED, (), True) == ()
+    assert not_numbers(MEASURED | {name: value}, (), True) == (name,)
+    without = {key: one for key, one in MEASURED.items() if key != name}
+    assert not_numbers(without, (name,), True) == (name,)
+
+
+def test_a_metric_that_the_gate_needs_and_is_not_there_is_named():
+    for name in MEASURED:
+        without = {key: one for key, one in MEASURED.items() if key != name}
+        assert not_numbers(without, (), True) == (() if name == "quality/auc" else (name,))
+    no_density = {key: one for key, one in MEASURED.items() if not key.startswith("likelihood")}
+    assert not_numbers(no_density, (), False) == ()
+
+
+@pytest.mark.parametrize("part", ["difference", "standard_error"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_criterion_that_is_not_a_number_forbids_promotion_whatever_the_other_shows(part, value):
+    decision = decide(SOUND, True, [BETTER, dataclasses.replace(EVEN, **{part: value})])
+    assert not decision.is_promoted
+    assert "cannot be compared by its draws" in decision.reasons[0]

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 
@@ -83,3 +84,12 @@ def test_agreement_of_chains_that_are_not_exact_is_called_that():
 def test_swaps_are_judged_where_there_are_any():
     assert len(judged(swap_rates=(0.5, 0.6)).reasons) == 5
     assert judged(swap_rates=(0.5, 0.6)).is_converged
+
+
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_an_acceptance_that_is_not_a_number_does_not_converge(level):
+    rates = [0.55, 0.58, 0.60]
+    rates[level] = math.nan
+    assert not judged(acceptance=tuple(rates)).is_converged
+    assert not judged(swap_rates=tuple(rates)).is_converged
+    assert not judged(control_p_value=math.nan).is_converged
