@@ -53,7 +53,7 @@ def _check_names(table: pa.Table, label: str | None, where: str) -> None:
         if other is not None:
             raise DataError(
                 f"columns {other!r} and {name!r} of {where} differ in case alone, which duckdb and SQL do not tell apart: "
-                f"rename one, or leave it out with --prepare.drop \"[{name}]\""
+                f'rename one, or leave it out with --prepare.drop "[{name}]"'
             )
     if label is not None and label not in names:
         nearest = difflib.get_close_matches(label, names, 1, cutoff=0) or ["none"]
