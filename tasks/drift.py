@@ -24,6 +24,8 @@ MIN_ROWS = 10
 """Rows of a side below which no test is made, for its least p-value is not small."""
 MAX_SPANS = 10
 MOST_NAMED = 5
+UNTYPED = {"int64", "float64"}
+"""Types of one column from night to night where its file has none (CSV), or where a gap was filled in between."""
 
 Rows = Float[np.ndarray, "row dim"]
 
@@ -34,7 +36,8 @@ def schema_changes(old: DataSchema, new: DataSchema) -> list[str]:
     changes = [f"column {name!r} is missing" for name in before if name not in after]
     changes += [f"column {name!r} is new" for name in after if name not in before]
     for name in before.keys() & after.keys():
-        if _kind(before[name]) != _kind(after[name]):
+        kinds = {_kind(before[name]), _kind(after[name])}
+        if len(kinds) > 1 and kinds != UNTYPED:
             changes.append(f"column {name!r} is {_kind(after[name])} and was {_kind(before[name])}")
     if old.label != new.label:
         names = [label.name if label else "none" for label in (new.label, old.label)]

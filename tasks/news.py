@@ -21,7 +21,7 @@ from tasks.prepare import read_schema, read_split
 from tasks.quality import coordinate_names
 from tasks.store import objects
 from tasks.store.schema import DataSchema
-from tasks.store.splitting import COPIES, content_of, mix, occurrence_of
+from tasks.store.splitting import COPIES, content_of, is_grid, mix, occurrence_of
 
 SPLITS = ("train", "validation", "test")
 
@@ -52,10 +52,12 @@ def fair_rows(dataset: Dataset, champion: Champion) -> pa.Table:
     schema = read_schema(Path(dataset.uri))
     label = schema.label.name if schema.label else None
     held_out = pa.concat_tables(read_split(Path(dataset.uri), split) for split in SPLITS[1:])
-    contents, counts = np.unique(content_of(snapshot(champion.data_uri), label), return_counts=True)
     learned = content_of(read_split(Path(champion.data_uri), "train"), label)
-    rare = learned[np.isin(learned, contents[counts <= COPIES])]  # common values lie on all sides
-    return held_out.filter(pa.array(~np.isin(content_of(held_out, label), rare)))
+    now = snapshot(dataset.uri)
+    if is_grid(now, label, content_of(now, label)):  # common values lie in all splits
+        contents, counts = np.unique(content_of(snapshot(champion.data_uri), label), return_counts=True)
+        learned = learned[np.isin(learned, contents[counts <= COPIES])]
+    return held_out.filter(pa.array(~np.isin(content_of(held_out, label), learned)))
 
 
 def _ids(table: pa.Table, label: str | None) -> np.ndarray:

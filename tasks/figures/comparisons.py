@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tasks.figures.style import DATA, DRAWS, INK, Picture, panels, styled, to_svg
+from tasks.figures.style import DATA, DRAWS, INK, Picture, panels, plain, styled, to_svg
 from tasks.figures.tables import bins_of
 
 
@@ -39,7 +39,7 @@ def classes(names: list[str], share_data: np.ndarray, share_draws: np.ndarray, n
     axes.bar(place + 0.2, share_draws, width=0.38, color=DRAWS, alpha=0.9, label="draws")
     axes.errorbar(place + 0.2, share_draws, error, fmt="none", ecolor=INK, elinewidth=0.9)
     axes.set(ylabel="share", ylim=(0, 1.25 * max(share_data.max(), (share_draws + error).max())))
-    axes.set_xticks(place, names)
+    axes.set_xticks(place, [plain(name) for name in names])
     axes.legend(ncols=2, loc="upper right")
     shares = ", ".join(f"{name} {a:.0%} and {b:.0%}" for name, a, b in zip(names, share_data, share_draws, strict=True))
     return to_svg(figure, "classes", f"Share of each class among data and draws: {shares}.")

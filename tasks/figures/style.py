@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
@@ -19,6 +20,9 @@ Arguments = ParamSpec("Arguments")
 
 DATA, DRAWS, CONTROL = "#3f7fc1", "#e07a2f", "#8c6bb1"
 """Blue, orange and violet: two thirds of the Okabe-Ito distances, and legible on white and on near-black."""
+
+MAX_NAME = 32
+"""Letters of a user's name that a figure shows."""
 
 INK = "#010203"
 """Stands for the page's text colour, light or dark, until a figure is put into a page."""
@@ -86,10 +90,17 @@ def styled(draw: Callable[Arguments, Picture]) -> Callable[Arguments, Picture]:
 
     @wraps(draw)
     def drawn(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Picture:
-        with mpl.rc_context(SETTINGS):
+        with mpl.rc_context(SETTINGS), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # the reader's browser has it
             return draw(*args, **kwargs)
 
     return drawn
+
+
+def plain(text: str) -> str:
+    """Return a user's name as one short line of a figure, in which no `$` begins mathematics."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return (line if len(line) <= MAX_NAME else line[: MAX_NAME - 1] + "…").replace("$", r"\$")
 
 
 def panels(width: float, height: float, rows: int = 1, columns: int = 1) -> tuple[Figure, np.ndarray]:

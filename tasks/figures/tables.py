@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from tasks.figures.style import DATA, DRAWS, Picture, panels, styled, to_svg
+from tasks.figures.style import DATA, DRAWS, Picture, panels, plain, styled, to_svg
 
 MAX_COLUMNS = 4
 NUM_CURVES = 40
@@ -20,7 +20,7 @@ def pairs(data: np.ndarray, draws: np.ndarray, names: list[str]) -> Picture:
             place = axes[row, column]
             if row == column:
                 _two_histograms(place, data[:, x], draws[:, x])
-                place.set_title(names[x])
+                place.set_title(plain(names[x]))
                 place.set_yticks([])
             else:
                 rows, colour = (data, DATA) if column > row else (draws, DRAWS)
@@ -73,6 +73,6 @@ def walk(positions: np.ndarray, data: np.ndarray, sigmas: list[float], names: li
         place.set(
             xlim=(low[x], high[x]), ylim=(low[y], high[y]), xticks=[], yticks=[], title=f"σ = {sigmas[level]:.2g}"
         )
-    axes[0, 0].set(xlabel=names[x], ylabel=names[y])
+    axes[0, 0].set(xlabel=plain(names[x]), ylabel=plain(names[y]))
     alt = f"{positions.shape[1]} chains over the data at six noise levels, from pure noise to the draws."
     return to_svg(figure, "walk", alt)

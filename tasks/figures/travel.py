@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from tasks.figures.style import CONTROL, DATA, DRAWS, INK, Picture, panels, styled, to_svg
+from tasks.figures.style import CONTROL, DATA, DRAWS, INK, Picture, panels, plain, styled, to_svg
 
 NUM_POINTS, NUM_BINS, NUM_PARTS, PANELS_A_ROW = 1500, 48, 4, 4
 MOST_LEVELS = 6
@@ -31,7 +31,7 @@ def marginals(position: np.ndarray, names: list[str]) -> Picture:
         top = place.get_ylim()[1]
         place.plot([low, high], [-0.05 * top] * 2, color=INK, lw=2.2, solid_capstyle="butt", clip_on=False)
         place.plot([middle], [-0.05 * top], "o", color=INK, ms=4.5, clip_on=False)
-        place.set(title=names[k], yticks=[], ylim=(-0.1 * top, top))
+        place.set(title=plain(names[k]), yticks=[], ylim=(-0.1 * top, top))
         place.spines["left"].set_visible(False)
         place.locator_params(axis="x", nbins=5)
     return to_svg(
@@ -65,9 +65,9 @@ def scatter_pairs(rows: np.ndarray, names: list[str]) -> Picture:
             place.tick_params(labelsize=7.5, labelbottom=row == size - 1, labelleft=column == 0 < row)
             place.locator_params(axis="x", nbins=4)
             if row == size - 1:
-                place.set_xlabel(names[column])
+                place.set_xlabel(plain(names[column]))
             if column == 0 < row:
-                place.set_ylabel(names[row])
+                place.set_ylabel(plain(names[row]))
     return to_svg(figure, "pairs", f"Scatter plots of each pair of {', '.join(names)}, with their correlations.")
 
 
@@ -81,7 +81,7 @@ def growth(
     left.plot(num_draws, tail, "o-", color=DATA, ms=4, label="tails")
     left.axhline(needed, color=CONTROL, lw=1, ls="--", label=f"{needed:.0f} needed")
     top = 1.3 * np.nanmax([*bulk, *tail, needed], initial=needed)
-    left.set(title=f"Effective draws of {worst}", xlabel="draws a chain", ylim=(0, top))
+    left.set(title=f"Effective draws of {plain(worst)}", xlabel="draws a chain", ylim=(0, top))
     left.legend(loc="upper left", ncols=3)
     right.hist(acceptance, bins=np.linspace(0, 1, 41).tolist(), color=DRAWS, alpha=0.85)
     right.set(title="Acceptance of each chain", xlabel="accepted proposals", ylabel="chains", xlim=(0, 1))
@@ -118,7 +118,7 @@ def descent(points: np.ndarray, level: np.ndarray, names: list[str]) -> Picture:
         place.scatter(points[k, :, 0], points[k, :, 1], s=6, c=DRAWS, alpha=0.6, lw=0, rasterized=True)
         place.set(xticks=[], yticks=[], title=f"b = {level[k]:.2g}")
         place.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
-    axes[0, 0].set(xlabel=names[0], ylabel=names[1])
+    axes[0, 0].set(xlabel=plain(names[0]), ylabel=plain(names[1]))
     return to_svg(
         figure, "descent", f"Replicas at {len(shown)} levels of the ladder, from a wide Gaussian to the density."
     )

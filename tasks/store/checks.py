@@ -45,8 +45,16 @@ def _check_names(table: pa.Table, label: str | None, where: str) -> None:
             raise DataError(
                 f"column {position + 1} of {where} has no name: name it, or leave it out if it is a row index"
             )
-        if name in RESERVED_NAMES:
-            raise DataError(f"column {name!r} of {where} has a name that the samples need for themselves: rename it")
+        if name.casefold() in RESERVED_NAMES:
+            raise DataError(
+                f"column {name!r} of {where} has a name that the samples need for themselves, in whichever case: rename it"
+            )
+        other = next((other for other in names[:position] if other.casefold() == name.casefold()), None)
+        if other is not None:
+            raise DataError(
+                f"columns {other!r} and {name!r} of {where} differ in case alone, which duckdb and SQL do not tell apart: "
+                f'rename one, or leave it out with --prepare.drop "[{name}]"'
+            )
     if label is not None and label not in names:
         nearest = difflib.get_close_matches(label, names, 1, cutoff=0) or ["none"]
         raise DataError(f"{where} has no column {label!r} for prepare.label: the nearest is {nearest[0]!r}")

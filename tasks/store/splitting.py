@@ -3,26 +3,34 @@
 A row's place is a number `u` in [0, 1), a hash of its values and the seed. Rows with `u < test_fraction` are the test
 rows, those with `u` up to `test_fraction + validation_fraction` beyond them the validation rows, whatever else is in
 the table: the numbers of rows are binomial about their fractions. Neither the order of rows and columns nor the type
-of the numbers matters. Equal rows lie on one side, four at a time: a value that is there more often is common in the
-law rather than a row that could be learned by heart, and a table of few distinct rows must still be split.
+of the numbers matters.
+
+Equal rows lie in one split, so that no row is both learned from and held out. Two kinds of table need more care, since
+a value that training never sees is a hole in the learned density. A *grid* has fewer possible rows than rows, so that
+chance repeats them: there equal rows lie in one split `COPIES` at a time. Elsewhere a row that makes up more than
+`LARGEST_SHARE` of the table is learned from.
 """
 
 import hashlib
+import math
 
 import numpy as np
 import pyarrow as pa
 
-from tasks.errors import UsageError
+from tasks.errors import DataError, UsageError
 from tasks.store.schema import rows_of, shape_of
 
 MIN_SPLIT_ROWS = {"train": 20, "validation": 2, "test": 2}
+MIN_DISTINCT_ROWS = 50
 COPIES = 4
+LARGEST_SHARE = 0.05
+MOST_DECIMALS = 6
 ROWS_AT_ONCE = 4096
 
 
 def content_of(table: pa.Table, label: str | None) -> np.ndarray:
     """A hash, uint64, of the modelled values of each row: equal for equal values."""
-    names = sorted(name for name in table.column_names if name != label)
+    names = sorted(_modelled(table, label))
     key = hashlib.sha256("\0".join(names).encode()).digest()
     hashes = np.empty(len(table), np.uint64)
     for first in range(0, len(table), ROWS_AT_ONCE):
@@ -32,6 +40,10 @@ def content_of(table: pa.Table, label: str | None) -> np.ndarray:
         digests = b"".join(hashlib.blake2b(row, digest_size=8, key=key).digest() for row in values)
         hashes[first : first + len(part)] = np.frombuffer(digests, "<u8")
     return hashes
+
+
+def _modelled(table: pa.Table, label: str | None) -> list[str]:
+    return [name for name in table.column_names if name != label]
 
 
 def occurrence_of(content: np.ndarray) -> np.ndarray:
@@ -45,9 +57,30 @@ def occurrence_of(content: np.ndarray) -> np.ndarray:
     return occurrence
 
 
-def sides_of(content: np.ndarray) -> np.ndarray:
-    """What lies on one side together, uint64: up to `COPIES` equal rows."""
-    return mix(content, occurrence_of(content) // COPIES)
+def sides_of(content: np.ndarray, is_grid: bool = False) -> np.ndarray:
+    """Name what lies in one split together, uint64: equal rows, in a grid up to `COPIES` of them."""
+    return mix(content, occurrence_of(content) // COPIES if is_grid else 0)
+
+
+def is_grid(table: pa.Table, label: str | None, content: np.ndarray) -> bool:
+    """Return whether a table has fewer possible rows than rows: all numbers of a few decimals in a small range.
+
+    A table that stands several times in a file counts once.
+    """
+    times = int(np.gcd.reduce(np.unique(content, return_counts=True)[1]))
+    columns = [rows_of(table[name], int(np.prod(shape_of(table.field(name))))) for name in _modelled(table, label)]
+    return sum(map(_log_possible, columns)) < math.log(len(table) / times)
+
+
+def _log_possible(rows: np.ndarray) -> float:
+    """Return the log of how many rows [row, size] can be: multiples of the last decimal between their extremes."""
+    x = rows.astype(np.float64)
+    rounding = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0.0
+    for decimals in range(MOST_DECIMALS + 1):
+        scaled = x * 10.0**decimals
+        if (np.abs(scaled - np.rint(scaled)) <= 2 * rounding * np.abs(scaled)).all():
+            return rows.shape[1] * math.log(scaled.max() - scaled.min() + 1)
+    return math.inf
 
 
 def mix(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
@@ -60,15 +93,30 @@ def mix(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
+def _learned_if_common(u: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Return `u` with the largest number for rows that are a large part of the table."""
+    _, place, counts = np.unique(content, return_inverse=True, return_counts=True)
+    is_common = (counts > COPIES) & (counts > LARGEST_SHARE * len(content))
+    if len(counts) < MIN_DISTINCT_ROWS and counts.max() > COPIES:
+        raise DataError(
+            f"only {len(counts)} of {len(content):,} rows differ: at least {MIN_DISTINCT_ROWS} different rows are "
+            "needed, so that some can be held out"
+        )
+    return np.where(is_common[place], np.nextafter(1, 0), u)
+
+
 def split_rows(
-    content: np.ndarray, validation_fraction: float, test_fraction: float, seed: int
+    content: np.ndarray, validation_fraction: float, test_fraction: float, seed: int, is_grid: bool = False
 ) -> dict[str, np.ndarray]:
     """Sorted row indices of each split, of rows with these hashes of their content.
 
     Where a fraction has less than `MIN_SPLIT_ROWS`, the rows with the next `u` are taken in; a growing table gives
-    those back to training, and never takes a row out of it. `UsageError` where too few are left to learn from.
+    those back to training, and never takes a row out of it. `UsageError` where too few are left to learn from,
+    `DataError` where too few rows differ.
     """
-    u = (mix(sides_of(content), seed % 2**63) >> np.uint64(11)) / 2.0**53
+    u = (mix(sides_of(content, is_grid), seed % 2**63) >> np.uint64(11)) / 2.0**53
+    if not is_grid:
+        u = _learned_if_common(u, content)
     ordered = np.sort(u)
     last_test = max(np.nextafter(test_fraction, 0), ordered[MIN_SPLIT_ROWS["test"] - 1])
     num_test = int((u <= last_test).sum())

@@ -16,13 +16,15 @@ _SPLITTING = "tasks/store/splitting.py"
 
 MUTANTS = (
     Mutant("split by the number of rows", _SPLITTING, "seed % 2**63", "(seed + len(content)) % 2**63", (SPLITTING,)),
-    Mutant("copies on both sides", _SPLITTING, " // COPIES)", ")", (SPLITTING,)),
-    Mutant("common values on one side", _SPLITTING, "// COPIES)", "// 10**9)", (SPLITTING,)),
+    Mutant("copies on both sides", _SPLITTING, "// COPIES if is_grid else 0)", "// COPIES)", (SPLITTING, NEWS)),
+    Mutant("common values on one side", _SPLITTING, "// COPIES if is_grid", "// 10**9 if is_grid", (SPLITTING,)),
+    Mutant("a common row held out", _SPLITTING, "np.where(is_common[place]", "np.where(False", (SPLITTING,)),
+    Mutant("a table that stands five times is a grid", _SPLITTING, "len(table) / times", "len(table)", (SPLITTING,)),
     Mutant("content without its columns", _SPLITTING, "digest_size=8, key=key", "digest_size=8", (SPLITTING,)),
     Mutant(
         "judged on rows that the champion learned from",
         _NEWS,
-        "~np.isin(content_of(held_out, label), rare)",
+        "~np.isin(content_of(held_out, label), learned)",
         "np.ones(len(held_out), bool)",
         (NEWS,),
     ),

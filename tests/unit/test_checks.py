@@ -72,6 +72,10 @@ def test_nested_arrays_are_flattened_and_remember_their_shape():
         ({"a": with_value(2).astype(np.uint64) + 2**63}, r"column 'a' of data has integers beyond 2\^53"),
         ({"": GOOD, "b": GOOD}, "column 1 of data has no name"),
         ({"a": GOOD, "log_density": GOOD}, "column 'log_density' of data has a name that the samples need"),
+        ({"a": GOOD, "Chain": GOOD}, "column 'Chain' of data has a name that the samples need for themselves, in"),
+        ({"a": GOOD, "LOG_Density": GOOD}, "column 'LOG_Density' of data has a name that the samples need"),
+        ({"a": GOOD, "b": GOOD, "A": GOOD}, "columns 'a' and 'A' of data differ in case alone"),
+        ({"größe": GOOD, "GRÖSSE": GOOD}, "columns 'größe' and 'GRÖSSE' of data differ in case alone"),
         ({}, "data has no columns"),
     ],
 )

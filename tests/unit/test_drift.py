@@ -69,3 +69,10 @@ def test_another_schema_is_said(columns, label, words):
     (change,) = schema_changes(old, DataSchema(columns, label))
     assert words in change
     assert schema_changes(old, DataSchema((column("b"), column("a")))) == []
+
+
+def test_a_csv_column_may_be_whole_one_night_and_not_the_next():
+    whole, real = DataSchema((column("a", "int64"),)), DataSchema((column("a", "float64"),))
+    assert schema_changes(whole, real) == schema_changes(real, whole) == []
+    image = DataSchema((dataclasses.replace(column("a", "int64"), shape=(2, 3)),))
+    assert schema_changes(image, real) != []

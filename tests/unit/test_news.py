@@ -75,3 +75,19 @@ def test_no_row_that_the_champion_learned_from_is_fair_even_after_another_split(
     held_out = now.num_rows["validation"] + now.num_rows["test"]
     assert len(fair) == held_out if seed == 0 else 50 < len(fair) < held_out
     assert len(snapshot(now.uri)) == 900
+
+
+@pytest.mark.parametrize("times", [2, 5, 6])
+def test_a_night_job_that_appends_the_whole_table_holds_out_no_row_that_was_learned_from(tmp_path: Path, times: int):
+    before = prepared(tmp_path / "before", pa.concat_tables([table(300)] * (times - 1)))
+    now = prepared(tmp_path / "now", pa.concat_tables([table(300)] * times))
+    news = find_news(config.Retrain(), context_of(tmp_path / "news"), now, champion_on(before))
+    assert (news.num_arrived, news.num_departed, news.drift) == (300, 0, ())
+    learned = {
+        name: set(read_split(Path(place.uri), "train")["a"].to_pylist())
+        for name, place in (("before", before), ("now", now))
+    }
+    held_out = {row for split in ("validation", "test") for row in read_split(Path(now.uri), split)["a"].to_pylist()}
+    assert learned["before"] == learned["now"]
+    assert not learned["now"] & held_out
+    assert len(fair_rows(now, champion_on(before))) == now.num_rows["validation"] + now.num_rows["test"]
