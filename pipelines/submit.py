@@ -17,7 +17,7 @@ from tasks.errors import ServiceError, UsageError
 from tasks.progress import clock
 from tasks.redaction import redact
 from tasks.store import bundled
-from tasks.store.objects import place_of
+from tasks.store.places import place_of
 
 DATA, TRACKING, SQLITE = "--prepare.data", "--register.tracking_uri", "sqlite:///"
 STOPPED = 143  # as a command that SIGTERM ended says

@@ -17,7 +17,8 @@ from tasks.dag import Pipeline, keys_of
 from tasks.errors import DataError
 from tasks.locks import locked
 from tasks.register import KEY_TAG, Record
-from tasks.store.objects import folder_of, open_store
+from tasks.store.objects import open_store
+from tasks.store.places import folder_of
 from tasks.tracking import Journal
 
 
