@@ -7,47 +7,23 @@ its fsync, the link that gives it its name or fails, the fsync of every folder a
 
 import errno
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pyarrow import fs
 
-from tasks.errors import StorageError, UsageError
+from tasks.errors import StorageError
 from tasks.locks import locked
 from tasks.store import bucket, bucket_files, synced
 from tasks.store.direct import Memory
-
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[Ff][Ii][Ll][Ee]:(?=/)")
-
-
-def place_of(uri: str) -> str:
-    """One name for one place: the absolute path of a folder, or `s3://bucket/path`; other schemes are refused."""
-    return bucket.canonical(uri) if uri.startswith(bucket.SCHEME) else str(folder_of(uri))
-
-
-def folder_of(uri: str) -> Path:
-    """The local folder that a path or `file:` URI names; any other scheme, and another host, is refused."""
-    scheme = SCHEME.match(uri)
-    if scheme is None:
-        return Path(uri).resolve()
-    parts = urlsplit(uri)
-    if parts.scheme != "file":
-        allowed = "only a folder or file:// can be here" if parts.scheme == "s3" else "a folder, file:// and s3:// can"
-        raise UsageError(f"{parts.scheme}:// cannot be opened: {allowed}")
-    if parts.netloc not in ("", "localhost"):
-        raise UsageError(
-            f"{uri} names a file of the host {parts.netloc!r}: give file://{parts.path} if it is on this machine, "
-            "or copy it here"
-        )
-    return Path(unquote(uri[scheme.end() :].removeprefix(parts.netloc))).resolve()
+from tasks.store.places import folder_of as folder_of
+from tasks.store.places import place_of as place_of
 
 
 def open_store(uri: str, writable: bool = True) -> ObjectStore:
