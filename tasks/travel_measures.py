@@ -21,7 +21,9 @@ from tasks.travel_verdict import Travel
 MAX_VALUES, MAX_NUMBERS = 200_000, 20_000_000
 """Draws that diagnostics look at, and numbers in them; all of whole chains."""
 
-LOG_DENSITY = "log density"
+LOG_DENSITY, CONSTANT = "log density", 1e-9
+"""A log density that differs by less, in nats, is constant: what is left is rounding, and has neither R-hat nor effective
+draws."""
 
 
 class Draws(NamedTuple):
@@ -138,14 +140,17 @@ def _least(summary: pa.Table, name: str) -> float:
 
 
 def _mixing(summary: pa.Table) -> dict[str, float]:
-    """The log density's own numbers, which stand in the first row, and the worst of it and the coordinates."""
+    """The log density's own numbers, which stand in the first row, and the worst of it, unless it is constant, and of the
+    coordinates.
+    """
     first = summary.slice(0, 1)
     metrics = {f"chains/{name}_log_density": _largest(first, name) for name in ("rhat", "bulk_ess", "tail_ess")}
-    metrics |= {"chains/rhat_max": _largest(summary, "rhat")}
-    metrics |= {f"chains/{name}_min": _least(summary, name) for name in ("bulk_ess", "tail_ess")}
+    judged = summary.slice(1) if first["sd"][0].as_py() < CONSTANT else summary
+    metrics |= {"chains/rhat_max": _largest(judged, "rhat")}
+    metrics |= {f"chains/{name}_min": _least(judged, name) for name in ("bulk_ess", "tail_ess")}
     if summary["nested_rhat"].null_count == 0:
         metrics["chains/nested_rhat_log_density"] = _largest(first, "nested_rhat")
-        metrics["chains/nested_rhat_max"] = _largest(summary, "nested_rhat")
+        metrics["chains/nested_rhat_max"] = _largest(judged, "nested_rhat")
     return metrics
 
 

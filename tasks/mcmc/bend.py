@@ -42,8 +42,12 @@ def ordering(x: Float[Tensor, "row dim"]) -> Int[Tensor, " dim"]:
 
 
 def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
-    """The bend of draws of many chains; None where no coordinate bends another."""
+    """The bend of draws of many chains; None where no coordinate bends another, or draws are too far apart or too equal
+    for the numbers of a regression.
+    """
     rows = x.reshape(-1, x.shape[2])
+    if not bool((rows.std(0) > 0).all() & rows.var(0).isfinite().all()):
+        return None
     order, dim = ordering(rows), x.shape[2]
     rows, z, linear, is_bent = rows[:, order], torch.zeros_like(rows), x.new_zeros(dim, dim), False
     # Of all squares and slopes about two are beyond this by chance.
@@ -58,7 +62,7 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
     inverse = torch.linalg.solve_triangular(one - linear, one, upper=False, unitriangular=True)  # zeros stay zeros
     factor = inverse[order.argsort()]
     bent = Triangular(factor @ shift, factor, log_scale, slope, torch.diag_embed(square), torch.zeros_like(shift))
-    return bent if is_bent else None
+    return bent if is_bent and all(bool(part.isfinite().all()) for part in bent) else None
 
 
 class Line(NamedTuple):
@@ -127,7 +131,7 @@ def _t_statistics(product: Float[Tensor, "row term"], num_chains: int) -> Float[
 def _least_squares(terms: Float[Tensor, "row term"], y: Float[Tensor, " row"]) -> Float[Tensor, " term"]:
     gram = terms.T @ terms
     gram.diagonal().mul_(1 + RIDGE)
-    return torch.linalg.solve(gram, terms.T @ y)
+    return torch.linalg.solve_ex(gram, terms.T @ y)[0]  # not finite where there is no solution, and then no bend
 
 
 def _correlation(a: Float[Tensor, "row dim"], b: Float[Tensor, "row dim"]) -> Float[Tensor, "dim dim"]:

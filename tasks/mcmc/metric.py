@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.preconditioning import Whitening, identity
 
 NUM_PASSES = 5
 Name = Literal["auto", "dense", "diagonal"]
@@ -49,23 +49,45 @@ def geometric_mean(
 
 def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> Whitening:
     """`L <- L G^1/2` with G of the draws and scores in the coordinates of L, repeated on the same rows; diagonal where
-    L is. Rows that are not finite are left out; the metric stays as it is when fewer than 2 are left.
+    L is. Rows that are not finite are left out. L stays as it is where fewer than 2 rows are left, and after the last
+    pass whose G was found and left it invertible: any invertible L leaves the target invariant.
     """
     is_finite = x.isfinite().all(1) & score.isfinite().all(1)
     x, score = x[is_finite], score[is_finite]
     if len(x) < 2:
         return whitening
     whitening = Whitening(x.mean(0), whitening.factor)
+    if not bool(whitening.mean.isfinite().all()):
+        return identity(x.shape[1], x.dtype, whitening.is_diagonal)
     if whitening.is_diagonal:
         factor = (x.var(0) / score.var(0)) ** 0.25
         is_usable = factor.isfinite() & (factor > 0)
         return Whitening(whitening.mean, torch.where(is_usable, factor, whitening.factor))
     for _ in range(NUM_PASSES):
-        covariance = shrunk_covariance(whitening.to_white(x))
-        score_covariance = shrunk_covariance(score @ whitening.factor)
-        # Finite scores can have squares that are not; an eigendecomposition of those raises.
-        if not bool(covariance.isfinite().all() & score_covariance.isfinite().all()):
+        root = root_of_mean(shrunk_covariance(whitening.to_white(x)), shrunk_covariance(score @ whitening.factor))
+        if root is None or not is_invertible(whitening.factor @ root):
             break
-        mean = geometric_mean(covariance, score_covariance)
-        whitening = Whitening(whitening.mean, whitening.factor @ power(mean, 0.5))
+        whitening = Whitening(whitening.mean, whitening.factor @ root)
     return whitening
+
+
+def root_of_mean(
+    covariance: Float[Tensor, "dim dim"], score_covariance: Float[Tensor, "dim dim"]
+) -> Float[Tensor, "dim dim"] | None:
+    """`G^1/2`, of the draws alone where all scores are equal, as on a uniform density; None where there is none:
+    finite rows can have squares that are not, and an eigendecomposition may fail to converge.
+    """
+    if not bool(covariance.isfinite().all() & score_covariance.isfinite().all()):
+        return None
+    try:
+        if float(score_covariance.trace()) > 0:
+            return power(geometric_mean(covariance, score_covariance), 0.5)
+        return power(covariance, 0.5)
+    except torch.linalg.LinAlgError:
+        return None
+
+
+def is_invertible(factor: Float[Tensor, "dim dim"]) -> bool:
+    """Whether an affine map can be gone back by, in floating-point numbers."""
+    inverse, failed = torch.linalg.inv_ex(factor)
+    return int(failed) == 0 and bool(factor.isfinite().all() & inverse.isfinite().all())

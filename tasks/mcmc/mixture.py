@@ -45,7 +45,8 @@ class Mixture(NamedTuple):
 def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:
     """Of rows that are nearly white: N(mean, I), or 1, 2, 4, ... components, as many as raise the density of half of
     the chains under a fit to the others. N(mean, I) is what the coordinates say, which scores helped to find, and in
-    many dimensions better than a covariance of draws alone.
+    many dimensions better than a covariance of draws alone. Fits whose covariances are not positive definite, of draws
+    in a plane or too far apart for their squares, are passed over.
     """
     thin = -(-x.shape[0] * x.shape[1] // MOST_ROWS)
     x = x[::thin]
@@ -54,12 +55,19 @@ def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:
     num_components = 1
     while num_components <= MOST_COMPONENTS:
         new = maximise(random, seen, num_components).log_density(held_out).mean()
-        if new > score + WORTH_IT:
-            best, score = maximise(random, rows, num_components), new
+        fitted = maximise(random, rows, num_components) if new > score + WORTH_IT else None
+        if fitted and is_usable(fitted):
+            best, score = fitted, new
         elif num_components > 1:
             break
         num_components *= 2
     return best
+
+
+def is_usable(mixture: Mixture) -> bool:
+    """Whether it has a density, and draws: all numbers are finite, and no component is flat."""
+    widths = mixture.factor.diagonal(dim1=1, dim2=2)
+    return all(bool(part.isfinite().all()) for part in mixture) and bool((widths > 0).all())
 
 
 def white(x: Float[Tensor, "row dim"]) -> Mixture:
@@ -101,17 +109,24 @@ def _best(responsibility: Float[Tensor, "component row"], x: Float[Tensor, "row 
     prior = torch.cov(x.T).reshape(dim, dim) * num_components ** (-2 / dim)
     strength = dim + 2 if num_components > 1 else 0
     covariance = (scatter + strength * prior) / (num + strength)[:, None, None]
-    return Mixture(((num + 1) / (num_rows + num_components)).log(), mean, torch.linalg.cholesky(covariance))
+    return Mixture(((num + 1) / (num_rows + num_components)).log(), mean, factor_of(covariance))
+
+
+def factor_of(covariance: Float[Tensor, "*component dim dim"]) -> Float[Tensor, "*component dim dim"]:
+    """Cholesky's factor, NaN where a covariance is not positive definite."""
+    factor, failed = torch.linalg.cholesky_ex(covariance)
+    return torch.where((failed == 0)[..., None, None], factor, torch.nan)
 
 
 def with_tails(mixture: Mixture, share: float, width: float) -> Mixture:
     """With one more component, of the mean of the whole and `width` times its deviation, so that few points have a
-    density that is much too low.
+    density that is much too low; without one where there is no such covariance.
     """
     weight = mixture.log_weight.exp()
     mean = weight @ mixture.mean
     away = mixture.mean - mean
     covariance = (weight[:, None, None] * (mixture.factor @ mixture.factor.mT)).sum(0) + (weight * away.T) @ away
-    wide = width * torch.linalg.cholesky(covariance)
+    wide = width * factor_of(covariance)
     log_weight = torch.cat([mixture.log_weight + math.log1p(-share), weight.new_tensor([math.log(share)])])
-    return Mixture(log_weight, torch.cat([mixture.mean, mean[None]]), torch.cat([mixture.factor, wide[None]]))
+    wider = Mixture(log_weight, torch.cat([mixture.mean, mean[None]]), torch.cat([mixture.factor, wide[None]]))
+    return wider if is_usable(wider) else mixture

@@ -33,21 +33,23 @@ def fit(
     whitening: Whitening, x: Float[Tensor, "draw chain dim"], score: Float[Tensor, "draw chain dim"]
 ) -> Triangular | None:
     """The map on top of a whitening, from draws and scores of many chains in its outer coordinates; None where the
-    density asks for none or the draws are too few to tell.
+    density asks for none, the draws are too few to tell, or the third order cannot be computed.
     """
     halves = ((x[:, k::2].flatten(0, 1), score[:, k::2].flatten(0, 1)) for k in (0, 1))
     seen, held_out = (State(rows, rows[:, 0], of_rows) for rows, of_rows in halves)
     dim = x.shape[2]
     if len(seen.x) < ROWS_A_TERM * (1 + dim) * (2 + dim) / 2:
         return None
-    straight = of_scores(whitening, seen.x, seen.score).pull_state(held_out)
-    before = divergence(whitening, held_out.x, held_out.score)
-    after = divergence(identity(dim, x.dtype), straight.x, straight.score)
-    return (
-        of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1))
-        if after < min(before / 2, before - WORTH_IT)
-        else None
-    )
+    try:
+        straight = of_scores(whitening, seen.x, seen.score).pull_state(held_out)
+        before = divergence(whitening, held_out.x, held_out.score)
+        after = divergence(identity(dim, x.dtype), straight.x, straight.score)
+        if not after < min(before / 2, before - WORTH_IT):
+            return None
+        skewed = of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1))
+    except torch.linalg.LinAlgError:  # a third order that is not finite, or whose axes are not found
+        return None
+    return skewed if all(bool(part.isfinite().all()) for part in skewed) else None
 
 
 def divergence(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> float:
@@ -76,7 +78,7 @@ def third_order(w: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) ->
     terms = torch.cat([torch.ones_like(w[:, :1]), w, w[:, one] * w[:, two]], 1)
     gram = terms.T @ terms
     gram.diagonal().mul_(1 + RIDGE)
-    of_pairs = torch.linalg.solve(gram, terms.T @ score)[1 + dim :]
+    of_pairs = torch.linalg.solve_ex(gram, terms.T @ score)[0][1 + dim :]
     third = w.new_zeros(dim, dim, dim)
     third[one, two] += of_pairs
     third[two, one] += of_pairs

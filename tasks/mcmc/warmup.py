@@ -31,6 +31,7 @@ from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
 WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
+WIDEST = 100.0  # beyond, no trajectory is long enough
 MOST_DENSE = 500  # a window leaves some 2,000 rows, too few to tell more correlations
 MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
 STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
@@ -63,7 +64,7 @@ def widest(w: Float[Tensor, "draw chain dim"]) -> float:
             axis = one.T @ (one @ axis)
             axis = axis / axis.norm().clamp(min=1e-300)
         variance += 0.5 * float((other @ axis).square().mean())
-    return max(1.0, variance**0.5)
+    return min(max(1.0, variance**0.5), WIDEST)
 
 
 def share_of_jumps(acceptance: float, cost: float) -> float:
@@ -86,6 +87,8 @@ def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[
     if not is_small or was_in_vain:
         return learned
     fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), TAILS, TAIL_WIDTH)
+    if not mixture.is_usable(fitted):
+        return learned
     return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
 
 
