@@ -46,6 +46,8 @@ def test_what_names_no_place_here_is_refused(uri, reason):
         ("file:///data/a%20b", "/data/a b"),
         ("file://localhost/data", "/data"),
         ("file:/data", "/data"),
+        ("file:///tmp/a?b#c", "/tmp/a?b#c"),
+        ("/tmp/a%20b?#x:/y", "/tmp/a%20b?#x:/y"),
         ("/data/a:b/c", "/data/a:b/c"),
         ("./s3:/x", str(Path.cwd() / "s3:/x")),
         ("2026-11-30T12:00", str(Path.cwd() / "2026-11-30T12:00")),
