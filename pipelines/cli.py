@@ -83,7 +83,7 @@ def generate(arguments: Sequence[str]) -> int:
     from pipelines import generate as pipeline
     from pipelines import runner
 
-    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow)
+    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow, given.settings)
 
 
 def sample(arguments: Sequence[str]) -> int:
@@ -93,7 +93,7 @@ def sample(arguments: Sequence[str]) -> int:
     from pipelines import runner
     from pipelines import sample_target as pipeline
 
-    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow)
+    return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow, given.settings)
 
 
 def submit(arguments: Sequence[str]) -> int:

@@ -1,6 +1,5 @@
 """Runs a pipeline for a person: says what is done, what is going on, and at the end where everything is."""
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.flow import Flow
+from pipelines.record import parameters
 from tasks import commands
 from tasks.artifacts import Evaluation, Registration, Samples
 from tasks.cluster import one_line_failures
@@ -37,9 +37,11 @@ class Result:
     failure: ServiceError | None
 
 
-def run(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> int:
-    """Run every step that is not done; returns the exit code."""
-    result = conduct(steps, settings, flow)
+def run(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: Any = None) -> int:
+    """Run every step that is not done, and return the exit code. `given` is the configuration of the command where that
+    is not `settings`; it is what MLflow records.
+    """
+    result = conduct(steps, settings, flow, given)
     if result is None:
         return 0
     say_where(result, places_of(result))
@@ -47,7 +49,7 @@ def run(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> int:
     return exit_code(result)
 
 
-def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result | None:
+def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: Any = None) -> Result | None:
     """Run every step that is not done; None where steps were only to be named."""
     pipeline = Pipeline.of(steps, settings)
     if flow.start is not None and flow.start not in pipeline.keys:
@@ -70,7 +72,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result
             signature.require_own(place, flow.sign)
     if flow.force or flow.start:
         pipeline.forget(flow.start)
-    result = _execute(pipeline)
+    result = _execute(pipeline, parameters(steps, given or settings))
     if flow.sign:
         _sign(result.outcomes["sample"].artifact.uri, flow.sign)
     return result
@@ -104,14 +106,14 @@ def _plan(pipeline: Pipeline, again: Sequence[str]) -> None:
         output(f"{name:<8} {state}: {pipeline.folder(name)}")
 
 
-def _execute(pipeline: Pipeline) -> Result:
+def _execute(pipeline: Pipeline, params: Mapping[str, Any]) -> Result:
     """Every step, journalled and mirrored to MLflow; how it ended is recorded whatever happens."""
     settings = pipeline.run
     journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
     uri = tracking_uri(settings.register, pipeline.root)
     mirror = Mirror(journal, uri, pipeline.root / "mlartifacts", settings.register.experiment, settings.name)
     mirror.start()
-    journal.params(flatten(dataclasses.asdict(settings)))
+    journal.params(params)
     journal.tags(versions() | {"git_commit": git_commit() or "none"})
     try:
         outcomes, failure = _run_steps(pipeline, journal)
@@ -119,6 +121,8 @@ def _execute(pipeline: Pipeline) -> Result:
         journal.status("FAILED")
         mirror.finish(MIRROR_TIMEOUT_S)
         raise
+    samples: Samples = outcomes["sample"].artifact
+    journal.tags({"samples_uri": samples.uri, "samples_digest": samples.digest})
     if "report" in outcomes:
         journal.artifact(Path(outcomes["report"].artifact.uri), "report")
     journal.status("FINISHED")
@@ -140,6 +144,7 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
                 raise
             failure = error
         else:
+            journal.params(outcomes[name].resolved)
             _say_step(name, outcomes[name])
             if name == "sample" and not all(pipeline.is_done(other) for other in pipeline.keys):
                 _refuse_extended(pipeline, outcomes[name].artifact)
@@ -261,11 +266,3 @@ def exit_code(result: Result) -> int:
     if result.failure:
         return result.failure.exit_code
     return 0 if result.outcomes["evaluate"].artifact.is_converged else NOT_CONVERGED
-
-
-def flatten(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """`{"train": {"num_steps": 3}}` as `{"train.num_steps": 3}`."""
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
-    return flat

@@ -52,8 +52,8 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`evaluation.json` under `uri`: every number of the verdict; `not_finite` names the metrics that are NaN or infinite,
-    which `metrics` leaves out.
+    """`evaluation.json` under `uri`: every number of the verdict; `not_finite` names the metrics that are NaN or
+    infinite, which `metrics` leaves out.
     """
 
     uri: str

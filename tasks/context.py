@@ -1,7 +1,9 @@
 """What every step receives beside its own slice of the configuration and the artifacts of earlier steps."""
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tasks import config
 from tasks.journal import Journal
@@ -10,7 +12,8 @@ from tasks.journal import Journal
 @dataclass(frozen=True)
 class Context:
     """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model;
-    `place` is where its draws go, a folder or bucket, when that is not in its folder.
+    `place` is where its draws go, a folder or bucket, when that is not in its folder; `resolved` takes the keys of the
+    configuration that the step chose, for the record.
     """
 
     key: str
@@ -21,6 +24,11 @@ class Context:
     cluster: config.Cluster
     journal: Journal
     place: str | None = None
+    resolved: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def resolve(self, section: str, config: Any) -> None:
+        """Record a section of the configuration as the step uses it."""
+        self.resolved.update({f"{section}.{key}": value for key, value in dataclasses.asdict(config).items()})
 
     @property
     def draws(self) -> str:

@@ -46,9 +46,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished step: its artifact, and what it cost when it ran."""
+    """A finished step: its artifact, the configuration that it chose, and what it cost when it ran."""
 
     artifact: Any
+    resolved: Mapping[str, Any]
     seconds: float
     peak_bytes: int
     was_done: bool
@@ -131,7 +132,9 @@ class Pipeline:
             self._run_and_publish(step, [artifacts[need] for need in step.needs], journal)
         self.require_intact(name)
         found = self.manifest(name)
-        return Outcome(found.artifact(step.artifact), found.document["seconds"], found.document["peak_bytes"], was_done)
+        made, document = found.artifact(step.artifact), found.document
+        resolved = document.get("resolved", {})
+        return Outcome(made, resolved, document["seconds"], document["peak_bytes"], was_done)
 
     def require_intact(self, name: str) -> None:
         """Refuse a done step whose files are not those that it published, or not of the steps before it."""
@@ -163,4 +166,6 @@ class Pipeline:
         made_from = {need: self.manifest(need).digest for need in step.needs}
         cost = {"seconds": seconds, "peak_bytes": peak_bytes}
         journal.sync()
-        published.publish(folder, {"step": step.name, "key": key, "needs": made_from, **left, **cost})
+        published.publish(
+            folder, {"step": step.name, "key": key, "needs": made_from, "resolved": context.resolved, **left, **cost}
+        )

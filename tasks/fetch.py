@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def fetch(config: commands.Generate, context: Context) -> Model:
     """The step: the versions that the models' names, with their aliases, stand for now."""
     uri = tracking_uri(config.register, context.root)
+    context.resolved["model_versions"] = " ".join(_versioned(model, uri) for model in (config.model, *config.times))
     if not composing.is_composed(config):
         folder = fetch_model(config.model, uri, context.folder)
         return Model(str(folder), models.digest(folder))
@@ -55,6 +56,13 @@ def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
         source = client.get_model_version_download_uri(match["name"], version)
         _download(source, model_uri, tracking_uri, destination)
     return destination
+
+
+def _versioned(model_uri: str, tracking_uri: str) -> str:
+    """Return `models:/NAME/VERSION` of a model that may be named by its alias."""
+    match = _parse(model_uri)
+    with service(tracking_uri):
+        return f"models:/{match['name']}/{_resolve(connect(tracking_uri), **match.groupdict())}"
 
 
 def _parse(model_uri: str) -> re.Match[str]:

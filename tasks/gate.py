@@ -98,7 +98,7 @@ def decide(
 
 
 def not_numbers(metrics: Mapping[str, float], not_finite: Sequence[str], has_density: bool) -> tuple[str, ...]:
-    """Return the metrics that the gate needs and that are missing, NaN or infinite, and all others that are not finite."""
+    """Return the metrics that are NaN or infinite, and those that the gate needs and that are missing."""
     needed = [f"chains/{name}" for name in NEEDED]
     needed += ["likelihood/held_out", "likelihood/log_z"] if has_density else []
     bad = [name for name, value in metrics.items() if not math.isfinite(value)]

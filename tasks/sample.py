@@ -48,6 +48,7 @@ class Run:
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
     config = _completed(config, Path(model.uri))
+    context.resolve("sample", config)
     cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]

@@ -55,6 +55,7 @@ GRACE_S = 20.0
 def train(config: config.Train, context: Context, dataset: Dataset, start: Champion | None = None) -> Model:
     """Train until the last step, from the weights of `start` if there is one; keep the weights' moving average."""
     config = _completed(_like(config, start), dataset)
+    context.resolve("train", config)
     known = _known(config, context.folder, dataset)
     cluster.connect(context.cluster)
     require_room = partial(cluster.require_cpus, config.workers[0], "train.num_workers")

@@ -109,3 +109,13 @@ def test_what_a_step_will_refuse_is_refused_before_any_step_runs(calls, tmp_path
         made.check(made.keys)
     made.check(["first"])
     assert calls == []
+
+
+def test_what_a_step_chose_is_kept_with_what_it_made(tmp_path):
+    def choose(setting, context):
+        context.resolve("train", Setting(7))
+        return Number(1)
+
+    made = Pipeline.of([Step("first", choose, Setting(), Number)], commands.Run(root=str(tmp_path)))
+    for _ in range(2):
+        assert execute(made)["first"].resolved == {"train.value": 7}
