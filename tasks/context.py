@@ -10,7 +10,8 @@ from tasks.journal import Journal
 @dataclass(frozen=True)
 class Context:
     """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model;
-    `place` is where its draws go, a folder or bucket, when that is not in its folder.
+    `place` is where its draws go, a folder or bucket, when that is not in its folder; `reads` is the digest, in
+    `key`, of what the step reads from outside.
     """
 
     key: str
@@ -21,6 +22,7 @@ class Context:
     cluster: config.Cluster
     journal: Journal
     place: str | None = None
+    reads: str | None = None
 
     @property
     def draws(self) -> str:
