@@ -9,11 +9,14 @@
 7. report     draw the page
 """
 
+from functools import partial
+
 from tasks import artifacts, commands, known_score
 from tasks.dag import Step
+from tasks.data import source_digest
 from tasks.evaluate import evaluate
 from tasks.normalise import Descent, normalise
-from tasks.prepare import prepare, source_digest
+from tasks.prepare import check_data, prepare
 from tasks.register import Record, register
 from tasks.report import report
 from tasks.sample import sample
@@ -24,9 +27,10 @@ def steps(run: commands.Run) -> list[Step]:
     """The steps and what each needs; a model that is a score alone has no density to normalise."""
     normaliser = Step("normalise", normalise, Descent.of(run.normalise, run.sample), artifacts.Normaliser, ("train",))
     density = [] if run.train.energy == "score_only" else [normaliser]
+    refuses = partial(check_data, seed=run.seed)
     judged = ("prepare", "train", "sample", *(step.name for step in density))
     return [
-        Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest),
+        Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest, check=refuses),
         Step("train", train, run.train, artifacts.Model, ("prepare",), known_score.digest_of, scratch=RAY),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store),
         *density,

@@ -12,8 +12,9 @@ from tasks.journal import Journal
 @dataclass(frozen=True)
 class Context:
     """`key` names the step's result, and `folder` is where its files go; `name` is that of the run and its model;
-    `place` is where its draws go, a folder or bucket, when that is not in its folder; `resolved` takes the keys of the
-    configuration that the step chose, for the record.
+    `place` is where its draws go, a folder or bucket, when that is not in its folder; `reads` is the digest, in `key`,
+    of what the step reads from outside; `resolved` takes the keys of the configuration that the step chose, for the
+    record.
     """
 
     key: str
@@ -24,6 +25,7 @@ class Context:
     cluster: config.Cluster
     journal: Journal
     place: str | None = None
+    reads: str | None = None
     resolved: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def resolve(self, section: str, config: Any) -> None:

@@ -55,8 +55,14 @@ class Outcome:
     was_done: bool
 
 
-def keys_of(steps: Sequence[Step], run: commands.Run) -> dict[str, str]:
-    """The key of every step, in an order in which they can run."""
+def reads_of(steps: Sequence[Step]) -> dict[str, str | None]:
+    """The digest of what each step reads from outside."""
+    return {step.name: step.reads(step.config) if step.reads else None for step in steps}
+
+
+def keys_of(steps: Sequence[Step], run: commands.Run, reads: Mapping[str, str | None] | None = None) -> dict[str, str]:
+    """The key of every step, in an order in which they can run; `reads` are those of `reads_of`."""
+    reads = reads_of(steps) if reads is None else reads
     by_name = {step.name: step for step in steps}
     order = TopologicalSorter({step.name: step.needs for step in steps}).static_order()
     keys: dict[str, str] = {}
@@ -68,7 +74,7 @@ def keys_of(steps: Sequence[Step], run: commands.Run) -> dict[str, str]:
             "config": dataclasses.asdict(step.config),
             "name": run.name,
             "seed": run.seed,
-            "reads": step.reads(step.config) if step.reads else None,
+            "reads": reads[name],
             "place": place_of(step.place) if step.place else None,
             "needs": [keys[need] for need in step.needs],
         }
@@ -84,11 +90,13 @@ class Pipeline:
     run: commands.Run
     root: Path
     keys: Mapping[str, str]
+    reads: Mapping[str, str | None]
 
     @classmethod
     def of(cls, steps: Sequence[Step], run: commands.Run) -> "Pipeline":
         """Find every key; this reads what the steps read from outside, and refuses what is not there."""
-        return cls(steps, run, folder_of(run.root), keys_of(steps, run))
+        reads = reads_of(steps)
+        return cls(steps, run, folder_of(run.root), keys_of(steps, run, reads), reads)
 
     @property
     def key(self) -> str:
@@ -157,7 +165,8 @@ class Pipeline:
         open_store(str(folder))
         run, key = self.run, self.keys[step.name]
         place = place_of(step.place) if step.place else None
-        context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal, place)
+        reads = self.reads[step.name]
+        context = Context(key, folder, run.name, run.seed, self.root, run.cluster, journal, place, reads)
         start = time.monotonic()
         with PeakMemory() as memory:
             artifact = step.run(step.config, context, *needs)

@@ -1,12 +1,14 @@
 """Step 1: read the data, check them, split them, keep them as Arrow.
 
 Leaves `train.arrow`, `validation.arrow`, `test.arrow` (Arrow IPC, uncompressed, so that readers map them
-into memory), `schema.json` (how to standardise) and `statistics.json`. The data are read whole, into memory.
+into memory), `schema.json` (how to standardise), `statistics.json` and `reading.json` (how the data were read).
+The data are read whole, into memory.
 """
 
 import hashlib
 import json
-from importlib.metadata import version
+import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,30 +17,39 @@ import pyarrow as pa
 from tasks import config
 from tasks.artifacts import Dataset
 from tasks.context import Context
-from tasks.errors import UsageError
-from tasks.store import bundled, objects
-from tasks.store.checks import check
-from tasks.store.files import paths_of, read_files
+from tasks.data import Data, read_data
+from tasks.errors import DataError
+from tasks.store import objects
 from tasks.store.schema import DataSchema, LabelColumn, rows_of, shape_of
 from tasks.store.shards import logical_digest, type_name
-from tasks.store.splitting import content_of, split_rows
+from tasks.store.splitting import content_of, is_grid, split_rows
 from tasks.store.standardise import describe, fit
 
 
 def prepare(config: config.Prepare, context: Context) -> Dataset:
     """Everything that later steps know about the data."""
-    table, label = _read(config)
-    table = check(table, label, config.data)
-    content = content_of(table, label)
-    splits = split_rows(content, config.validation_fraction, config.test_fraction, context.seed)
-    schema = _fit(table, label, splits["train"])
+    data = read_data(config)
+    if context.reads not in (None, data.source):
+        raise DataError(f"{config.data} was changed while it was read: run the command again")
+    splits, schema, repeats = _split(data, config, context.seed)
     for name, indices in splits.items():
-        objects.replace(context.folder, f"{name}.arrow", _to_ipc(table.take(pa.array(indices))))
-    statistics = {c.name: describe(rows_of(table[c.name], c.size)) for c in schema.columns}
+        objects.replace(context.folder, f"{name}.arrow", _to_ipc(data.table.take(pa.array(indices))))
+    statistics = {c.name: describe(rows_of(data.table[c.name], c.size)) for c in schema.columns}
     objects.replace(context.folder, "statistics.json", json.dumps(statistics, indent=2).encode())
+    notes = [*data.notes, *([repeats.words] if repeats.share else [])]
+    for note in notes:
+        print(f"{'':<8} {note}", file=sys.stderr, flush=True)
+    reading = {"notes": notes, "share_of_repeated_rows": repeats.share}
+    objects.replace(context.folder, "reading.json", json.dumps(reading, indent=2).encode())
+    context.journal.metrics({"data/share_of_repeated_rows": repeats.share}, step=0)
     objects.replace(context.folder, "schema.json", schema.to_json().encode())
     num_rows = {name: len(indices) for name, indices in splits.items()}
-    return Dataset(str(context.folder), data_digest(table, schema), num_rows, schema.dim)
+    return Dataset(str(context.folder), data_digest(data.table, schema), num_rows, schema.dim)
+
+
+def check_data(config: config.Prepare, seed: int) -> None:
+    """Raise what `prepare` would refuse; nothing is written."""
+    _split(read_data(config), config, seed)
 
 
 def read_split(folder: Path, split: str) -> pa.Table:
@@ -52,18 +63,6 @@ def read_schema(folder: Path) -> DataSchema:
     return DataSchema.from_json((folder / "schema.json").read_text())
 
 
-def source_digest(config: config.Prepare) -> str:
-    """sha256 of what `prepare.data` names, so that changed data run again; `DataError` without it."""
-    digest = hashlib.sha256()
-    if bundled.is_bundled(config.data):
-        digest.update(f"{config.data} {version('scikit-learn')}".encode())
-        return digest.hexdigest()
-    for path in paths_of(_folder(config)):
-        with path.open("rb") as file:
-            digest.update(json.dumps([path.name, hashlib.file_digest(file, "sha256").hexdigest()]).encode())
-    return digest.hexdigest()
-
-
 def data_digest(table: pa.Table, schema: DataSchema) -> str:
     """sha256 of all rows in order, the shape of their arrays and which column is the label; not of files."""
     shapes = {column.name: column.shape for column in schema.columns}
@@ -71,18 +70,29 @@ def data_digest(table: pa.Table, schema: DataSchema) -> str:
     return hashlib.sha256(json.dumps(identity).encode()).hexdigest()
 
 
-def _read(config: config.Prepare) -> tuple[pa.Table, str | None]:
-    """The table and the name of its label."""
-    if bundled.is_bundled(config.data):
-        table, label = bundled.load(config.data)
-        return table, config.label or label
-    return read_files(_folder(config)), config.label
+@dataclass(frozen=True)
+class Repeats:
+    """The share of rows that equal an earlier one, and what that means for the splits."""
+
+    share: float
+    words: str
 
 
-def _folder(config: config.Prepare) -> Path:
-    if not config.data:
-        raise UsageError("prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES))
-    return objects.folder_of(config.data)
+def _repeats(content: np.ndarray, is_spread: bool) -> Repeats:
+    num_repeated = len(content) - len(np.unique(content))
+    share = num_repeated / len(content)
+    where = (
+        "there are fewer possible rows than rows, so they lie in all splits" if is_spread else "they lie in its split"
+    )
+    return Repeats(share, f"{num_repeated:,} of {len(content):,} rows ({share:.0%}) equal an earlier row: {where}")
+
+
+def _split(data: Data, config: config.Prepare, seed: int) -> tuple[dict[str, np.ndarray], DataSchema, Repeats]:
+    """The rows of each split, how to standardise them, and how many are repeated."""
+    content = content_of(data.table, data.label)
+    is_spread = is_grid(data.table, data.label, content)
+    splits = split_rows(content, config.validation_fraction, config.test_fraction, seed, is_spread)
+    return splits, _fit(data.table, data.label, splits["train"]), _repeats(content, is_spread)
 
 
 def _fit(table: pa.Table, label: str | None, training: np.ndarray) -> DataSchema:

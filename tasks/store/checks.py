@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tasks.errors import DataError
+from tasks.store.numerals import is_number_like
 from tasks.store.schema import RESERVED_NAMES, array_field, rows_of, shape_of
 
 MIN_ROWS = 50
@@ -47,12 +48,12 @@ def _check_names(table: pa.Table, label: str | None, where: str) -> None:
             )
         if name.casefold() in RESERVED_NAMES:
             raise DataError(
-                f"column {name!r} of {where} has a name that the samples need for themselves, in whichever case: rename it"
+                f"column {name!r} of {where} has a name that the samples need for themselves, in either case: rename it"
             )
         other = next((other for other in names[:position] if other.casefold() == name.casefold()), None)
         if other is not None:
             raise DataError(
-                f"columns {other!r} and {name!r} of {where} differ in case alone, which duckdb and SQL do not tell apart: "
+                f"columns {other!r} and {name!r} of {where} differ in case alone, which SQL does not tell apart: "
                 f'rename one, or leave it out with --prepare.drop "[{name}]"'
             )
     if label is not None and label not in names:
@@ -75,7 +76,8 @@ def _numeric(table: pa.Table, name: str, where: str) -> pa.Array:
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
         raise DataError(
             f"column {name!r} of {where} is {column.type}: mixed-type tables are not supported yet, so "
-            "make it numbers (arrays: fixed-size lists of them), leave it out, or name it in prepare.label"
+            f'leave it out with --prepare.drop "[{name}]", make it numbers (arrays: fixed-size lists of them), or name '
+            f"it in prepare.label{_odd_values(column)}"
         )
     _check_nulls(name, column, where)
     shape = shape_of(table.field(name))
@@ -85,6 +87,18 @@ def _numeric(table: pa.Table, name: str, where: str) -> pa.Array:
         column = column.flatten()
         _check_nulls(name, column, where)
     return pa.FixedSizeListArray.from_arrays(column, int(np.prod(shape)))
+
+
+def _odd_values(column: pa.Array) -> str:
+    """Return which values of a column of text are no numbers, where most are."""
+    if not pa.types.is_string(column.type):
+        return ""
+    text = pc.utf8_trim_whitespace(pc.fill_null(column, ""))
+    is_odd = pc.invert(is_number_like(pa.chunked_array([text]))).to_numpy()
+    if not 0 < is_odd.sum() < len(column) / 2:
+        return ""
+    num_odd, first = _count(int(is_odd.sum()), "value"), int(is_odd.argmax())
+    return f"; {num_odd} of {len(column):,} are no numbers, first {column[first].as_py()!r} in row {first + 1:,}"
 
 
 def _check_nulls(name: str, column: pa.Array, where: str) -> None:

@@ -67,7 +67,8 @@ def is_grid(table: pa.Table, label: str | None, content: np.ndarray) -> bool:
 
     A table that stands several times in a file counts once.
     """
-    times = int(np.gcd.reduce(np.unique(content, return_counts=True)[1]))
+    counts = np.unique(content, return_counts=True)[1]
+    times = int(np.gcd.reduce(counts)) if len(counts) > 1 else 1
     columns = [rows_of(table[name], int(np.prod(shape_of(table.field(name))))) for name in _modelled(table, label)]
     return sum(map(_log_possible, columns)) < math.log(len(table) / times)
 

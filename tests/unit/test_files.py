@@ -105,7 +105,6 @@ def test_csv_files_may_write_one_column_with_and_without_fractions(tmp_path: Pat
         ("a.npy", b"neither", r"a.npy cannot be read: it is not a .npy or .npz file"),
         ("a.npy", b"\x93NUMPY\x01\x00", r"a.npy cannot be read: "),
         ("a.npz", b"PK\x03\x04 but no more", r"a.npz cannot be read: "),
-        ("a.csv", b"1,2\n3,4\n", r"a.csv cannot be read: its first line must name the columns, but it is 1, 2"),
         ("a.csv", b"a,b\n1,2\n3\n", r"a.csv cannot be read: CSV parse error: Expected 2 columns, got 1"),
         ("a.csv", b"a,a\n1,2\n", r"a.csv has 2 columns named 'a'"),
     ],

@@ -11,8 +11,9 @@ import pytest
 from tasks import config
 from tasks.artifacts import Dataset
 from tasks.context import Context
+from tasks.data import source_digest
 from tasks.errors import DataError, UsageError
-from tasks.prepare import prepare, read_schema, read_split, source_digest
+from tasks.prepare import prepare, read_schema, read_split
 from tasks.tracking import Journal
 
 NUM_ROWS = 200
