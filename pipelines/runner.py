@@ -81,7 +81,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: An
 def summarise(result: Result, flow: Flow, more: Mapping[str, Any]) -> None:
     """Write what the last lines say as JSON, where the user asked for it."""
     if flow.summary:
-        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n")
+        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n", encoding="utf-8")
 
 
 def _sign(samples: str, key_file: str) -> None:

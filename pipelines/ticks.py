@@ -136,4 +136,4 @@ def rollback(name: str, register: config.Register, root: str, summary: str | Non
 
 def _write(path: str | None, said: Mapping[str, Any]) -> None:
     if path:
-        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n")
+        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n", encoding="utf-8")

@@ -30,7 +30,7 @@ def render(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text()),
+        loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text(encoding="utf-8")),
     )
     environment.filters["options"] = _options
     colours = {"data": DATA, "draws": DRAWS, "control": CONTROL}

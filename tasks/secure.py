@@ -33,7 +33,7 @@ def cluster_token() -> str:
         return given
     file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
     try:
-        mode, token = file.stat().st_mode, file.read_text().strip()
+        mode, token = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UsageError(
             f"no token in {file} ({error.strerror}): copy the cluster's there with mode 600, or set RAY_AUTH_TOKEN"

@@ -98,13 +98,13 @@ def _like(config: config.Train, start: Champion | None) -> config.Train:
     """What was left out of the network's form is that of the weights to start from, however many rows there are now."""
     if start is None:
         return config
-    found = json.loads((Path(start.uri) / "model.json").read_text())
+    found = json.loads((Path(start.uri) / "model.json").read_bytes())
     return dataclasses.replace(config, energy=config.energy or found["energy"], width=config.width or found["width"])
 
 
 def _require_same(architecture: dict[str, Any], start: Champion | None) -> None:
     """Weights fit a network of their own form alone."""
-    found = json.loads((Path(start.uri) / "model.json").read_text()) if start else architecture
+    found = json.loads((Path(start.uri) / "model.json").read_bytes()) if start else architecture
     for key, value in architecture.items():
         if found[key] != value:
             raise UsageError(

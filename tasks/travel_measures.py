@@ -22,8 +22,8 @@ MAX_VALUES, MAX_NUMBERS = 200_000, 20_000_000
 """Draws that diagnostics look at, and numbers in them; all of whole chains."""
 
 LOG_DENSITY, CONSTANT = "log density", 1e-9
-"""A log density that differs by less, in nats, is constant: what is left is rounding, and has neither R-hat nor effective
-draws."""
+"""A log density that differs by less, in nats, is constant: what is left is rounding, and has neither R-hat nor
+effective draws."""
 
 
 class Draws(NamedTuple):
@@ -140,8 +140,8 @@ def _least(summary: pa.Table, name: str) -> float:
 
 
 def _mixing(summary: pa.Table) -> dict[str, float]:
-    """The log density's own numbers, which stand in the first row, and the worst of it, unless it is constant, and of the
-    coordinates.
+    """The log density's own numbers, which stand in the first row, and the worst of it, unless it is constant, and of
+    the coordinates.
     """
     first = summary.slice(0, 1)
     metrics = {f"chains/{name}_log_density": _largest(first, name) for name in ("rhat", "bulk_ess", "tail_ess")}

@@ -88,7 +88,7 @@ class Slurm:
         try:
             with zipfile.ZipFile(io.BytesIO(archive)) as packed:
                 packed.extractall(made / "files")
-            (made / "order.json").write_text(json.dumps(order))
+            (made / "order.json").write_text(json.dumps(order), encoding="utf-8")
             made.rename(path)
         except OSError as error:
             raise StorageError(f"folder {self._home} cannot be used: {error.strerror}; make room there") from error
