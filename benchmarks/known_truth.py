@@ -26,7 +26,7 @@ from scipy import stats
 
 from benchmarks.known import KNOWN, identifier
 from benchmarks.known.known import Known
-from tasks import config, density
+from tasks import config, density, starting_points
 from tasks.errors import UserError
 from tasks.fleet import advanced
 from tasks.mcmc import diagnostics
@@ -63,9 +63,11 @@ def sample(known: Known, seed: int, num_draws: int) -> Run:
 
 
 def _sample(chains: config.Chains, seed: int) -> Run:
-    density.check(chains.target, density.load(chains.target), density.support_of(chains))
     maker = TargetMaker(chains)
-    data = maker.warm_up(seed)
+    given = starting_points.read(chains.init, chains.dim).x if chains.init else None
+    start = None if given is None else starting_points.to_free(str(chains.init), given, maker.support)
+    density.check(chains.target, maker.log_density, maker.support, start)
+    data = maker.warm_up(seed, given)
     warm = safetensors.numpy.load(data)
     program = program_of(chains, seed, warm)
     layout = Layout(program.block_size, program.draws_per_segment, (Extent(chains.num_chains, chains.num_draws),))
@@ -150,10 +152,8 @@ def main() -> int:
             said, verdict = judged(known, run)
             verdicts.append(verdict)
             took = f"{time.monotonic() - start:4.0f} s"
-            print(
-                f"{known.name:34s} {known.kind:8s} seed {seed} exit {run.code} {verdict:8s}{took}  {said:38s} {run.line}"
-            )
-            sys.stdout.flush()
+            how = f"{known.name:34s} {known.kind:8s} seed {seed} exit {run.code} {verdict:8s}{took}"
+            print(f"{how}  {said:38s} {run.line}", flush=True)
     counts = ", ".join(f"{verdicts.count(one)} {one}" for one in ("yes", "refused", "WRONG"))
     print(f"{len(chosen)} densities, {len(verdicts)} runs: {counts}")
     return 1 if "WRONG" in verdicts else 0

@@ -13,6 +13,7 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 
 from tasks.mcmc.preconditioning import Whitening, identity
 
@@ -83,7 +84,7 @@ def root_of_mean(
         if float(score_covariance.trace()) > 0:
             return power(geometric_mean(covariance, score_covariance), 0.5)
         return power(covariance, 0.5)
-    except torch.linalg.LinAlgError:
+    except LinAlgError:
         return None
 
 
