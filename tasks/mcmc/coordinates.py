@@ -1,4 +1,6 @@
-"""The coordinates that chains move in: a bend and a skew, if there are any, and an affine map on top."""
+"""The coordinates that chains move in: tails, a bend and a skew, if there are any, around an affine map, and a radial
+tail inside it.
+"""
 
 from typing import NamedTuple
 
@@ -8,15 +10,18 @@ from torch import Tensor
 
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
 from tasks.mcmc.triangular import Triangular
 
 
 class Coordinates(NamedTuple):
-    """`x = bend(skew(mean + factor w))`."""
+    """`x = tails(bend(skew(mean + factor radial(w))))`."""
 
     whitening: Whitening
     bend: Triangular | None = None
     skew: Triangular | None = None
+    tails: TailsOfCoordinates | None = None
+    radial: RadialTail | None = None
 
     @property
     def log_volume(self) -> float:
@@ -51,6 +56,7 @@ class Coordinates(NamedTuple):
         pushed = self.push_state(State(w, torch.zeros_like(w[:, 0]), torch.zeros_like(w)))
         return pushed.x, -pushed.value
 
-    def _layers(self) -> list[Triangular | Whitening]:
+    def _layers(self) -> list[TailsOfCoordinates | Triangular | Whitening | RadialTail]:
         """From the target's coordinates to white ones."""
-        return [layer for layer in (self.bend, self.skew, self.whitening) if layer is not None]
+        layers = self.tails, self.bend, self.skew, self.whitening, self.radial
+        return [layer for layer in layers if layer is not None]

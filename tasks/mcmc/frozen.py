@@ -7,17 +7,19 @@ from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.preconditioning import Whitening
+from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
 from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned
 
-WHITENING, BEND, SKEW, MIXTURE = "whitening.", "bend.", "skew.", "mixture."
+WHITENING, MIXTURE = "whitening.", "mixture."
+LAYERS = {"bend": Triangular, "skew": Triangular, "tails": TailsOfCoordinates, "radial": RadialTail}
 NUMBERS = "step_size, length, share"
 
 
 def to_arrays(tuned: Tuned) -> dict[str, np.ndarray]:
     """Every tensor by its name; a share of 0 stands for no jumps."""
-    parts = {WHITENING: tuned.coordinates.whitening, BEND: tuned.coordinates.bend, SKEW: tuned.coordinates.skew}
-    parts[MIXTURE] = tuned.jumps.mixture if tuned.jumps else None
+    parts = {WHITENING: tuned.coordinates.whitening, MIXTURE: tuned.jumps.mixture if tuned.jumps else None}
+    parts |= {f"{name}.": getattr(tuned.coordinates, name) for name in LAYERS}
     share = tuned.jumps.share if tuned.jumps else 0.0
     arrays = {NUMBERS: np.array([tuned.step_size, tuned.length, share])}
     for prefix, part in parts.items():
@@ -32,8 +34,8 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Tuned:
     def part(prefix: str) -> dict[str, torch.Tensor]:
         return {name.removeprefix(prefix): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(prefix)}
 
-    bent, skewed, mixture = part(BEND), part(SKEW), part(MIXTURE)
     step_size, length, share = arrays[NUMBERS].tolist()
-    layers = (Triangular(**layer) if layer else None for layer in (bent, skewed))
-    coordinates = Coordinates(Whitening(**part(WHITENING)), *layers)
+    mixture, layers = part(MIXTURE), {name: part(f"{name}.") for name in LAYERS}
+    made = {name: LAYERS[name](**layer) if layer else None for name, layer in layers.items()}
+    coordinates = Coordinates(Whitening(**part(WHITENING)), **made)
     return Tuned(coordinates, step_size, length, Jumps(Mixture(**mixture), share) if mixture else None)

@@ -20,14 +20,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue, skew
+from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue, skew, tail_fit
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.disperse import disperse
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
-from tasks.mcmc.triangular import Triangular
+from tasks.mcmc.tails import TailsOfCoordinates
 from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
 
 WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
@@ -79,8 +79,7 @@ def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[
     """Coordinates, length and jumps from a window; `seen` are the draws that the bend is fitted to. In float64."""
     dim, x = window.x.shape[2], window.x.flatten(0, 1)
     is_small = index > 0 and dim <= MOST_JUMPED and not tuned.coordinates.whitening.is_diagonal
-    bent = bend.fit(seen) if is_small else None
-    coordinates = coordinates_of(tuned.coordinates, bent, window, is_small)
+    coordinates = coordinates_of(tuned.coordinates, seen, window, index > 0, is_small)
     w = coordinates.to_white(x).view(window.x.shape)
     learned = Tuned(coordinates, window.step_size, LENGTH * widest(w))
     was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
@@ -92,18 +91,44 @@ def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[
     return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
 
 
-def coordinates_of(old: Coordinates, bent: Triangular | None, window: Window, is_small: bool) -> Coordinates:
-    """A metric on top of a bend, and on top of a skew where scores ask for one."""
-    whitening = identity(window.x.shape[2], window.x.dtype) if bent or old.bend or old.skew else old.whitening
+def coordinates_of(
+    old: Coordinates, seen: Float[Tensor, "draw chain dim"], window: Window, has_tails: bool, is_small: bool
+) -> Coordinates:
+    """Without tails of coordinates, unless the density is much nearer to normal with them; each with a radial tail
+    inside where the distances ask for one.
+    """
     state = State(window.x.flatten(0, 1), window.score.flatten(0, 1)[:, 0], window.score.flatten(0, 1))
+    tails = tail_fit.of_coordinates(state.x) if has_tails else None
+    made = [straightened(old, each, seen, state, is_small) for each in ([None, tails] if tails else [None])]
+    if not has_tails:
+        return made[0]
+    made = [tail_fit.with_radial_tail(coordinates, state) for coordinates in made]
+    away = [tail_fit.divergence(coordinates.pull_state(state)) for coordinates in made]
+    return made[-1] if tail_fit.is_worth(away[0], away[-1]) else made[0]
+
+
+def straightened(
+    old: Coordinates,
+    tails: TailsOfCoordinates | None,
+    seen: Float[Tensor, "draw chain dim"],
+    state: State,
+    is_small: bool,
+) -> Coordinates:
+    """Inside the tails a metric on top of a bend, and on top of a skew where scores ask for one."""
+    if tails:
+        seen = Coordinates(identity(seen.shape[2]), tails=tails).to_white(seen.flatten(0, 1)).view(seen.shape)
+        state = tails.pull_state(state)
+    bent = bend.fit(seen) if is_small else None
+    is_new = any(layer is not None for layer in (bent, tails, old.bend, old.skew, old.tails))
+    none = identity(seen.shape[2], state.x.dtype, old.whitening.is_diagonal)
     state = bent.pull_state(state) if bent else state
-    whitening = metric.learn(whitening, state.x, state.score)
-    shape = window.x.shape
+    whitening = metric.learn(none if is_new else old.whitening, state.x, state.score)
+    shape = (-1, *seen.shape[1:])
     skewed = skew.fit(whitening, state.x.view(shape), state.score.view(shape)) if is_small else None
     if skewed:
         straight = skewed.pull_state(state)
-        whitening = metric.learn(identity(shape[2], window.x.dtype), straight.x, straight.score)
-    return Coordinates(whitening, bent, skewed)
+        whitening = metric.learn(none, straight.x, straight.score)
+    return Coordinates(whitening, bent, skewed, tails)
 
 
 def with_share(tuned: Tuned, jump_acceptance: float) -> Tuned:
