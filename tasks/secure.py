@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from tasks.errors import UsageError
+from tasks.ray_folder import require_room_for_ray
 
 SETTINGS = {
     "RAY_AUTH_MODE": "token",
@@ -19,7 +20,11 @@ ON_LOOPBACK = {
 
 
 def secure_ray(is_own: bool) -> None:
-    """Have Ray ask for a token everywhere, and a Ray of our own listen on loopback alone; what is set already stays."""
+    """Have Ray ask for a token everywhere, and a Ray of our own listen on loopback alone; what is set already stays.
+    `UsageError` where one of our own could not start.
+    """
+    if is_own:
+        require_room_for_ray()
     for key, value in (SETTINGS | ON_LOOPBACK if is_own else SETTINGS).items():
         os.environ.setdefault(key, value)
 

@@ -184,7 +184,7 @@ def _fitted(trainer: TorchTrainer) -> Result:
             raise
         what, cause = f"lost its workers {MAX_FAILURES + 1} times", lost[0]
     raise ServiceError(
-        f"training {what} ({cluster.line_of(cause)}): run the same again, and it goes on from the last checkpoint"
+        f"training {what} ({cluster.line_of(cause)}): run the same command to resume from the last checkpoint"
     ) from cause
 
 
