@@ -78,8 +78,8 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
         result = _fitted(_trainer(config, context, settings))
     if result.return_value is not None:
         raise UsageError(
-            f"training diverged before step {result.return_value:,}, its weights are not numbers any more: "
-            f"lower train.learning_rate, which was {config.learning_rate:g}"
+            f"training diverged before step {result.return_value:,} (weights are NaN or infinite); "
+            f"lower train.learning_rate (now {config.learning_rate:g})"
         )
     assert result.checkpoint is not None
     description = {
