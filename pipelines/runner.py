@@ -157,7 +157,7 @@ def _refuse_extended(pipeline: Pipeline, samples: Samples) -> None:
     if num_rows is not None:
         raise UsageError(
             f"{samples.uri} was extended to {num_rows:,} rows, and had {samples.num_rows:,} when this run drew them; "
-            "judge it by the command that extended it"
+            "rerun the command that extended the store to evaluate it"
         )
 
 
@@ -213,8 +213,8 @@ def _say_champion(result: Result) -> None:
     registered: Registration = outcome.artifact
     if registered.champion_uri not in (None, registered.model_uri):
         notify(
-            f"{registered.model_uri} is registered; the champion stays {registered.champion_uri}, and `scorefleet "
-            "retrain` with this configuration judges the one by the other"
+            f"registered {registered.model_uri}; {registered.champion_uri} is still champion. `scorefleet retrain` "
+            "with this configuration compares them"
         )
 
 

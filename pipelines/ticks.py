@@ -83,8 +83,8 @@ def _refuse_drift(news: News, seat: Seat, accept_drift: bool) -> None:
     drift = "; ".join(news.drift)
     if not accept_drift:
         raise DataError(
-            f"the data have drifted from those of {seat.model_uri}: {drift}. Mend them, or, if this is how they are "
-            "now, go on with --accept-drift"
+            f"the data have drifted from those of {seat.model_uri}: {drift}. Fix the data, or pass "
+            "--accept-drift if the change is real"
         )
     notify(f"accepted: {drift}")
 

@@ -81,8 +81,8 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
         result = _fitted(_trainer(config, context, settings))
     if result.return_value is not None:
         raise UsageError(
-            f"training diverged before step {result.return_value:,}, its weights are not numbers any more: "
-            f"lower train.learning_rate, which was {config.learning_rate:g}"
+            f"training diverged before step {result.return_value:,} (weights are NaN or infinite); "
+            f"lower train.learning_rate (now {config.learning_rate:g})"
         )
     assert result.checkpoint is not None
     description = {
@@ -187,7 +187,7 @@ def _fitted(trainer: TorchTrainer) -> Result:
             raise
         what, cause = f"lost its workers {MAX_FAILURES + 1} times", lost[0]
     raise ServiceError(
-        f"training {what} ({cluster.line_of(cause)}): run the same again, and it goes on from the last checkpoint"
+        f"training {what} ({cluster.line_of(cause)}): run the same command to resume from the last checkpoint"
     ) from cause
 
 

@@ -6,6 +6,7 @@ gigabytes, or that its columns are nested a hundred thousand deep, at which Arro
 
 import math
 from collections.abc import Collection
+from typing import Any
 
 import psutil
 import pyarrow as pa
@@ -40,10 +41,10 @@ def require_flat(data: bytes | memoryview) -> None:
     if bytes(data[-4:]) != MAGIC or length > len(data) - 8:
         raise ValueError("it does not end as a Parquet file does")
     footer = Reader(data[len(data) - 8 - length : len(data) - 8])
-    schema = next((value for number, value in footer.fields() if number == _SCHEMA), [])
+    schema = next((value for number, value in footer.fields() if number == _SCHEMA and isinstance(value, list)), [])
     open_groups: list[int] = []
     for element in schema:
-        open_groups.append(element.get(_NUM_CHILDREN, 0))
+        open_groups.append(_number(element, _NUM_CHILDREN, 0))
         if len(open_groups) > 4:  # the root, a list, its elements, a number
             raise ValueError("its columns are nested, and those of no store of ours are")
         while open_groups and open_groups[-1] == 0:
@@ -77,14 +78,23 @@ def _unpacked_bytes(data: bytes | memoryview, column: pq.ColumnChunkMetaData) ->
         raise ValueError("its columns lie outside of it")
     while reader.position < end:
         header = dict(reader.fields())
-        unpacked, packed = header.get(_UNPACKED, -1), header.get(_PACKED, -1)
+        unpacked, packed = _number(header, _UNPACKED, -1), _number(header, _PACKED, -1)
         if min(unpacked, packed) < 0:
             raise ValueError("it has a page without a size")
-        if any(header[part].get(field) not in ENCODINGS for part, field in _ENCODING.items() if part in header):
+        if any(
+            _number(header[part], field, -1) not in ENCODINGS for part, field in _ENCODING.items() if part in header
+        ):
             raise ValueError("it has a page that is coded as none of ours is")
         size += unpacked
         reader.position += packed
     return size
+
+
+def _number(fields: Any, number: int, default: int) -> int:
+    value = fields.get(number, default) if isinstance(fields, dict) else None
+    if not isinstance(value, int):
+        raise ValueError("its metadata has something else where a number must be")
+    return value
 
 
 def require_short(texts: pa.ChunkedArray) -> None:

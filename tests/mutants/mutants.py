@@ -8,6 +8,7 @@ from tests.mutants import (
     kernels,
     ladders,
     nodes,
+    processes,
     stores,
     streams,
     tracking,
@@ -25,5 +26,6 @@ MUTANTS = (
     *clusters.MUTANTS,
     *commits.MUTANTS,
     *nodes.MUTANTS,
+    *processes.MUTANTS,
     *tracking.MUTANTS,
 )
