@@ -73,7 +73,7 @@ def _folder(config: config.Prepare) -> Path:
     scheme = objects.SCHEME.match(config.data)
     if scheme and not scheme[0].lower().startswith("file:"):
         raise UsageError(
-            f"prepare.data {redact(config.data)} cannot be opened: only a folder or file:// can be here, so download it "
-            "and give the file"
+            f"prepare.data {redact(config.data)} cannot be opened: only a folder or file:// can be here, so "
+            "download it and give the file"
         )
     return objects.folder_of(config.data)
