@@ -62,14 +62,16 @@ def _fields(text: bytes, layout: Layout) -> list[pa.ChunkedArray]:
 
 def _require_whole(last: pa.StringArray) -> None:
     """Refuse a file that ends within a number, as far as that can be seen."""
+    if len(last) < 3:
+        return
     end = last[-1].as_py()
     digits = pc.replace_substring_regex(last, r"^.*[.,]", "")  # behind a decimal mark
     lengths = [pc.utf8_length(texts).to_numpy(zero_copy_only=False) for texts in (last, digits)]
-    is_shortest = any(length[-1] < length[1:-1].min(initial=length[-1]) for length in lengths)
-    if is_shortest or (len(last) > 1 and end.endswith(CUT_ENDS)):
+    is_shortest = any(length[-1] < length[1:-1].min() for length in lengths)
+    if is_shortest or end.endswith(CUT_ENDS):
         raise ValueError(
-            f"it is cut off in its last row: {end!r} is followed by no line end, and shorter than all above it; write "
-            "it again, or end the line"
+            f"it is cut off in its last row: {end!r} is followed by no line end, and is shorter than those above it; "
+            "write the file again, or end its last line if it is whole"
         )
 
 
