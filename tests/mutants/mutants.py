@@ -10,6 +10,7 @@ from tests.mutants import (
     nodes,
     stores,
     streams,
+    tables,
     tracking,
     training,
 )
@@ -22,6 +23,7 @@ MUTANTS = (
     *densities.MUTANTS,
     *stores.MUTANTS,
     *gates.MUTANTS,
+    *tables.MUTANTS,
     *clusters.MUTANTS,
     *commits.MUTANTS,
     *nodes.MUTANTS,

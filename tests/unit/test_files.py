@@ -228,7 +228,7 @@ def test_what_a_file_claims_is_bounded_before_it_is_read(tmp_path: Path, monkeyp
     pq.write_table(TABLE, tmp_path / "a.parquet")
     with monkeypatch.context() as patched:
         patched.setattr(files, "BYTES_A_NUMBER", 2**50)
-        with pytest.raises(DataError, match="a.parquet cannot be read: it claims 3 rows of 2 columns, which take 6,"):
+        with pytest.raises(DataError, match=r"a.parquet cannot be read: it claims 3 rows of 2 columns, which take 6,"):
             read_file(tmp_path / "a.parquet")
     assert read_file(tmp_path / "a.parquet").equals(TABLE)
     header = (
