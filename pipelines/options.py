@@ -99,7 +99,7 @@ def _explain_type(key: str, reason: str) -> str:
     words = re.search(r"Literal\[(.*)\]", allowed)
     value, close = given[1].strip()[:80], ""
     if words:
-        names = re.findall(r"'(\w+)'", words[1])
+        names = re.findall(r"'([^']+)'", words[1])
         allowed = allowed.replace(words[0], f"one of {', '.join(names)}")
         close = "".join(f"; did you mean {name!r}?" for name in difflib.get_close_matches(value, names, n=1))
     return f"{key} must be {allowed}, but got {value!r}{close}"

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from tasks import config
 from tasks.errors import DataError, UsageError
-from tasks.redaction import redact
-from tasks.store import bundled, no_data, objects
+from tasks.store import bundled, no_data
 from tasks.store.checks import check
 from tasks.store.files import Source, digest_of, read_source
+from tasks.store.places import folder_of
 
 
 @dataclass(frozen=True)
@@ -70,10 +70,4 @@ def _chosen(table: pa.Table, label: str | None, config: config.Prepare) -> tuple
 def _folder(config: config.Prepare) -> Path:
     if not config.data:
         raise UsageError("prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES))
-    scheme = objects.SCHEME.match(config.data)
-    if scheme and not scheme[0].lower().startswith("file:"):
-        raise UsageError(
-            f"prepare.data {redact(config.data)} cannot be opened: only a folder or file:// can be here, so download "
-            "it and give the file"
-        )
-    return objects.folder_of(config.data)
+    return folder_of(config.data)

@@ -97,8 +97,9 @@ def _odd_values(column: pa.Array) -> str:
     is_odd = pc.invert(is_number_like(pa.chunked_array([text]))).to_numpy()
     if not 0 < is_odd.sum() < len(column) / 2:
         return ""
-    num_odd, first = _count(int(is_odd.sum()), "value"), int(is_odd.argmax())
-    return f"; {num_odd} of {len(column):,} are no numbers, first {column[first].as_py()!r} in row {first + 1:,}"
+    first = int(is_odd.argmax())
+    example = f"{column[first].as_py()!r} in row {first + 1:,}"
+    return f"; not numbers: {is_odd.sum():,} of {len(column):,} values, first {example}"
 
 
 def _check_nulls(name: str, column: pa.Array, where: str) -> None:

@@ -62,12 +62,16 @@ def _fields(text: bytes, layout: Layout) -> list[pa.ChunkedArray]:
 
 def _require_whole(last: pa.StringArray) -> None:
     """Refuse a file that ends within a number, as far as that can be seen."""
-    lengths = pc.utf8_length(last).to_numpy(zero_copy_only=False)
+    if len(last) < 3:
+        return
     end = last[-1].as_py()
-    if len(lengths) > 2 and (lengths[-1] < lengths[1:-1].min() or end.endswith(CUT_ENDS)):
+    digits = pc.replace_substring_regex(last, r"^.*[.,]", "")  # behind a decimal mark
+    lengths = [pc.utf8_length(texts).to_numpy(zero_copy_only=False) for texts in (last, digits)]
+    is_shortest = any(length[-1] < length[1:-1].min() for length in lengths)
+    if is_shortest or end.endswith(CUT_ENDS):
         raise ValueError(
-            f"it is cut off in its last row: {end!r} is followed by no line end, and shorter than all above it; write "
-            "it again, or end the line"
+            f"it is cut off in its last row: {end!r} is followed by no line end, and is shorter than those above it; "
+            "write the file again, or end its last line if it is whole"
         )
 
 

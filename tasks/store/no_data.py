@@ -8,7 +8,7 @@ a table may stand in its file several times.
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -29,37 +29,34 @@ NUMBER_SHARE = 0.5
 """Share of numbers from which a column of text is one of numbers with something odd in it."""
 
 
-@dataclass(frozen=True)
 class Rows:
-    """A hash of each row, uint64, and of what each column adds to it."""
+    """The rows of a table, of which equal ones count once."""
 
-    by_column: dict[str, np.ndarray]
-    whole: np.ndarray
+    def __init__(self, table: pa.Table):
+        self._table = table
 
-    @classmethod
-    def of(cls, table: pa.Table) -> "Rows":
-        parts = {name: _codes(table[name], k) for k, name in enumerate(table.column_names)}
-        known = {name: part for name, part in parts.items() if part is not None}
-        whole = np.zeros(len(table), np.uint64)
-        for part in known.values():
-            whole = whole + part
-        if len(known) < len(parts):  # arrays are not compared, so that every row may be another
-            whole = whole + mix(np.arange(len(table)), len(parts))
-        return cls(known, whole)
-
-    def name_rows(self, name: str) -> bool:
+    def are_named_by(self, name: str) -> bool:
         """Return whether each row that differs from the others has a value of its own in a column."""
-        if name not in self.by_column:
+        num_values = len(_storage(self._table[name].combine_chunks()).unique())
+        if num_values < MIN_ROWS or num_values == len(self._table):
+            return num_values >= MIN_ROWS
+        parts = self._hashes
+        if len(parts) < self._table.num_columns:  # arrays are not compared, so that every row may be another
             return False
-        num_rows = len(np.unique(self.whole))
-        if num_rows < MIN_ROWS or len(np.unique(self.by_column[name])) != num_rows:
-            return False
-        return num_rows == len(self.whole) or len(np.unique(self.whole - self.by_column[name])) == num_rows
+        whole = np.sum(list(parts.values()), axis=0, dtype=np.uint64)
+        num_rows = len(np.unique(whole))
+        return num_values == num_rows == len(np.unique(whole - parts[name]))
+
+    @cached_property
+    def _hashes(self) -> dict[str, np.ndarray]:
+        """A hash of each value, uint64, of which the sum over columns is one of the row; without arrays."""
+        found = {name: _hashes(self._table[name], k) for k, name in enumerate(self._table.column_names)}
+        return {name: hashes for name, hashes in found.items() if hashes is not None}
 
 
 def find(table: pa.Table, spared: Sequence[str | None]) -> dict[str, str]:
     """Return the columns that are no data and what each is, of those that are not spared."""
-    indexes, rows = _indexes_of(table), Rows.of(table)
+    indexes, rows = _indexes_of(table), Rows(table)
     found = {
         name: "the index of a pandas table" if name in indexes else _kind(name, table[name].combine_chunks(), rows)
         for name in table.column_names
@@ -77,38 +74,44 @@ def _indexes_of(table: pa.Table) -> set[str]:
         return set()
 
 
-def _codes(column: pa.ChunkedArray, salt: int) -> np.ndarray | None:
+def _hashes(column: pa.ChunkedArray, salt: int) -> np.ndarray | None:
     """Return a hash of each value, equal for equal values; None for arrays."""
     flat = column.combine_chunks()
-    flat = flat.storage if isinstance(flat, pa.ExtensionArray) else flat
     try:
-        encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
+        encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(_storage(flat))
     except pa.ArrowNotImplementedError:
         return None
     indices = pc.fill_null(pc.cast(encoded.indices, pa.int64()), -1)
     return mix(indices.to_numpy().astype(np.uint64), salt)
 
 
+def _storage(column: pa.Array) -> pa.Array:
+    return column.storage if isinstance(column, pa.ExtensionArray) else column
+
+
 def _kind(name: str, column: pa.Array, rows: Rows) -> str | None:
     """Return what a column is that is no data."""
     whole = _whole_numbers(column)
     if whole is not None:
-        return _kind_of_numbers(name, whole, rows.name_rows(name))
-    if _is_text(column) and rows.name_rows(name):
-        return "text of which no two rows share a value"
-    return "an index without a name" if INDEX.fullmatch(name) and _is_text(column) else None
-
-
-def _kind_of_numbers(name: str, whole: np.ndarray, name_rows: bool) -> str | None:
-    distinct = np.unique(whole)
-    counts = len(distinct) - 1 == distinct[-1] - distinct[0] and distinct[0] in (0, 1)
-    if INDEX.fullmatch(name) or (NAMELESS.fullmatch(name) and name_rows):
+        return _kind_of_numbers(name, whole, rows)
+    if not _is_text(column):
+        return None
+    if INDEX.fullmatch(name):
         return "an index without a name"
-    if name_rows and counts:
-        return f"row numbers from {distinct[0]}"
-    if IDENTIFIER.fullmatch(name) and (name_rows or _counts_again(whole)):
+    return "text of which no two rows share a value" if rows.are_named_by(name) else None
+
+
+def _kind_of_numbers(name: str, whole: np.ndarray, rows: Rows) -> str | None:
+    lowest, highest = int(whole.min()), int(whole.max())
+    if INDEX.fullmatch(name) or (NAMELESS.fullmatch(name) and rows.are_named_by(name)):
+        return "an index without a name"
+    if lowest in (0, 1) and len(np.unique(whole)) == highest - lowest + 1 and rows.are_named_by(name):
+        return f"row numbers from {lowest}"
+    if IDENTIFIER.fullmatch(name) and (_counts_again(whole) or rows.are_named_by(name)):
         return "identifiers, one for each row"
-    return "whole numbers beyond 2^53, one for each row" if name_rows and distinct[-1] > LARGEST_EXACT else None
+    if max(-lowest, highest) > LARGEST_EXACT and rows.are_named_by(name):
+        return "whole numbers beyond 2^53, one for each row"
+    return None
 
 
 def _counts_again(whole: np.ndarray) -> bool:
@@ -131,7 +134,7 @@ def _whole_numbers(column: pa.Array) -> np.ndarray | None:
 
 def _is_text(column: pa.Array) -> bool:
     """Return whether a column is text or bytes rather than numbers that could not be read."""
-    column = column.storage if isinstance(column, pa.ExtensionArray) else column
+    column = _storage(column)
     column = column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
     if pa.types.is_fixed_size_binary(column.type) or pa.types.is_binary(column.type):
         return True

@@ -45,7 +45,6 @@ class Grammar:
         if not pc.all(pc.match_substring_regex(values, self._pattern)).as_py():
             return None
         plain = pc.replace_substring_regex(values, self._grouping, "")
-        plain = pc.replace_substring_regex(plain, r"^\+", "")
         return number(pc.replace_substring(pc.replace_substring(plain, self.decimal, "."), "−", "-"))
 
 
@@ -112,6 +111,8 @@ def _decimal_of(columns: Sequence[pa.ChunkedArray]) -> str:
 
 def _without_nulls(text: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim_whitespace(text)
+    if pc.any(pc.starts_with(trimmed, "+")).as_py():
+        trimmed = pc.replace_substring_regex(trimmed, r"^\+", "")
     return pc.if_else(pc.is_in(trimmed, pa.array(NULL_WORDS)), pa.scalar(None, pa.string()), trimmed)
 
 

@@ -11,6 +11,7 @@ from tests.mutants import (
     processes,
     stores,
     streams,
+    tables,
     tracking,
     training,
 )
@@ -23,6 +24,7 @@ MUTANTS = (
     *densities.MUTANTS,
     *stores.MUTANTS,
     *gates.MUTANTS,
+    *tables.MUTANTS,
     *clusters.MUTANTS,
     *commits.MUTANTS,
     *nodes.MUTANTS,

@@ -67,6 +67,10 @@ def test_nested_arrays_are_flattened_and_remember_their_shape():
         ({"a": pa.array(["x"] * 60).dictionary_encode()}, "column 'a' of data is dictionary"),
         ({"a": [[1.0, 2.0]] * 60}, r"column 'a' of data is list<.*>: mixed-type.*fixed-size lists"),
         ({"a": [{"b": 1}] * 60}, "column 'a' of data is struct"),
+        (
+            {"a": ["1.5"] * 7 + ["?"] + ["2"] * 52},
+            r"column 'a' of data is string.*--prepare.drop \"\[a\]\".*not numbers: 1 of 60 values, first '\?' in row 8",
+        ),
         ({"a": pa.nulls(60)}, "column 'a' of data is null"),
         ({"a": with_value(2).astype(np.int64) + 2**53}, r"column 'a' of data has integers beyond 2\^53"),
         ({"a": with_value(2).astype(np.uint64) + 2**63}, r"column 'a' of data has integers beyond 2\^53"),

@@ -1,5 +1,8 @@
 """Files of every kind become the same table, and what is no data is refused in one line."""
 
+import gzip
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +13,10 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from tasks import config
 from tasks.errors import DataError
-from tasks.store.files import read_file, read_files
+from tasks.store import files
+from tasks.store.files import digest_of, read_file, read_files, read_source
 from tasks.store.schema import rows_of, shape_of
 
 TABLE = pa.table({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]})
@@ -165,3 +170,125 @@ def test_a_folder_name_is_no_column(tmp_path: Path):
     (tmp_path / "year=2020").mkdir()
     pq.write_table(TABLE, tmp_path / "year=2020" / "t.parquet")
     assert read_files(tmp_path / "year=2020").column_names == ["a", "b"]
+
+
+def test_compressed_csv_and_tabs_are_known_and_compressed_parquet_is_not(tmp_path: Path):
+    text = "a,b\n1.5,1\n2.0,2\n3.0,3\n"
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "u.TSV").write_text(text.replace(",", "\t"))
+    assert read_file(tmp_path / "t.csv.gz").equals(TABLE)
+    assert read_file(tmp_path / "u.TSV").equals(TABLE)
+    assert read_files(tmp_path).num_rows == 6
+    (tmp_path / "t.parquet.gz").write_bytes(gzip.compress(b"PAR1"))
+    with pytest.raises(DataError, match="is of no known kind"):
+        read_files(tmp_path / "t.parquet.gz")
+
+
+def test_how_csv_files_were_read_is_told_once_for_all_that_are_alike(tmp_path: Path):
+    for name in ("1", "2", "3"):
+        (tmp_path / f"{name}.csv").write_text("a;b\n1,5;2\n")
+    (tmp_path / "4.csv").write_text("a,b\n1.5,2\n")
+    source = read_source(tmp_path, config.CSV())
+    assert source.table.to_pydict() == {"a": [1.5] * 4, "b": [2] * 4}
+    assert [note.split(":")[0] for note in source.notes] == ["1.csv and 2 more", "4.csv"]
+
+
+def test_the_digest_is_that_of_the_bytes_that_were_read(tmp_path: Path):
+    for name in WRITERS:
+        WRITERS[name](TABLE, tmp_path / name)
+        before = digest_of(tmp_path / name)
+        assert read_source(tmp_path / name, config.CSV()).digest == before
+        WRITERS[name](TABLE.slice(1), tmp_path / name)
+        assert read_source(tmp_path / name, config.CSV()).digest == digest_of(tmp_path / name) != before
+
+
+def test_a_dangling_link_is_named(tmp_path: Path):
+    pq.write_table(TABLE, tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").symlink_to(tmp_path / "gone.parquet")
+    for source in (tmp_path, tmp_path / "b.parquet"):
+        with pytest.raises(DataError, match=r"b.parquet is a link to .*gone.parquet, which does not exist"):
+            read_files(source)
+    (tmp_path / "b.parquet").unlink()
+    (tmp_path / "b.parquet").symlink_to(tmp_path / "a.parquet")
+    assert read_files(tmp_path).num_rows == 6
+
+
+def test_pipes_and_sockets_are_refused_without_waiting(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "socket.csv"))
+        for name in ("pipe.csv", "socket.csv"):
+            with pytest.raises(DataError, match=rf"{name} is no regular file"):
+                read_files(tmp_path / name)
+    with pytest.raises(DataError, match="is no regular file"):
+        digest_of(tmp_path)
+
+
+def test_what_a_file_claims_is_bounded_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pq.write_table(TABLE, tmp_path / "a.parquet")
+    with monkeypatch.context() as patched:
+        patched.setattr(files, "BYTES_A_NUMBER", 2**50)
+        with pytest.raises(DataError, match=r"a.parquet cannot be read: it claims 3 rows of 2 columns, which take 6,"):
+            read_file(tmp_path / "a.parquet")
+    assert read_file(tmp_path / "a.parquet").equals(TABLE)
+    header = (
+        b"\x93NUMPY\x01\x00v\x00"
+        + b"{'descr': '<f8', 'fortran_order': False, 'shape': (10000000000000, 4), }".ljust(117)
+    )
+    (tmp_path / "b.npy").write_bytes(header + b"\n" + bytes(64))
+    with pytest.raises(DataError, match=r"b.npy cannot be read: "):
+        read_file(tmp_path / "b.npy")
+
+
+def delta_table(folder: Path) -> Path:
+    deltalake = pytest.importorskip("deltalake")
+    table = pa.table({"a": np.arange(100.0), "b": np.arange(100.0) ** 2})
+    deltalake.write_deltalake(folder, table)
+    deltalake.write_deltalake(folder, table, mode="append")
+    deltalake.DeltaTable(folder).delete("a > 50")
+    return folder
+
+
+def test_a_delta_table_has_the_rows_of_its_log_and_not_of_its_files(tmp_path: Path):
+    folder = delta_table(tmp_path / "table")
+    source = read_source(folder, config.CSV())
+    assert source.table.num_rows == 2 * 51
+    assert source.digest == digest_of(folder)
+    assert "Delta table table, version 2" in source.notes[0]
+    with pytest.raises(DataError, match=r"lies in .*table, which is a Delta table with a log of its own rows: give "):
+        read_files(next(folder.glob("*.parquet")))
+    import deltalake
+
+    deltalake.DeltaTable(folder).delete("a < 3")
+    assert digest_of(folder) != source.digest
+    for path in folder.glob("*.parquet"):
+        path.unlink()
+    with pytest.raises(DataError, match=r"Delta table .* cannot be read: "):
+        digest_of(folder)
+
+
+@pytest.mark.parametrize(
+    ("marker", "message"),
+    [
+        ("metadata/v1.metadata.json", "is an Iceberg table, which is not read: write its current rows to Parquet"),
+        (".hoodie/hoodie.properties", "is a Hudi table, which is not read"),
+        ("_versions/1.manifest", "is a Lance table, which is not read"),
+        ("year=2024/t.parquet", r"is in partitions \(folders such as year=2024\), which are not read"),
+    ],
+)
+def test_the_folder_of_another_table_format_is_refused_by_name(tmp_path: Path, marker: str, message: str):
+    pq.write_table(TABLE, tmp_path / "t.parquet")
+    (tmp_path / marker).parent.mkdir()
+    (tmp_path / marker).write_text("{}")
+    with pytest.raises(DataError, match=message):
+        read_files(tmp_path)
+
+
+def test_a_file_in_a_table_is_not_read_without_its_log(tmp_path: Path):
+    for marker in (".hoodie", "_delta_log"):
+        (tmp_path / marker / "data" / marker).mkdir(parents=True)
+        (tmp_path / marker / "data" / "year=2024").mkdir()
+        pq.write_table(TABLE, tmp_path / marker / "data" / "year=2024" / "t.parquet")
+        for source in ("year=2024", "year=2024/t.parquet"):
+            with pytest.raises(DataError, match="lies in"):
+                read_files(tmp_path / marker / "data" / source)

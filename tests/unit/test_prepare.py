@@ -1,5 +1,6 @@
 """Preparation splits, standardises and keeps the data, always in the same way."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tasks.artifacts import Dataset
 from tasks.context import Context
 from tasks.data import source_digest
 from tasks.errors import DataError, UsageError
-from tasks.prepare import prepare, read_schema, read_split
+from tasks.prepare import check_data, prepare, read_schema, read_split
 from tasks.tracking import Journal
 
 NUM_ROWS = 200
@@ -148,8 +149,91 @@ def test_the_digest_of_the_source_follows_the_contents_of_its_files(data: Path):
         ("s3://bucket/data", UsageError, "only a folder or file://"),
         ("sklearn:iris", UsageError, "is not one of sklearn:digits"),
         ("missing.csv", DataError, "missing.csv does not exist"),
+        ("https://example.com/x.csv", UsageError, "https://example.com/x.csv cannot be opened: .* download it"),
+        ("file://host/data.csv", UsageError, "names a file of the host 'host'"),
     ],
 )
 def test_a_source_that_is_not_there_is_refused_before_anything_runs(data: str, kind: type[Exception], message: str):
     with pytest.raises(kind, match=message):
         source_digest(config.Prepare(data))
+
+
+def test_rows_of_one_file_never_stand_under_the_key_of_another(data: Path, tmp_path: Path):
+    context = dataclasses.replace(context_of(tmp_path / "out"), reads=source_digest(config.Prepare(str(data))))
+    prepare(config.Prepare(str(data)), context)
+    pq.write_table(table_of(201), data)
+    with pytest.raises(DataError, match=r"people.parquet was changed while it was read: run the command again"):
+        prepare(config.Prepare(str(data)), context)
+
+
+def test_columns_that_are_no_data_are_left_out_and_told(tmp_path: Path, capsys: pytest.CaptureFixture):
+    frame = table_of().to_pandas()
+    frame[frame["height"] > 165].to_parquet(tmp_path / "index.parquet")
+    frame.to_csv(tmp_path / "index.csv")
+    for name, column in (("index.parquet", "__index_level_0__"), ("index.csv", "")):
+        run(tmp_path / name, tmp_path / "out")
+        assert [one.name for one in read_schema(tmp_path / "out").columns] == ["height", "age"]
+        assert f"column {column!r} is left out: it is " in capsys.readouterr().err
+        assert column in json.loads((tmp_path / "out" / "reading.json").read_text())["notes"][-1]
+
+
+def test_columns_are_dropped_and_kept_as_told(tmp_path: Path, capsys: pytest.CaptureFixture):
+    table = (
+        table_of().append_column("id", pa.array(np.arange(NUM_ROWS))).append_column("who", pa.array(["a", "b"] * 100))
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    asked = config.Prepare(str(tmp_path / "t.parquet"), drop=("who", "age"), keep=("id",))
+    prepare(asked, context_of(tmp_path / "out"))
+    assert [one.name for one in read_schema(tmp_path / "out").columns] == ["height", "id"]
+    assert "left out" not in capsys.readouterr().err
+    for key in ("drop", "keep"):
+        with pytest.raises(DataError, match=rf"no column 'whom' for prepare.{key}: the nearest is 'who'"):
+            prepare(dataclasses.replace(asked, **{key: ("whom",)}), context_of(tmp_path / "out"))
+    with pytest.raises(ValueError, match=r"prepare.keep must be columns that prepare.drop does not name"):
+        config.Prepare("t.csv", drop=("id",), keep=("id",))
+    with pytest.raises(DataError, match=r"no columns of data: 'id' is row numbers from 0; name those to model"):
+        prepare(dataclasses.replace(asked, drop=("who", "age", "height"), keep=()), context_of(tmp_path / "out"))
+
+
+def test_the_share_of_repeated_rows_is_told_and_recorded(tmp_path: Path, capsys: pytest.CaptureFixture):
+    pq.write_table(pa.concat_tables([table_of()] * 5), tmp_path / "five.parquet")
+    run(tmp_path / "five.parquet", tmp_path / "out")
+    assert "800 of 1,000 rows (80%) equal an earlier row: they lie in its split" in capsys.readouterr().err
+    assert json.loads((tmp_path / "out" / "reading.json").read_text())["share_of_repeated_rows"] == 0.8
+    assert '"data/share_of_repeated_rows": 0.8' in (tmp_path / "journal.jsonl").read_text()
+    splits = {
+        name: set(read_split(tmp_path / "out", name)["height"].to_pylist()) for name in ("train", "validation", "test")
+    }
+    assert sum(map(len, splits.values())) == NUM_ROWS
+    random = np.random.default_rng(0)
+    pq.write_table(
+        pa.table({"a": random.integers(1, 7, 1000), "b": random.integers(1, 7, 1000)}), tmp_path / "dice.parquet"
+    )
+    run(tmp_path / "dice.parquet", tmp_path / "out")
+    assert "there are fewer possible rows than rows, so they lie in all splits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"a": np.arange(60.0) ** 2, "kind": ["a", "b"] * 30}, "column 'kind' of .* is string"),
+        ({"a": np.arange(60.0) ** 2, "b": np.ones(60)}, "column 'b' is constant"),
+        ({"a": np.arange(40.0) ** 2}, "has 40 rows"),
+    ],
+)
+def test_what_prepare_refuses_is_refused_by_a_check_that_writes_nothing(tmp_path: Path, columns: dict, message: str):
+    pq.write_table(pa.table(columns), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=message):
+        check_data(config.Prepare(str(tmp_path / "t.parquet")), 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["t.parquet"]
+
+
+def test_a_csv_column_is_whole_one_night_and_not_the_next(tmp_path: Path):
+    for name, last in (("1", "7"), ("2", "7.0")):
+        (tmp_path / f"{name}.csv").write_text(
+            "a,b\n" + "".join(f"{k * k},{k}.5\n" for k in range(60)) + f"{last},1.5\n"
+        )
+        run(tmp_path / f"{name}.csv", tmp_path / name)
+    first, second = (read_schema(tmp_path / name).columns[0] for name in ("1", "2"))
+    assert (first.dtype, second.dtype) == ("int64", "float64")
+    assert (first.is_whole, second.is_whole) == (True, True)
