@@ -150,10 +150,8 @@ def main() -> int:
             said, verdict = judged(known, run)
             verdicts.append(verdict)
             took = f"{time.monotonic() - start:4.0f} s"
-            print(
-                f"{known.name:34s} {known.kind:8s} seed {seed} exit {run.code} {verdict:8s}{took}  {said:38s} {run.line}"
-            )
-            sys.stdout.flush()
+            how = f"{known.name:34s} {known.kind:8s} seed {seed} exit {run.code} {verdict:8s}{took}"
+            print(f"{how}  {said:38s} {run.line}", flush=True)
     counts = ", ".join(f"{verdicts.count(one)} {one}" for one in ("yes", "refused", "WRONG"))
     print(f"{len(chosen)} densities, {len(verdicts)} runs: {counts}")
     return 1 if "WRONG" in verdicts else 0

@@ -23,8 +23,7 @@ MAX_VALUES, MAX_NUMBERS = 200_000, 20_000_000
 """Draws that diagnostics look at, and numbers in them; all of whole chains."""
 
 LOG_DENSITY, CONSTANT = "log density", 1e-9
-"""A log density that differs by less, in nats, is constant: what is left is rounding, and has neither R-hat nor effective
-draws."""
+"""A log density that varies by less, in nats, is constant: what is left is rounding, which has no R-hat to judge."""
 
 
 class Draws(NamedTuple):
@@ -60,6 +59,7 @@ def measure_travel(store: SampleStore) -> Measured:
         acceptance=made["accepted"] / made["proposed"],
         min_chain_acceptance=made["min_chain_acceptance"],
         num_nonfinite=made["num_nonfinite"],
+        num_overflowed=made["num_overflowed"],
         num_round_trips=made["round_trips"] if ladder else None,
     )
     gradients = made["num_evaluations"] / Layout.of(description).num_blocks
@@ -68,6 +68,7 @@ def measure_travel(store: SampleStore) -> Measured:
         "chains/acceptance": travel.acceptance,
         "chains/min_chain_acceptance": travel.min_chain_acceptance,
         "chains/num_nonfinite": travel.num_nonfinite,
+        "chains/num_overflowed": travel.num_overflowed,
         "chains/gradients_per_chain": gradients,
         "chains/ess_per_1000_gradients": 1000 * travel.bulk_ess / (len(draws.position) * gradients),
     }
@@ -150,8 +151,8 @@ def _least(summary: pa.Table, name: str) -> float:
 
 
 def _mixing(summary: pa.Table) -> dict[str, float]:
-    """The log density's own numbers, which stand in the first row, and the worst of it, unless it is constant, and of the
-    coordinates.
+    """The log density's own numbers, which stand in the first row, and the worst of the coordinates and of it, if it is
+    not constant.
     """
     first = summary.slice(0, 1)
     metrics = {f"chains/{name}_log_density": _largest(first, name) for name in ("rhat", "bulk_ess", "tail_ess")}
@@ -164,7 +165,7 @@ def _mixing(summary: pa.Table) -> dict[str, float]:
     return metrics
 
 
-SUMMED = ("accepted", "proposed", "num_nonfinite", "num_evaluations")
+SUMMED = ("accepted", "proposed", "num_nonfinite", "num_overflowed", "num_evaluations")
 SUMMED_BY_LEVEL = ("level_accepted", "swapped", "swaps_tried", "level_proposed", "num_nonfinite_hot")
 
 

@@ -15,6 +15,11 @@ MIN_ROUND_TRIPS = 400
 """Round trips of a ladder, all chains together: each brings an independent draw down to the density, and n of them know
 the weight w of a mode to about `sqrt(w (1-w)/n)`."""
 
+UNDEFINED = (
+    "the density is NaN or infinite close to where chains move: declare its domain with --support or return -inf "
+    "outside it, and make it finite inside"
+)
+
 
 @dataclass(frozen=True)
 class Travel:
@@ -34,6 +39,9 @@ class Travel:
     acceptance: float
     min_chain_acceptance: float
     num_nonfinite: int
+    """Proposals with an undefined density where the mass is."""
+    num_overflowed: int = 0
+    """Proposals whose density overflowed far outside the mass: rejected, which is exact."""
     num_round_trips: int | None = None
     """None where there is no ladder."""
 
@@ -43,6 +51,7 @@ def judge_travel(measured: Travel) -> Verdict:
     ladder = () if measured.num_round_trips is None else (_round_trips(measured.num_round_trips),)
     return Verdict(
         (
+            _finite(measured),
             _rhat("R-hat between chains", measured.rhat)
             if measured.nested_rhat is None
             else _nested_rhat(measured.nested_rhat, measured),
@@ -50,7 +59,6 @@ def judge_travel(measured: Travel) -> Verdict:
             _ess("tails", measured.tail_ess),
             _moving(measured),
             *ladder,
-            check_finite(measured.num_nonfinite, "mend the density or declare its support"),
         )
     )
 
@@ -101,3 +109,12 @@ def _moving(measured: Travel) -> Check:
     rates = f"{measured.acceptance:.3f}, least of a chain {measured.min_chain_acceptance:.3f}"
     sentence = f"Acceptance is {rates}." + ("" if is_passed else " A chain that never moves is stuck; raise burn_in.")
     return Check("Acceptance of every chain", rates, "> 0", is_passed, sentence)
+
+
+def _finite(measured: Travel) -> Check:
+    """The first check, for one that fails explains what else does."""
+    check = check_finite(measured.num_nonfinite, UNDEFINED)
+    if not measured.num_overflowed:
+        return check
+    far = f"{measured.num_overflowed:,} proposals overflowed far outside the mass and were rejected, which is exact."
+    return dataclasses.replace(check, sentence=f"{check.sentence} {far}")

@@ -135,7 +135,10 @@ def next_steps(is_converged: bool, metrics: Metrics, program: Mapping[str, Any])
         return [] if has_ladder else [LOOKS_FURTHER]
     steps = []
     if metrics.get("chains/num_nonfinite", 0) > 0:
-        steps.append("Make the density finite wherever chains may go, or declare where it lives with --support.")
+        return [
+            "Declare the domain of the density with --support, or return -inf outside it; where it is NaN or infinite "
+            "inside its domain, make it finite. Nothing else can be judged before."
+        ]
     if not metrics.get("chains/nested_rhat_max", metrics.get("chains/rhat_max", 0)) < MAX_RHAT:
         steps.append(
             f"Raise --num_draws to {4 * program['num_draws']:,} and --burn_in to {max(500, 4 * program['burn_in']):,}: "

@@ -79,6 +79,7 @@ def _keep(
         "round_trips": (replicas.round_trips - before).tolist(),
         "num_nonfinite": int(nonfinite[-1]),
         "num_nonfinite_hot": int(nonfinite[:-1].sum()),
+        "num_overflowed": sum(done.num_overflowed for done in burnt + rounds),
         "num_evaluations": num_evaluations + sum(done.num_evaluations for done in burnt + rounds),
     }
     return Leg(draws.start, position, value, accepted, pack(replicas), counts)

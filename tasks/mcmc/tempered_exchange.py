@@ -10,6 +10,7 @@ A stream given to this module belongs to it alone: phase `r` is round `r`.
 
 import dataclasses
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +18,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import exchange, metropolis
+from tasks.mcmc import exchange, metropolis, overflow
 from tasks.mcmc.exchange import Replicas
 from tasks.mcmc.kernels import Kernel
-from tasks.mcmc.metropolis import State, Target, acceptance_probability, choose
+from tasks.mcmc.metropolis import Info, State, Target, acceptance_probability, choose
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.tempering import gaussian, tempered
 
@@ -40,7 +41,7 @@ class Ladder:
 class Round(NamedTuple):
     """What one round did: the chains that accepted at each level (none at the first), mean acceptance probabilities,
     `1 - E min(1, r)` of each pair and the swaps made (NaN and 0 where it was not this round's turn), proposals at each
-    level whose density was no number, and evaluations of f a chain.
+    level whose density was undefined, those at the last level that overflowed, and evaluations of f a chain.
     """
 
     is_accepted: Int[Tensor, "level chain"]
@@ -48,6 +49,7 @@ class Round(NamedTuple):
     rejection: Float[np.ndarray, " pair"]
     num_swapped: Int[np.ndarray, " pair"]
     num_nonfinite: Int[np.ndarray, " level"]
+    num_overflowed: int
     num_evaluations: int
 
 
@@ -89,20 +91,32 @@ def exchange_round(
     noise = swaps.at(phase, 0).normal(*replicas.states[0].x.shape).to(replicas.states[0].x)
     states = [metropolis.init(ladder.scale * noise, target)]
     accepted, acceptance = [torch.zeros(len(noise), dtype=torch.int32)], [float("nan")]
-    num_nonfinite, num_evaluations = [int((states[0].value.isnan() | states[0].value.isposinf()).sum())], 1
+    num_overflowed, num_evaluations = 0, 1
+    num_nonfinite = [int((states[0].value.isnan() | states[0].value.isposinf()).sum())]
     for level, b in enumerate(ladder.levels[1:], start=1):
         cold = replicas.states[level]
-        tuned = ladder.step_sizes[level], ladder.lengths[level]
-        warm, info, used = kernel.transition(stream, phase, level, heated(cold, b, reference), target_at(b), *tuned)
+        hot = heated(cold, b, reference)
+        step = partial(_step, kernel, ladder, stream, phase, level, hot)
+        warm, info, used = step(target_at(b))
+        lost = overflow.sort_out(info, hot, target_at(b), step)
         states.append(cooled(warm, b, reference, cold))
         accepted.append(info.is_accepted.int().cpu())
         acceptance.append(float(acceptance_probability(info).mean()))
-        num_nonfinite.append(int((~info.is_finite).sum()))
+        num_nonfinite.append(lost.num_nonfinite)
+        num_overflowed = lost.num_overflowed
         num_evaluations += used
     uniform = swaps.at(phase, 1).uniform(len(noise), len(states))
     swapped, rejection, num_swapped = exchange_pairs(uniform, phase, replicas._replace(states=tuple(states)), ladder)
-    acceptance, num_nonfinite = np.array(acceptance), np.array(num_nonfinite)
-    return swapped, Round(torch.stack(accepted), acceptance, rejection, num_swapped, num_nonfinite, num_evaluations)
+    moved = torch.stack(accepted), np.array(acceptance)
+    counts = np.array(num_nonfinite), num_overflowed, num_evaluations
+    return swapped, Round(*moved, rejection, num_swapped, *counts)
+
+
+def _step(
+    kernel: Kernel, ladder: Ladder, stream: Stream, phase: int, level: int, state: State, target: Target
+) -> tuple[State, Info, int]:
+    step_size, length = ladder.step_sizes[level], ladder.lengths[level]
+    return kernel.transition(stream, phase, level, state, target, step_size, length)
 
 
 def exchange_pairs(

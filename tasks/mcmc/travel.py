@@ -5,16 +5,18 @@ pure function of (program, block, draws, state): whoever runs it, wherever, it r
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import metropolis
+from tasks.mcmc import metropolis, overflow
 from tasks.mcmc.jump import Jumps
-from tasks.mcmc.kernels import KernelName, transition_of
-from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.kernels import KernelName, Transition, transition_of
+from tasks.mcmc.metropolis import Info, State, Target
 from tasks.mcmc.streams import Stream
 
 
@@ -34,9 +36,12 @@ class Program:
     draws_per_segment: int
 
 
+COUNTS = ("num_nonfinite", "num_overflowed", "num_evaluations")
+
+
 class Leg(NamedTuple):
     """What a segment leaves: kept states by draw, proposals accepted since the draw before, where to go on from, and
-    what was counted: proposals that were no numbers, and evaluations of the target a chain.
+    what was counted: proposals with an undefined density, those that overflowed, and evaluations of the target a chain.
     """
 
     first_draw: int
@@ -56,16 +61,15 @@ def first_leg(
     jumps: Jumps | None = None,
 ) -> Leg:
     """From `start`, `burn_in` steps that are not kept, then draws."""
-    state = metropolis.init(start, target)
-    state, _, num_nonfinite, used = _advance(program, block, 0, state, target, jumps, program.burn_in)
-    return _keep(program, block, draws, state, target, jumps, num_nonfinite, used + 1)
+    state, _, burnt = _advance(program, block, 0, metropolis.init(start, target), target, jumps, program.burn_in)
+    return _keep(program, block, draws, state, target, jumps, burnt + np.array([0, 0, 1]))
 
 
 def next_leg(
     program: Program, block: int, draws: range, state: dict[str, Tensor], target: Target, jumps: Jumps | None = None
 ) -> Leg:
     """Go on from the state that the segment before it left."""
-    return _keep(program, block, draws, State(**state), target, jumps, 0, 0)
+    return _keep(program, block, draws, State(**state), target, jumps, np.zeros(3, dtype=np.int64))
 
 
 def _keep(
@@ -75,29 +79,35 @@ def _keep(
     state: State,
     target: Target,
     jumps: Jumps | None,
-    num_nonfinite: int,
-    num_evaluations: int,
+    counted: Int[np.ndarray, "3"],
 ) -> Leg:
     """`thinning` steps before each draw; phase 0 of the stream is the burn-in, phase k + 1 belongs to draw k."""
     kept: list[tuple[Tensor, Tensor, Tensor]] = []
     for draw in draws:
-        state, accepted, bad, used = _advance(program, block, draw + 1, state, target, jumps, program.thinning)
+        state, accepted, more = _advance(program, block, draw + 1, state, target, jumps, program.thinning)
         kept.append((state.x, state.value, accepted))
-        num_nonfinite, num_evaluations = num_nonfinite + bad, num_evaluations + used
+        counted = counted + more
     position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
-    counts = {"num_nonfinite": num_nonfinite, "num_evaluations": num_evaluations}
+    counts = dict(zip(COUNTS, counted.tolist(), strict=True))
     return Leg(draws.start, position, value, accepted, state._asdict(), counts)
 
 
 def _advance(
     program: Program, block: int, phase: int, state: State, target: Target, jumps: Jumps | None, num_steps: int
-) -> tuple[State, Int[Tensor, " chain"], int, int]:
-    """The chains, proposals that each accepted, those that were no numbers, and evaluations a chain."""
+) -> tuple[State, Int[Tensor, " chain"], Int[np.ndarray, "3"]]:
+    """The chains, proposals that each accepted, and `COUNTS` of all."""
     stream, transition = Stream(program.seed, block, "travel"), transition_of(program.kernel, jumps)
-    accepted, num_nonfinite, num_evaluations = torch.zeros(len(state.x), dtype=torch.int32), 0, 0
+    accepted, counted = torch.zeros(len(state.x), dtype=torch.int32), np.zeros(3, dtype=np.int64)
     for k in range(num_steps):
-        state, info, used = transition(stream, phase, k, state, target, program.step_size, program.length)
+        before, again = state, partial(_step, program, transition, stream, phase, k, state)
+        state, info, used = again(target)
+        lost = overflow.sort_out(info, before, target, again)
         accepted += info.is_accepted.cpu()
-        num_nonfinite += int((~info.is_finite).sum())
-        num_evaluations += used
-    return state, accepted, num_nonfinite, num_evaluations
+        counted += (*lost, used)
+    return state, accepted, counted
+
+
+def _step(
+    program: Program, transition: Transition, stream: Stream, phase: int, k: int, state: State, target: Target
+) -> tuple[State, Info, int]:
+    return transition(stream, phase, k, state, target, program.step_size, program.length)

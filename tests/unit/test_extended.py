@@ -183,7 +183,7 @@ def test_what_segments_of_a_models_chains_counted_adds_up(grown, once):
     ],
 )
 def test_a_chain_is_not_stuck_that_accepts_nothing_in_a_segment_that_ended_early(segments, least):
-    zeros = {"accepted": 0, "proposed": 0, "num_nonfinite": 0, "num_evaluations": 0}
+    zeros = {"accepted": 0, "proposed": 0, "num_nonfinite": 0, "num_overflowed": 0, "num_evaluations": 0}
     facts = [zeros | {"min_accepted": accepted, "proposed_per_chain": proposed} for accepted, proposed in segments]
     entries = [Entry(0, k, "", 0, 0, "", "", "", "", one) for k, one in enumerate(facts)]
     assert total_facts(entries)["min_chain_acceptance"] == pytest.approx(least)

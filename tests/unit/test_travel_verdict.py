@@ -34,7 +34,7 @@ def test_many_short_chains_are_judged_by_their_superchains():
         ({"bulk_ess": 399.0}, "399 effective draws, the worst coordinate's or the log density's, where 400 are needed"),
         ({"tail_ess": math.nan}, "nan effective draws"),
         ({"min_chain_acceptance": 0.0}, "stuck"),
-        ({"num_nonfinite": 3}, "3 energies were not finite, where 0 are allowed; mend the density"),
+        ({"num_nonfinite": 3}, "3 energies were not finite, where 0 are allowed; the density is NaN or infinite"),
     ],
 )
 def test_each_measurement_can_refuse_and_says_so_first(changes, words):
