@@ -69,8 +69,8 @@ def _heavy_tail(k: float) -> Line:
         "Heaviest tail, Pareto k",
         f"{k:.2f}",
         None,
-        f"Moments of order {1 / k:.1f} and above are infinite for this coordinate. Standard errors allow for the part of "
-        "a tail that so many draws do not reach, and are infinite where the moment is; quantiles are not affected.",
+        f"Moments of order {1 / k:.1f} and above are infinite for this coordinate. Standard errors allow for the part "
+        "of a tail that so many draws do not reach, and are infinite where the moment is; quantiles are not affected.",
         "",
     )
 

@@ -10,6 +10,7 @@ from tests.mutants import (
     nodes,
     stores,
     streams,
+    tails,
     tracking,
     training,
 )
@@ -25,5 +26,6 @@ MUTANTS = (
     *clusters.MUTANTS,
     *commits.MUTANTS,
     *nodes.MUTANTS,
+    *tails.MUTANTS,
     *tracking.MUTANTS,
 )

@@ -53,7 +53,7 @@ def chains(request):
 
 
 def test_learned_coordinates_have_tails_like_a_gaussian(chains):
-    """From 4 to 8 along 20 random rays: a polynomial tail falls by less than 8 ln 2 = 5.5 nats, a Gaussian's of variance
+    """From 4 to 8 along 20 random rays a polynomial tail falls by less than 8 ln 2 = 5.5 nats, a Gaussian's of variance
     2 by 12. No chance but in the warm-up's draws: h would have to come out at less than a half of its value.
     """
     target, tuned, _ = chains
@@ -73,7 +73,8 @@ def test_tails_hold_the_mass_that_they_should(chains):
 
 
 def test_the_standard_deviation_is_right_within_its_error(chains):
-    """Infinite fourth moments: of 2,000 sets of independent draws the worst was 4 of these errors off."""
+    """Fourth moments are infinite: of 25 sets of as many independent draws the worst was 2.8 of these errors off, and of 60
+    sets of 3,840 draws 4."""
     for k in range(5):
         x = chains[2][:, :, k]
         error = sd_error(x, tail_index(x))
