@@ -26,7 +26,7 @@ from scipy import stats
 
 from benchmarks.known import KNOWN, identifier
 from benchmarks.known.known import Known
-from tasks import config, density
+from tasks import config, density, starting_points
 from tasks.errors import UserError
 from tasks.fleet import advanced
 from tasks.mcmc import diagnostics
@@ -63,9 +63,11 @@ def sample(known: Known, seed: int, num_draws: int) -> Run:
 
 
 def _sample(chains: config.Chains, seed: int) -> Run:
-    density.check(chains.target, density.load(chains.target), density.support_of(chains))
     maker = TargetMaker(chains)
-    data = maker.warm_up(seed)
+    given = starting_points.read(chains.init, chains.dim).x if chains.init else None
+    start = None if given is None else starting_points.to_free(str(chains.init), given, maker.support)
+    density.check(chains.target, maker.log_density, maker.support, start)
+    data = maker.warm_up(seed, given)
     warm = safetensors.numpy.load(data)
     program = program_of(chains, seed, warm)
     layout = Layout(program.block_size, program.draws_per_segment, (Extent(chains.num_chains, chains.num_draws),))

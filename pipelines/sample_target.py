@@ -9,10 +9,10 @@ import dataclasses
 
 from tasks import artifacts, commands, config
 from tasks.dag import Step
-from tasks.density import digest_of, support_of
+from tasks.density import support_of
 from tasks.evaluate import judge_travellers
 from tasks.travel_report import report_travel
-from tasks.travellers import sample_target
+from tasks.travellers import key_of, sample_target
 
 
 def steps(settings: commands.SampleTarget) -> list[Step]:
@@ -21,7 +21,7 @@ def steps(settings: commands.SampleTarget) -> list[Step]:
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
     support_of(chains)  # refuses what it cannot be before any step starts
     return [
-        Step("sample", sample_target, chains, artifacts.Samples, reads=digest_of, place=settings.store),
+        Step("sample", sample_target, chains, artifacts.Samples, reads=key_of, place=settings.store),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
         Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]

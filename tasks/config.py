@@ -245,6 +245,14 @@ class Cluster:
             require(value is None or value >= 1, f"cluster.{key}", value, "at least 1")
 
 
+POINTS_FILES = (".npy", ".csv", ".parquet")
+
+
+def is_points_file(init: str) -> bool:
+    """Whether `--init` names a file, by its ending."""
+    return init.endswith(POINTS_FILES)
+
+
 @dataclass(frozen=True)
 class Chains:
     """Chains that travel over a user's own density."""
@@ -274,8 +282,13 @@ class Chains:
     cross between separate modes; 1 is no ladder, and each level costs as much as the chains without one."""
     log_z: bool = False
     """Estimate log Z, the log of the integral of exp(log density) over the support, with a confidence interval."""
+    init: str | None = None
+    """Points [n, dim] where chains start: FILE.npy, FILE.csv, FILE.parquet, or MODULE:FUNCTION that returns them; when
+    not given, points with a finite density are looked for."""
 
     def __post_init__(self) -> None:
+        is_init = self.init is None or is_points_file(self.init) or is_function(self.init)
+        require(is_init, "init", self.init, f"a file ({', '.join(POINTS_FILES)}) or MODULE:FUNCTION")
         require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")

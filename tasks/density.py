@@ -15,8 +15,10 @@ from torch import Tensor
 
 from tasks import config, sources
 from tasks.errors import DataError, UsageError
-from tasks.mcmc import constraints
+from tasks.mcmc import constraints, starts
 from tasks.mcmc.constraints import Support
+from tasks.mcmc.metropolis import Target
+from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import LogDensity, from_log_density
 
 NUM_PROBES = 16
@@ -76,40 +78,65 @@ def support_of(chains: config.Chains) -> Support:
         raise UsageError(str(error)) from error
 
 
-def check(name: str, log_density: LogDensity, support: Support) -> None:
-    """Refuse a function that is no density of independent rows; DataError in one line."""
+def check(name: str, log_density: LogDensity, support: Support, start: Tensor | None = None) -> None:
+    """Refuse a function that is no density of independent rows, at random points, or at those in free coordinates where
+    chains are to start; DataError in one line.
+    """
     generator = torch.Generator().manual_seed(0)
     z = torch.randn(NUM_PROBES, support.free, generator=generator, dtype=torch.float64)
+    z = z if start is None else start[torch.arange(NUM_PROBES) % len(start)]
     x, _ = support.constrain(z)
-    value = _evaluated(name, lambda: log_density(x))
+    value = evaluated("target", name, lambda: log_density(x))
     if not isinstance(value, Tensor) or value.shape != (NUM_PROBES,):
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(
             f"target {name!r} must return one log density a row, shape ({NUM_PROBES},) for points "
             f"{tuple(x.shape)}, but returned {got}"
         )
-    if not _evaluated(name, lambda: log_density(x.clone().requires_grad_())).requires_grad:
+    if not evaluated("target", name, lambda: log_density(x.clone().requires_grad_())).requires_grad:
         raise DataError(
             f"target {name!r} returns numbers that torch cannot differentiate by the points: leave out .detach(), "
             "numpy and torch.tensor(...); a constant density is 0 * x.sum(1)"
         )
-    first = _evaluated(name, lambda: log_density(x[:1]))
+    first = evaluated("target", name, lambda: log_density(x[:1]))
     if not torch.allclose(first, value[:1], rtol=1e-6, equal_nan=True):
         raise DataError(
             f"target {name!r} gives a row another log density beside other rows: {float(first[0]):.6g} alone and "
             f"{float(value[0]):.6g} among {NUM_PROBES}; sum over dim=1 only"
         )
-    value, score = _evaluated(name, lambda: from_log_density(support.pull(log_density))(z))
-    if not (value.isfinite() & score.isfinite().all(1)).any():
-        raise DataError(f"target {name!r} is finite, with its gradient, at none of {NUM_PROBES} points: {value[0]}")
+    target = from_log_density(support.pull(log_density))
+    if start is None:
+        _require_start(name, target, z)
+    else:
+        _require_finite(name, target, start)
 
 
-def _evaluated(name: str, evaluate: Callable[[], Any]) -> Any:
+def _require_start(name: str, target: Target, z: Tensor) -> None:
+    found = evaluated("target", name, lambda: starts.find(Stream(0, 0, "probes"), target, z))
+    if not bool(starts.is_finite_at(target, found).any()):
+        raise DataError(
+            f"target {name!r} is finite, with its gradient, at none of {NUM_PROBES * starts.MOST_BATCHES:,} points at "
+            f"scales from 1e-6 to 1e6, but {float(target(z)[0][0])} at the first: start chains where it is finite with "
+            "--init FILE or MODULE:FUNCTION, or declare its domain with --support"
+        )
+
+
+def _require_finite(name: str, target: Target, start: Tensor) -> None:
+    is_finite = evaluated("target", name, lambda: starts.is_finite_at(target, start))
+    if not bool(is_finite.all()):
+        row = int(is_finite.int().argmin())
+        raise DataError(
+            f"target {name!r} or its gradient is not finite at row {row + 1} of the {len(start):,} points of --init: "
+            "give points where both are"
+        )
+
+
+def evaluated(what: str, name: str, evaluate: Callable[[], Any]) -> Any:
     """What user code returns; whatever it raises is one line that names it."""
     try:
         return evaluate()
     except Exception as error:
-        raise DataError(f"target {name!r} raised {type(error).__name__}: {_first_line(error)}") from error
+        raise DataError(f"{what} {name!r} raised {type(error).__name__}: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks import composition, config, density
+from tasks import composition, config, density, starting_points
 from tasks.differences import first_difference
 from tasks.ebm import model as models
 from tasks.errors import StorageError, UsageError
@@ -190,7 +190,13 @@ def _target_make(uri: str, description: dict[str, Any]) -> Make:
 
 def warm_up_again(description: dict[str, Any]) -> bytes:
     """What the chains of a user's density started from, as safetensors."""
-    return _target_maker(description).warm_up(description["seed"])
+    maker = _target_maker(description)
+    init, dim = maker.config.init, maker.config.dim
+    if init is None:
+        return maker.warm_up(description["seed"])
+    given = starting_points.read(init, dim)
+    _require_same({"init_digest": given.digest}, description, f"--init {init}", AS_IT_WAS)
+    return maker.warm_up(description["seed"], given.x)
 
 
 def _target_maker(description: dict[str, Any]) -> TargetMaker:

@@ -106,8 +106,9 @@ def summarise(draws: Draws) -> pa.Table:
     named = {LOG_DENSITY: draws.log_density} | {f"x[{k}]": draws.position[:, :, k] for k in range(dim)}
     rows = []
     for name, values in named.items():
-        nested = _nested(values[is_even], superchain) if is_nested else None
-        rows.append({"coordinate": name} | _moments(values) | _rhats(values) | {"nested_rhat": nested})
+        with np.errstate(invalid="ignore", divide="ignore"):  # of what is constant they are no numbers
+            nested = _nested(values[is_even], superchain) if is_nested else None
+            rows.append({"coordinate": name} | _moments(values) | _rhats(values) | {"nested_rhat": nested})
     return pa.Table.from_pylist(rows)
 
 

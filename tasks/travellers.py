@@ -16,13 +16,13 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density, evidence, origin
+from tasks import cluster, config, density, evidence, origin, starting_points
 from tasks.artifacts import Samples
 from tasks.context import Context
 from tasks.fleet import Fleet, Made, advanced
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
-from tasks.mcmc import frozen, ladder_travel, ladder_warmup, travel
+from tasks.mcmc import frozen, ladder_travel, ladder_warmup, starts, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
 from tasks.mcmc.metropolis import Target
@@ -48,18 +48,21 @@ TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not
 def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
-    density.check(config.target, density.load(config.target), support)
+    log_density = density.load(config.target)
+    given = starting_points.read(config.init, config.dim).x if config.init else None
+    start = None if given is None else starting_points.to_free(str(config.init), given, support)
+    density.check(config.target, log_density, support, start)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
     del settings["log_z"]  # which is found beside the draws
-    digests = {"target_digest": density.digest_of(config)}
+    digests = digests_of(config)
     begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
     cluster.connect(context.cluster, working_folder=Path.cwd())
     fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
     if not exists(inside, WARM):
-        put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed))
+        put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed, given))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
@@ -73,6 +76,17 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     return Samples(store.uri, digest, config.num_chains * config.num_draws, None, str(context.folder))
 
 
+def digests_of(config: config.Chains) -> dict[str, Any]:
+    """What rows follow from beside the settings: the density's sources, and the points that were given."""
+    given = {"init_digest": starting_points.digest_of(config)} if config.init else {}
+    return {"target_digest": density.digest_of(config)} | given
+
+
+def key_of(config: config.Chains) -> str:
+    """`digests_of`, for the step's key."""
+    return " ".join(digests_of(config).values())
+
+
 def description_of(
     config: config.Chains, seed: int, program: travel.Program, warm: bytes, found: dict[str, float] | None
 ) -> dict[str, Any]:
@@ -80,7 +94,7 @@ def description_of(
     return provenance(TargetMaker.__module__, seed) | {
         "config": dataclasses.asdict(config),
         "target": config.target,
-        "target_digest": density.digest_of(config),
+        **digests_of(config),
         "support": config.support,
         "dim": config.dim,
         "program": dataclasses.asdict(program),
@@ -121,10 +135,17 @@ class TargetMaker:
         self.log_density = density.load(config.target)
         self.free_target = from_log_density(self.support.pull(self.log_density))
 
-    def warm_up(self, seed: int) -> bytes:
-        """Where chains start, and what was tuned, as safetensors."""
+    def warm_up(self, seed: int, given: np.ndarray | None = None) -> bytes:
+        """Where chains start, and what was tuned, as safetensors; from `given` points in the user's coordinates, or
+        from where the density is finite.
+        """
         stream, kernel = Stream(seed, 0, "warm-up"), KERNELS[self.config.kernel]
-        warm = warm_up(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free), self.config.metric)
+        if given is None:
+            x = starts.find(stream, self.free_target, cold_start(stream, NUM_WARM, self.support.free))
+        else:
+            spread = np.arange(NUM_WARM) * len(given) // NUM_WARM
+            x = self.support.to_free(torch.from_numpy(given[spread]))
+        warm = warm_up(stream, self.free_target, x, self.config.metric)
         coordinates, length = warm.tuned.coordinates, warm.tuned.length
         white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
         white, step_size = tune(stream, TUNING, white, target, self.config.kernel, length)

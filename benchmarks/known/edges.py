@@ -52,6 +52,11 @@ def _far_box(x: Tensor) -> Tensor:
     return torch.where(((x > 100) & (x < 101)).all(1), 0 * x.sum(1), -math.inf)
 
 
+def in_far_box() -> Tensor:
+    """Points that a user hands over for it with `--init`."""
+    return 100 + uniform(32, 2, torch.Generator().manual_seed(0))
+
+
 def _disc(x: Tensor) -> Tensor:
     return torch.where(x.square().sum(1) < 4, 0 * x.sum(1), -math.inf)
 
@@ -101,4 +106,12 @@ EDGES = (
     Known("ordered_5d", "edges", 5, _ordered, lambda n, g: normal(n, 5, g).sort(1).values),
     Known("ordered_10d", "edges", 10, _ordered, lambda n, g: normal(n, 10, g).sort(1).values),
     Known("box_far_away", "edges", 2, _far_box, lambda n, g: 100 + uniform(n, 2, g)),
+    Known(
+        "box_far_away_with_init",
+        "edges",
+        2,
+        _far_box,
+        lambda n, g: 100 + uniform(n, 2, g),
+        options={"init": "benchmarks.known.edges:in_far_box"},
+    ),
 )

@@ -53,6 +53,15 @@ class Support:
             xs.append(x)
         return torch.cat(xs, dim=1), log_det
 
+    def to_free(self, x: Float[Tensor, "chain dim"]) -> Float[Tensor, "chain free"]:
+        """`z(x)`, of points inside; whatever it is for others, `constrain` does not lead back to them."""
+        zs = list[Tensor]()
+        for part, values in zip(self.parts, x.split([part.dim for part in self.parts], dim=1), strict=True):
+            inverse = part.transform.inv
+            assert inverse is not None
+            zs.append(inverse(values))
+        return torch.cat(zs, dim=1)
+
     def pull(self, log_density: LogDensity) -> LogDensity:
         """`f(x(z)) + ln |dx/dz|`: the log density of z when x has the log density f."""
 

@@ -13,10 +13,15 @@ from typing import Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 
 from tasks.mcmc.preconditioning import Whitening, identity
 
-NUM_PASSES = 5
+NUM_PASSES, LEAST = 5, 0.25
+"""A density that vanishes at its edges has `S >= C^-1` (Cramer and Rao), so that every eigenvalue of `C^1/2 S C^1/2` is
+1 or more. One that is uniform up to an edge has none of that from its scores: there the draws alone say how wide it is.
+"""
+
 Name = Literal["auto", "dense", "diagonal"]
 
 
@@ -40,11 +45,15 @@ def power(matrix: Float[Tensor, "dim dim"], exponent: float) -> Float[Tensor, "d
 
 
 def geometric_mean(
-    covariance: Float[Tensor, "dim dim"], score_covariance: Float[Tensor, "dim dim"]
+    covariance: Float[Tensor, "dim dim"], score_covariance: Float[Tensor, "dim dim"], least: float = 0.0
 ) -> Float[Tensor, "dim dim"]:
-    """`G = S^-1/2 (S^1/2 C S^1/2)^1/2 S^-1/2`, the one positive solution of `G S G = C`."""
-    root, inverse = power(score_covariance, 0.5), power(score_covariance, -0.5)
-    return inverse @ power(root @ covariance @ root, 0.5) @ inverse
+    """`G = C^1/2 M^-1/2 C^1/2` with `M = C^1/2 S C^1/2`, the one positive solution of `G S G = C`; the eigenvalues of M
+    are `least` or more.
+    """
+    root = power(covariance, 0.5)
+    values, vectors = torch.linalg.eigh(root @ score_covariance @ root)
+    values = values.clamp(min=max(least, 1e-14 * float(values[-1])))
+    return root @ (vectors * values**-0.5) @ vectors.T @ root
 
 
 def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor, "row dim"]) -> Whitening:
@@ -74,16 +83,14 @@ def learn(whitening: Whitening, x: Float[Tensor, "row dim"], score: Float[Tensor
 def root_of_mean(
     covariance: Float[Tensor, "dim dim"], score_covariance: Float[Tensor, "dim dim"]
 ) -> Float[Tensor, "dim dim"] | None:
-    """`G^1/2`, of the draws alone where all scores are equal, as on a uniform density; None where there is none:
-    finite rows can have squares that are not, and an eigendecomposition may fail to converge.
+    """`G^1/2`; None where there is none: finite rows can have squares that are not, and an eigendecomposition may fail
+    to converge.
     """
     if not bool(covariance.isfinite().all() & score_covariance.isfinite().all()):
         return None
     try:
-        if float(score_covariance.trace()) > 0:
-            return power(geometric_mean(covariance, score_covariance), 0.5)
-        return power(covariance, 0.5)
-    except torch.linalg.LinAlgError:
+        return power(geometric_mean(covariance, score_covariance, LEAST), 0.5)
+    except LinAlgError:
         return None
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from tasks.mcmc.metropolis import Info, State, Target
 
-FELL, NUM_LOOKS = 40.0, 7
+FELL, MOST_LOOKS = 40.0, 50
 
 
 class Lost(NamedTuple):
@@ -59,14 +59,17 @@ def sort_out(info: Info, state: State, target: Target, again: Callable[[Target],
 
 
 def has_fallen(recorder: Recorder, start: Float[Tensor, " chain"]) -> Bool[Tensor, " chain"]:
-    """Whether the density of each chain had fallen by `FELL + dim` nats before it was no number: at the last point with
-    a density, or at the last of 7 between it and the first without. True where no density was undefined at a point:
-    the point itself, or the momentum, was beyond all numbers.
+    """Whether the density of each chain had fallen by `FELL + dim` nats before it was no number: at the last point of a
+    trajectory that had one, or further on, at 1/2, 1/4, ... of the way to the first that had none. True where no
+    density was undefined at a point: the point itself, or the momentum, was beyond all numbers.
     """
-    outside, lowest = recorder.outside, start - FELL - recorder.inside.shape[1]
-    value = recorder.value
-    for k in range(1, NUM_LOOKS + 1):
-        x = torch.lerp(recorder.inside, outside, k / (NUM_LOOKS + 1))
-        looked = recorder.target(x)[0]
-        value = torch.where(looked.isfinite() | (looked == -torch.inf), looked, value)
-    return (value < lowest) | ~recorder.is_out | ~outside.isfinite().all(1)
+    value, is_open = recorder.value, recorder.is_out & recorder.outside.isfinite().all(1)
+    is_overflow = ~is_open
+    for k in range(1, MOST_LOOKS + 1):
+        if not bool(is_open.any()):
+            break
+        looked, _ = recorder.target(torch.lerp(recorder.inside, recorder.outside, 2.0**-k))
+        is_density = looked.isfinite() | (looked == -torch.inf)
+        value = torch.where(is_open & is_density, looked, value)
+        is_open &= ~is_density
+    return is_overflow | (value < start - FELL - recorder.inside.shape[1])

@@ -20,6 +20,7 @@ It is kept where the third order is most of what is not normal: where the Fisher
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.linalg import LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 
 from tasks.mcmc import metric
 from tasks.mcmc.metropolis import State
@@ -47,7 +48,7 @@ def fit(
         if not after < min(before / 2, before - WORTH_IT):
             return None
         skewed = of_scores(whitening, x.flatten(0, 1), score.flatten(0, 1))
-    except torch.linalg.LinAlgError:  # a third order that is not finite, or whose axes are not found
+    except LinAlgError:  # a third order that is not finite, or whose axes are not found
         return None
     return skewed if all(bool(part.isfinite().all()) for part in skewed) else None
 

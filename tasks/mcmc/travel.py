@@ -88,7 +88,7 @@ def _keep(
         kept.append((state.x, state.value, accepted))
         counted = counted + more
     position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
-    counts = dict(zip(COUNTS, counted.tolist(), strict=True))
+    counts: dict[str, Any] = dict(zip(COUNTS, counted.tolist(), strict=True))
     return Leg(draws.start, position, value, accepted, state._asdict(), counts)
 
 

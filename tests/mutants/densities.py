@@ -6,13 +6,23 @@ COMPOSITION = "tests/unit/test_composition.py"
 COMPOSITIONS = "tests/statistical/test_compositions.py"
 LIKELIHOOD = "tests/unit/test_likelihood.py"
 LIKELIHOODS = "tests/unit/test_likelihoods.py"
+METRIC = "tests/unit/test_metric.py"
+MEASURES = "tests/unit/test_travel_measures.py"
+OVERFLOW = "tests/unit/test_overflow.py"
+POINTS = "tests/unit/test_starting_points.py"
 SMC = "tests/statistical/test_smc.py"
+STARTS = "tests/unit/test_starts.py"
+TRAVEL_VERDICT = "tests/unit/test_travel_verdict.py"
 
 _COMPOSITION = "tasks/composition.py"
 _DEQUANTISE = "tasks/ebm/dequantise.py"
 _LIKELIHOOD = "tasks/ebm/likelihood.py"
 _LIKELIHOODS = "tasks/likelihoods.py"
+_METRIC = "tasks/mcmc/metric.py"
+_OVERFLOW = "tasks/mcmc/overflow.py"
+_POINTS = "tasks/starting_points.py"
 _SMC = "tasks/mcmc/smc.py"
+_STARTS = "tasks/mcmc/starts.py"
 
 MUTANTS = (
     # Compositions of models, a classifier and fixed coordinates.
@@ -159,4 +169,65 @@ MUTANTS = (
         "logit_beta)",
         (LIKELIHOODS,),
     ),
+    # A user's own density: where chains start, and what is no number.
+    Mutant(
+        "every overflow is harmless",
+        _OVERFLOW,
+        "return is_overflow | (value < start - FELL - recorder.inside.shape[1])",
+        "return torch.ones_like(is_overflow)",
+        (OVERFLOW,),
+    ),
+    Mutant(
+        "no overflow is harmless",
+        _OVERFLOW,
+        "return is_overflow | (value < start - FELL - recorder.inside.shape[1])",
+        "return is_overflow",
+        (OVERFLOW,),
+    ),
+    Mutant(
+        "no look between a density and none",
+        _OVERFLOW,
+        "value = torch.where(is_open & is_density, looked, value)",
+        "value = value",
+        (OVERFLOW,),
+    ),
+    Mutant(
+        "overflows fail the verdict",
+        "tasks/travel_verdict.py",
+        "check_finite(measured.num_nonfinite, UNDEFINED)",
+        "check_finite(measured.num_nonfinite + measured.num_overflowed, UNDEFINED)",
+        (TRAVEL_VERDICT,),
+    ),
+    Mutant(
+        "metric without a fallback where scores are equal",
+        _METRIC,
+        "max(least, 1e-14 * float(values[-1]))",
+        "1e-14 * float(values[-1])",
+        (METRIC,),
+    ),
+    Mutant(
+        "metric that cannot be gone back by",
+        _METRIC,
+        "root is None or not is_invertible(whitening.factor @ root)",
+        "root is None",
+        (METRIC,),
+    ),
+    Mutant(
+        "a constant log density is judged",
+        "tasks/travel_measures.py",
+        'summary.slice(1) if first["sd"][0].as_py() < CONSTANT else summary',
+        "summary",
+        (MEASURES,),
+    ),
+    Mutant("starts at one scale", _STARTS, "(LOG_RANGE * (2 * u - 1)).exp()\n    kind", "2 * u\n    kind", (STARTS,)),
+    Mutant("starts that are not sorted", _STARTS, "kind // 4 % 3", "0 * kind", (STARTS,)),
+    Mutant(
+        "points outside the support",
+        _POINTS,
+        "outside = (~is_inside).nonzero()[:, 0]",
+        "outside = (~z.isfinite().all(1)).nonzero()[:, 0]",
+        (POINTS,),
+    ),
+    Mutant("points that are not in the key", "tasks/travellers.py", "} | given", "}", (POINTS,)),
+    Mutant("a start without a density", "tasks/density.py", "if not bool(is_finite.all()):", "if False:", (POINTS,)),
 )

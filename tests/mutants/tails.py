@@ -40,8 +40,20 @@ MUTANTS = (
         "a.exp() * score",
         (TAILS,),
     ),
-    Mutant("one side's tail on both", _TAILS, "torch.where(y < 0, self.heaviness[0]", "torch.where(y < 0, self.heaviness[1]", (TAILS,)),
-    Mutant("distances that Newton has not reached", _TAILS, "NUM_NEWTON, SMALLEST = 30", "NUM_NEWTON, SMALLEST = 2", (TAILS,)),
+    Mutant(
+        "one side's tail on both",
+        _TAILS,
+        "torch.where(y < 0, self.heaviness[0]",
+        "torch.where(y < 0, self.heaviness[1]",
+        (TAILS,),
+    ),
+    Mutant(
+        "distances that Newton has not reached",
+        _TAILS,
+        "NUM_NEWTON, SMALLEST = 30",
+        "NUM_NEWTON, SMALLEST = 2",
+        (TAILS,),
+    ),
     Mutant(
         "tails in any case",
         _TAIL_FIT,

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from tasks.mcmc import bend
@@ -60,3 +61,11 @@ def test_a_gaussian_is_not_bent():
     """12 means and slopes in the screen, each a t statistic beyond 4 with probability 1.7e-4 at 63 degrees of freedom:
     a false alarm of .002 a set of draws."""
     assert learned(normal(1) @ normal(2)[:4]) is None
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0, 1e200), (1e-160, 1.0, 1e150)])
+def test_draws_that_no_regression_bears_have_no_bend_or_one_of_finite_numbers(scale):
+    x = normal().view(NUM_DRAWS, NUM_CHAINS, 4)[:, :, :3] * torch.tensor(scale).double()
+    x = torch.cat([x, x[:, :, :1]], 2)  # two coordinates are equal
+    bent = bend.fit(x)
+    assert bent is None or all(bool(part.isfinite().all()) for part in bent)

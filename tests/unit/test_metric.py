@@ -66,3 +66,23 @@ def test_a_coordinate_whose_scores_vanish_keeps_its_scale():
     x = rows(200, 3)
     learned = metric.learn(identity(3, is_diagonal=True), x, -x * torch.tensor([1.0, 0.0, 1.0]))
     assert float(learned.factor[1]) == 1
+
+
+def test_where_all_scores_are_equal_the_draws_alone_decide():
+    """A uniform density, or one that is linear: C is then 1/2 in white coordinates, of 4,000 rows to some .01."""
+    x = rows(4000, 3, 9) @ torch.diag(torch.tensor([1e-3, 1.0, 1e3]).double())
+    learned = metric.learn(identity(3), x, torch.ones_like(x))
+    white = learned.to_white(x)
+    assert float((2 * torch.cov(white.T) - torch.eye(3)).abs().max()) < 0.1
+
+
+FAR_APART = 1e200 * rows(100, 3, 10)
+IN_A_PLANE = rows(100, 3, 11) * torch.tensor([1.0, 1.0, 0.0]).double()
+
+
+@pytest.mark.parametrize("x", [FAR_APART, IN_A_PLANE, torch.ones(100, 3).double(), 1e308 * rows(100, 3, 12).sign()])
+@pytest.mark.parametrize("score", [torch.zeros(100, 3).double(), 1e200 * rows(100, 3, 13), rows(100, 3, 14)])
+def test_whatever_chains_found_the_metric_is_a_map_that_can_be_gone_back_by(x, score):
+    learned = metric.learn(identity(3), x, score)
+    assert metric.is_invertible(learned.factor)
+    assert bool(learned.mean.isfinite().all())

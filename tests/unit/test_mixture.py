@@ -1,3 +1,4 @@
+import pytest
 import torch
 from scipy import stats
 
@@ -60,3 +61,13 @@ def test_tails_widen_the_whole_and_keep_the_density_normalised():
     torch.testing.assert_close(wide.mean[2], WEIGHT @ MEAN)
     x = TRUTH.draw(random(6), 200_000)
     torch.testing.assert_close(wide.factor[2] @ wide.factor[2].T, 4 * torch.cov(x.T), rtol=0.03, atol=0.1)
+
+
+@pytest.mark.parametrize("scale", [(1.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1e-200, 1.0, 1e200)])
+def test_of_draws_in_a_plane_or_far_apart_jumps_have_a_density_or_there_are_none(scale):
+    x = Stream(3, 0).at(0, 0).normal(20, 16, 3).double() * torch.tensor(scale).double()
+    fitted = mixture.with_tails(mixture.fit(Stream(0, 0).at(0, 1), x), 0.1, 1.5)
+    if mixture.is_usable(fitted):
+        assert bool(fitted.log_density(fitted.draw(Stream(0, 0).at(0, 2), 100)).isfinite().all())
+    else:
+        assert scale[2] == 1e200

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from tasks.mcmc import metric, skew
@@ -64,3 +65,10 @@ def test_a_normal_density_is_left_alone():
 def test_too_few_draws_ask_for_nothing():
     x, score = log_gamma_rows()
     assert skew.fit(identity(DIM), shaped(x)[:1, :40], shaped(score)[:1, :40]) is None
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e160, 1e300])
+def test_draws_whose_third_order_cannot_be_computed_have_no_skew(scale):
+    x = scale * white_rows().x.view(NUM_DRAWS, NUM_CHAINS, DIM)
+    assert skew.fit(identity(DIM), x, -x) is None
+    assert skew.fit(identity(DIM), x, torch.zeros_like(x)) is None

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from tasks.travel_verdict import Travel, judge_travel
+from tasks.travel_wording import next_steps
 
 GOOD = Travel(
     rhat=1.002,
@@ -50,3 +51,18 @@ def test_too_few_draws_to_tell_are_told_from_chains_that_disagree():
     )
     assert "3,185 or more are needed" in few.reasons[0]
     assert "one law" not in judge_travel(dataclasses.replace(GOOD, nested_rhat=1.016)).reasons[0]
+
+
+def test_an_undefined_density_is_the_first_reason_and_its_remedy_is_the_support():
+    both = judge_travel(dataclasses.replace(GOOD, num_nonfinite=3, nested_rhat=1.5, num_overflowed=4))
+    assert "declare its domain with --support" in both.reasons[0]
+    assert "raise burn_in" not in both.reasons[0]
+    steps = next_steps(False, {"chains/num_nonfinite": 3.0, "chains/rhat_max": 1.5}, {"num_draws": 1, "burn_in": 1})
+    assert len(steps) == 1
+    assert "--support" in steps[0]
+
+
+def test_proposals_that_overflowed_are_shown_and_do_no_harm():
+    verdict = judge_travel(dataclasses.replace(GOOD, num_overflowed=9))
+    assert verdict.is_converged
+    assert "9 proposals overflowed far outside the mass" in verdict.reasons[0]
