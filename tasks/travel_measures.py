@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
+from tasks.mcmc.tail_index import tail_index
 from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.subsets import vectors, whole_chains
@@ -106,17 +107,26 @@ def summarise(draws: Draws) -> pa.Table:
     rows = []
     for name, values in named.items():
         with np.errstate(invalid="ignore", divide="ignore"):  # of what is constant they are no numbers
-            nested = diagnostics.nested_rhat(values[is_even], superchain) if is_nested else None
+            nested = _nested(values[is_even], superchain) if is_nested else None
             rows.append({"coordinate": name} | _moments(values) | _rhats(values) | {"nested_rhat": nested})
     return pa.Table.from_pylist(rows)
 
 
+def _nested(values: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarray, " chain"]) -> float:
+    """Between superchains, of the values and of their distances from the median: chains in a tail that others have not
+    seen agree in the mean where it has two sides."""
+    folded = np.abs(values - np.median(values))
+    return max(diagnostics.nested_rhat(part, superchain) for part in (values, folded))
+
+
 def _moments(values: Float[np.ndarray, "chain draw"]) -> dict[str, float]:
+    k = tail_index(values)
     row = {
         "mean": float(values.mean()),
-        "mean_error": diagnostics.mean_error(values),
+        "mean_error": diagnostics.mean_error(values, k),
         "sd": float(values.std()),
-        "sd_error": diagnostics.sd_error(values),
+        "sd_error": diagnostics.sd_error(values, k),
+        "tail_index": k,
     }
     for percent in (5, 50, 95):
         row[f"q{percent}"] = float(np.quantile(values, percent / 100))

@@ -149,6 +149,14 @@ def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> 
         tuned["Bend"] = "a triangular change of coordinates that straightens scales and means that follow others"
     if found.coordinates.skew:
         tuned["Skew"] = "a triangular change of coordinates that takes out the third order of the density"
+    if found.coordinates.tails:
+        h = float(found.coordinates.tails.heaviness.max())
+        tuned["Tails"] = (
+            f"each heavy coordinate grows like exp(h y^2/2), h at most {h:.2f}, so that chains reach its tail"
+        )
+    if found.coordinates.radial:
+        h = float(found.coordinates.radial.heaviness)
+        tuned["Radial tail"] = f"distances from the centre grow like exp(h s^2/2), h = {h:.2f}, in all directions"
     if config.kernel == "hmc" and found.jumps and "ladder" not in program:
         tuned["Jumps"] = (
             f"{found.jumps.share:.0%} of the transitions are proposals from a mixture that was fitted to the warm-up's "

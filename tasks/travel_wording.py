@@ -7,6 +7,9 @@ from typing import Any
 from tasks.travel_verdict import MAX_RHAT
 from tasks.wording import Line, Metrics
 
+HEAVY = 0.25
+"""From this tail index on the variance of squares is infinite, and with it the usual error of a standard deviation."""
+
 LOOKS_FURTHER = (
     "R-hat sees no mode that no chain has found. Where separate modes are thinkable, --num_levels 8 adds a tempering "
     "ladder that looks for them."
@@ -55,7 +58,21 @@ def measures(metrics: Metrics, seconds: float, num_effective: float) -> list[Lin
             "",
         ),
     ]
+    if metrics.get("chains/tail_index_max", 0.0) >= HEAVY:
+        lines.append(_heavy_tail(metrics["chains/tail_index_max"]))
     return lines
+
+
+def _heavy_tail(k: float) -> Line:
+    """What the index of the heaviest tail means for means and standard deviations."""
+    return Line(
+        "Heaviest tail, Pareto k",
+        f"{k:.2f}",
+        None,
+        f"Moments of order {1 / k:.1f} and above are infinite for this coordinate. Standard errors allow for the part "
+        "of a tail that so many draws do not reach, and are infinite where the moment is; quantiles are not affected.",
+        "",
+    )
 
 
 def ladder(metrics: Metrics) -> list[Line]:

@@ -13,6 +13,8 @@ from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportU
 from jaxtyping import Float, Int
 from scipy import special, stats
 
+from tasks.mcmc.tail_index import unreached
+
 MIN_DRAWS = 4
 """Draws a chain that split R-hat and effective sample sizes need."""
 
@@ -40,14 +42,20 @@ def tail_ess(draws: Float[np.ndarray, "chain draw"]) -> float:
     return _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="tail", prob=(0.05, 0.95)))
 
 
-def mean_error(draws: Float[np.ndarray, "chain draw"]) -> float:
-    """Monte Carlo standard error of the mean, in the units of the draws."""
-    return _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="mean"))
+def mean_error(draws: Float[np.ndarray, "chain draw"], k: float = 0.0) -> float:
+    """Monte Carlo standard error of the mean, in the units of the draws, whose tails have index k (`tail_index`); inf
+    where there is no mean.
+    """
+    seen = _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="mean"))
+    num_effective = _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="mean"))
+    return math.hypot(seen, unreached(draws, num_effective, k))
 
 
-def sd_error(draws: Float[np.ndarray, "chain draw"]) -> float:
-    """Monte Carlo standard error of the standard deviation, in the units of the draws."""
-    return _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="sd"))
+def sd_error(draws: Float[np.ndarray, "chain draw"], k: float = 0.0) -> float:
+    """Monte Carlo standard error of the standard deviation, in the units of the draws; inf where there is none."""
+    seen = _number(array_stats.mcse(draws, chain_axis=0, draw_axis=1, method="sd"))
+    num_effective, sd = _number(array_stats.ess(draws, chain_axis=0, draw_axis=1, method="sd")), float(draws.std())
+    return math.hypot(seen, unreached(draws, num_effective, k, 2) / (2 * sd)) if sd > 0 else seen
 
 
 def quantile_error(draws: Float[np.ndarray, "chain draw"], probability: float) -> float:

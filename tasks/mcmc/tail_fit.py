@@ -1,8 +1,8 @@
 """How heavy tails are, from draws of many chains, and whether it is worth a change of coordinates (`tails`).
 
-Both maps are fitted by their quantiles, which no outlier moves: `ln` of a quantile of the draws is linear in `ln` of the
-scale and in h (Hoaglin's letter values: Exploring Data Tables, Trends and Shapes, 1985, chapter 11). A map is kept
-where it brings the density much nearer to a normal one: where the Fisher divergence from N(0, I), which scores tell,
+Both maps are fitted by quantiles, which no outlier moves: the logarithm of a quantile of the draws is linear in that of
+the scale and in h (Hoaglin's letter values: Exploring Data Tables, Trends and Shapes, 1985, chapter 11). A map is kept
+where it brings the density much nearer to a normal one: where the Fisher divergence from N(0, I), which scores give,
 falls below MUCH of what it is without.
 """
 

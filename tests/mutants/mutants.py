@@ -12,6 +12,7 @@ from tests.mutants import (
     stores,
     streams,
     tables,
+    tails,
     tracking,
     training,
 )
@@ -29,5 +30,6 @@ MUTANTS = (
     *commits.MUTANTS,
     *nodes.MUTANTS,
     *processes.MUTANTS,
+    *tails.MUTANTS,
     *tracking.MUTANTS,
 )
