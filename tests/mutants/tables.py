@@ -62,11 +62,4 @@ MUTANTS = (
     ),
     Mutant("types of CSV", "tasks/drift.py", "and kinds != UNTYPED", "", (DRIFT,)),
     Mutant("mathematics in names", "tasks/figures/style.py", '.replace("$", r"\\$")', "", (FIGURES,)),
-    Mutant(
-        "another host's file",
-        "tasks/store/objects.py",
-        'if parts.netloc not in ("", "localhost"):',
-        "if False:",
-        (OBJECTS,),
-    ),
 )

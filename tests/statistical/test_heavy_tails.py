@@ -73,8 +73,8 @@ def test_tails_hold_the_mass_that_they_should(chains):
 
 
 def test_the_standard_deviation_is_right_within_its_error(chains):
-    """Fourth moments are infinite: of 25 sets of as many independent draws the worst was 2.8 of these errors off, and of 60
-    sets of 3,840 draws 4."""
+    """Fourth moments are infinite: of 25 sets of as many independent draws the worst was 2.8 of these errors off, and of
+    60 sets of 3,840 draws 4."""
     for k in range(5):
         x = chains[2][:, :, k]
         error = sd_error(x, tail_index(x))
