@@ -70,8 +70,8 @@ def _chosen(table: pa.Table, label: str | None, config: config.Prepare) -> tuple
 def _folder(config: config.Prepare) -> Path:
     if not config.data:
         raise UsageError("prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES))
-    scheme = objects.SCHEME.match(config.data)
-    if scheme and not scheme[0].lower().startswith("file:"):
+    scheme, is_uri, _ = config.data.partition("://")
+    if is_uri and "/" not in scheme and scheme.lower() != "file":
         raise UsageError(
             f"prepare.data {redact(config.data)} cannot be opened: only a folder or file:// can be here, so "
             "download it and give the file"

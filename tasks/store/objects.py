@@ -7,13 +7,11 @@ its fsync, the link that gives it its name or fails, the fsync of every folder a
 
 import errno
 import os
-import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
@@ -25,8 +23,6 @@ from tasks.locks import locked
 from tasks.store import bucket, bucket_files, synced
 from tasks.store.direct import Memory
 
-SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://|[Ff][Ii][Ll][Ee]:(?=/)")
-
 
 def place_of(uri: str) -> str:
     """One name for one place: the absolute path of a folder, or `s3://bucket/path`; other schemes are refused."""
@@ -34,20 +30,12 @@ def place_of(uri: str) -> str:
 
 
 def folder_of(uri: str) -> Path:
-    """The local folder that a path or `file:` URI names; any other scheme, and another host, is refused."""
-    scheme = SCHEME.match(uri)
-    if scheme is None:
-        return Path(uri).resolve()
-    parts = urlsplit(uri)
-    if parts.scheme != "file":
-        allowed = "only a folder or file:// can be here" if parts.scheme == "s3" else "a folder, file:// and s3:// can"
-        raise UsageError(f"{parts.scheme}:// cannot be opened: {allowed}")
-    if parts.netloc not in ("", "localhost"):
-        raise UsageError(
-            f"{uri} names a file of the host {parts.netloc!r}: give file://{parts.path} if it is on this machine, "
-            "or copy it here"
-        )
-    return Path(unquote(uri[scheme.end() :].removeprefix(parts.netloc))).resolve()
+    """The local folder that a path or `file://` URI names; any other scheme is refused."""
+    scheme, separator, rest = uri.partition("://")
+    if separator and scheme != "file":
+        allowed = "only a folder or file:// can be here" if scheme == "s3" else "a folder, file:// and s3:// can"
+        raise UsageError(f"{scheme}:// cannot be opened: {allowed}")
+    return Path(rest if separator else uri).resolve()
 
 
 def open_store(uri: str, writable: bool = True) -> ObjectStore:

@@ -9,7 +9,6 @@ PREPARE = "tests/unit/test_prepare.py"
 CHECKS = "tests/unit/test_checks.py"
 DRIFT = "tests/unit/test_drift.py"
 FIGURES = "tests/unit/test_figures.py"
-OBJECTS = "tests/unit/test_objects.py"
 
 _NO_DATA = "tasks/store/no_data.py"
 _NUMERALS = "tasks/store/numerals.py"
@@ -62,11 +61,4 @@ MUTANTS = (
     ),
     Mutant("types of CSV", "tasks/drift.py", "and kinds != UNTYPED", "", (DRIFT,)),
     Mutant("mathematics in names", "tasks/figures/style.py", '.replace("$", r"\\$")', "", (FIGURES,)),
-    Mutant(
-        "another host's file",
-        "tasks/store/objects.py",
-        'if parts.netloc not in ("", "localhost"):',
-        "if False:",
-        (OBJECTS,),
-    ),
 )

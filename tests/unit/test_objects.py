@@ -14,7 +14,7 @@ import pytest
 from obstore.store import MemoryStore, ObjectStore
 
 from tasks.errors import StorageError, UsageError
-from tasks.store.objects import exists, folder_of, open_store, put_if_absent, put_instead, read, replace
+from tasks.store.objects import exists, open_store, put_if_absent, put_instead, read, replace
 
 RACER = """
 import json, sys, time
@@ -188,21 +188,3 @@ def test_a_read_only_folder_is_refused_for_writing_but_can_be_read(tmp_path: Pat
     message, kept = in_a_mount(tmp_path, 'echo 1 > "$0/kept" && mount -o remount,ro "$0"', READ_ONLY)
     assert "Read-only file system" in message
     assert kept == repr(b"1\n")
-
-
-@pytest.mark.parametrize("uri", ["file:///tmp/a b", "file:///tmp/a%20b", "file://localhost/tmp/a%20b", "FILE:/tmp/a b"])
-def test_a_file_uri_names_a_file_of_this_machine(uri: str):
-    assert folder_of(uri) == Path("/tmp/a b")
-
-
-def test_a_path_is_taken_as_it_is():
-    assert folder_of("/tmp/a%20b?#x:/y") == Path("/tmp/a%20b?#x:/y")
-    assert folder_of("file.csv").name == "file.csv"
-    assert folder_of("file:///tmp/a?b#c") == Path("/tmp/a?b#c")
-
-
-def test_a_file_of_another_host_is_not_taken_for_a_local_folder():
-    with pytest.raises(UsageError, match=r"names a file of the host 'host': give file:///path if it is on this"):
-        folder_of("file://host/path")
-    with pytest.raises(UsageError, match="https:// cannot be opened"):
-        folder_of("HTTPS://host/path")
