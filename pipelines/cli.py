@@ -1,15 +1,14 @@
 """The command `scorefleet`."""
 
-import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from pipelines import lint, stores
+from pipelines.ending import code_of
 from pipelines.one_line_parser import OneLineParser, call
 from pipelines.reading import read
 from tasks import commands, config
-from tasks.errors import UsageError, UserError
+from tasks.errors import UsageError
 from tasks.secure import secure_ray
 
 USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
@@ -23,46 +22,27 @@ commands:
   submit     one of run, retrain, generate and sample, on a cluster
   jobs       list, follow and stop what was submitted
   schedule   have one of them run every night, here or on a cluster
-  lint       say what is wrong with the file of a cluster for `ray up`
+  lint       check a `ray up` or KubeRay file for unsafe settings
   verify     prove that a store of samples is whole, or name what is damaged
   repair     draw missing and damaged shards again
   replay     draw one shard again and compare
   audit      replay some shards, and say what that proves of all
 
-`scorefleet COMMAND --help` lists every key with its type, default and meaning."""
+`scorefleet COMMAND --help` lists every key with its type, default and meaning; --version prints the version.
+
+exit codes: 0 done; 2 wrong usage; 3 data; 4 storage; 5 a service; 6 chains that did not converge; 128 + N signal N"""
 
 
 TO = (
     "The cluster: http(s)://HOST:PORT of a Ray head's dashboard, or slurm where sbatch is, with its options as in "
     "slurm:partition=gpu,nodes=2,time=12:00:00, or kubernetes:FILE, your copy of deploy/kubernetes/rayjob.yaml."
 )
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, which stops a command as Ctrl-C does."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; a mistake that the user can mend is one line on standard error and its exit code."""
+    """Run a command; a mistake that the user can fix is one line on standard error and its exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    before = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        return call(COMMANDS, USAGE, words)
-    except UserError as error:
-        reason = getattr(error, "cause", error)  # what a remote worker raised comes wrapped in where it did
-        print(f"scorefleet: {reason}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as stop:
-        where = f" with {stop.args[0]}" if stop.args else ""
-        print(f"scorefleet: stopped{where}; the same command goes on from here", file=sys.stderr)
-        return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _terminate(number: int, frame: object) -> NoReturn:
-    raise Terminated
+    return code_of(lambda words: call(COMMANDS, USAGE, words), words)
 
 
 def run(arguments: Sequence[str]) -> int:

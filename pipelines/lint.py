@@ -8,6 +8,7 @@ from typing import Any
 
 from pipelines import cluster_file, lint_kubernetes
 from pipelines.one_line_parser import OneLineParser
+from tasks.console import output
 from tasks.errors import UsageError
 
 EVERYWHERE = re.compile(r"(?<![\d.])0\.0\.0\.0(?![\d.])|(?<![\w:])::(?:/0)?(?![\w:])")
@@ -34,9 +35,9 @@ def lint(arguments: Sequence[str]) -> int:
     else:
         findings = of_ray(config) or [*findings_of(config)]
     for finding in findings:
-        print(f"{file}: {finding}")
+        output(f"{file}: {finding}")
     if not findings:
-        print(f"{file}: nothing to object to")
+        output(f"{file}: nothing to object to")
     return UsageError.exit_code if findings else 0
 
 

@@ -1,9 +1,12 @@
 """Parsers of words whose every complaint is one line."""
 
 import argparse
+import difflib
 from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
 from typing import NoReturn
 
+from tasks.console import output
 from tasks.errors import UsageError
 
 
@@ -18,10 +21,19 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def call(commands: Mapping[str, Callable[[Sequence[str]], int]], usage: str, words: Sequence[str]) -> int:
-    """What the command returns that the first of the words names; without one, how they are used."""
+    """Return what the command returns that the first of the words names; without one, print how they are used."""
     if not words or words[0] in ("-h", "--help"):
-        print(usage)
+        for line in usage.splitlines():
+            output(line)
         return 0 if words else UsageError.exit_code
+    if words[0] in ("-V", "--version"):
+        output(f"scorefleet {version('scorefleet')}")
+        return 0
     if words[0] not in commands:
-        raise UsageError(f"unknown command {words[0]!r}: it must be {' or '.join(commands)}")
+        close = difflib.get_close_matches(words[0], commands, n=1)
+        raise UsageError(
+            f"unknown command {words[0]!r}; did you mean {close[0]!r}?"
+            if close
+            else f"unknown command {words[0]!r}: it must be {', '.join(commands)}"
+        )
     return commands[words[0]](words[1:])

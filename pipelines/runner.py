@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from pipelines.flow import Flow
 from tasks import commands
 from tasks.artifacts import Evaluation, Registration, Samples
 from tasks.cluster import one_line_failures
+from tasks.console import notify, output
 from tasks.dag import Outcome, Pipeline, Step
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.progress import clock
@@ -98,7 +98,7 @@ def _again(pipeline: Pipeline, flow: Flow) -> list[str]:
 def _plan(pipeline: Pipeline, again: Sequence[str]) -> None:
     for name in pipeline.keys:
         state = "done already" if pipeline.is_done(name) and name not in again else "would run"
-        print(f"{name:<8} {state}: {pipeline.folder(name)}")
+        output(f"{name:<8} {state}: {pipeline.folder(name)}")
 
 
 def _execute(pipeline: Pipeline) -> Result:
@@ -128,7 +128,7 @@ def _run_steps(pipeline: Pipeline, journal: Journal) -> tuple[dict[str, Outcome]
     failure: ServiceError | None = None
     for name in pipeline.keys:
         if not pipeline.is_done(name):
-            print(f"{name:<8} started", file=sys.stderr, flush=True)
+            notify(f"{name:<8} started")
         try:
             with one_line_failures():
                 outcomes[name] = pipeline.execute(name, {key: out.artifact for key, out in outcomes.items()}, journal)
@@ -163,32 +163,28 @@ def _rows_since(pipeline: Pipeline, samples: Samples) -> int | None:
 
 def _say_step(name: str, outcome: Outcome) -> None:
     if outcome.was_done:
-        print(f"{name:<8} done already", file=sys.stderr, flush=True)
+        notify(f"{name:<8} done already")
         return
     peak = f"{outcome.peak_bytes / 2**30:.1f} GiB"
-    print(f"{name:<8} done in {clock(outcome.seconds)}, peak memory {peak}", file=sys.stderr, flush=True)
+    notify(f"{name:<8} done in {clock(outcome.seconds)}, peak memory {peak}")
 
 
 def say_where(result: Result, places: Mapping[str, str]) -> None:
     """What a person wants to know at the end, in as few lines as possible."""
     evaluation: Evaluation = result.outcomes["evaluate"].artifact
     if not evaluation.is_converged:
-        print(
-            f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.",
-            file=sys.stderr,
-        )
+        notify(f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.")
     if result.mirror.num_pending:
-        print(
+        notify(
             f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
-            "command sends them",
-            file=sys.stderr,
+            "command sends them"
         )
     if result.failure:
-        print(f"scorefleet: {result.failure}", file=sys.stderr)
+        notify(f"scorefleet: {result.failure}")
     _say_champion(result)
     _say_extended(result)
     for label, place in places.items():
-        print(f"{label:<8} {place}")
+        output(f"{label:<8} {place}")
 
 
 def _say_extended(result: Result) -> None:
@@ -196,9 +192,8 @@ def _say_extended(result: Result) -> None:
     samples: Samples = result.outcomes["sample"].artifact
     num_rows = _rows_since(result.pipeline, samples)
     if num_rows is not None:
-        print(
-            f"{samples.uri} was extended since, to {num_rows:,} rows: the verdict is of the first {samples.num_rows:,}",
-            file=sys.stderr,
+        notify(
+            f"{samples.uri} was extended since, to {num_rows:,} rows: the verdict is of the first {samples.num_rows:,}"
         )
 
 
@@ -209,10 +204,9 @@ def _say_champion(result: Result) -> None:
         return
     registered: Registration = outcome.artifact
     if registered.champion_uri not in (None, registered.model_uri):
-        print(
+        notify(
             f"{registered.model_uri} is registered; the champion stays {registered.champion_uri}, and `scorefleet "
-            "retrain` with this configuration judges the one by the other",
-            file=sys.stderr,
+            "retrain` with this configuration judges the one by the other"
         )
 
 

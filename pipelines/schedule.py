@@ -16,6 +16,7 @@ from pipelines.one_line_parser import OneLineParser, call
 from pipelines.submit import order_of, refuse_secrets
 from pipelines.timers import timer_of
 from pipelines.timers.timer import Timer
+from tasks.console import output
 from tasks.errors import ServiceError, UsageError
 from tasks.secure import secure_ray
 from tasks.store import objects
@@ -72,7 +73,7 @@ def add(arguments: Sequence[str]) -> int:
     except (ServiceError, UsageError):
         (home / due.SCHEDULE).unlink()
         raise
-    print(f"{given.name}: {_command(made)}, {_next(timer, home, made)}")
+    output(f"{given.name}: {_command(made)}, {_next(timer, home, made)}")
     return 0
 
 
@@ -83,7 +84,7 @@ def list_all(arguments: Sequence[str]) -> int:
         made = due.read(folder)
         timer = timer_of(made.to)
         following = _next(timer, folder, made)
-        print(f"{folder.name:<16} {made.cron:<16} {following}, last {_last(timer, folder, made):<12} {_command(made)}")
+        output(f"{folder.name:<16} {made.cron:<16} {following}, last {_last(timer, folder, made):<12} {_command(made)}")
     return 0
 
 
@@ -97,7 +98,7 @@ def remove(arguments: Sequence[str]) -> int:
     except (ServiceError, UsageError):
         (folder / due.REMOVED).rename(folder / due.SCHEDULE)
         raise
-    print(f"{folder.name} is removed" + ("; its tick that is running goes on" if goes_on else ""))
+    output(f"{folder.name} is removed" + ("; its tick that is running goes on" if goes_on else ""))
     return 0
 
 
@@ -106,7 +107,7 @@ def history(arguments: Sequence[str]) -> int:
     folder = _folder_of(_name_of("history", "Say what ran when, and how it ended.", arguments))
     made = due.read(folder, (due.SCHEDULE, due.REMOVED))
     for past in timer_of(made.to).history(folder, made):
-        print(f"{past.tick}  {past.start or '-':<19}  {past.end or '-':<19}  {past.outcome:<16}  {past.log}")
+        output(f"{past.tick}  {past.start or '-':<19}  {past.end or '-':<19}  {past.outcome:<16}  {past.log}")
     return 0
 
 

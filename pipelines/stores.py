@@ -3,12 +3,12 @@
 import argparse
 import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from pipelines.one_line_parser import OneLineParser
+from tasks.console import notify, output
 from tasks.errors import StorageError
 from tasks.store import objects
 
@@ -55,14 +55,15 @@ def verify(arguments: Sequence[str]) -> int:
     from tasks.store.verify import verify
 
     if given.shard:
-        print(json.dumps(inclusion_proof(given.store, given.shard), indent=2))
+        for line in json.dumps(inclusion_proof(given.store, given.shard), indent=2).splitlines():
+            output(line)
         return 0
     if given.public_key:
         signature.check(given.store, given.public_key)
     proof = verify(given.store)
     if given.sign and proof.is_whole:
         signature.sign(given.store, given.sign, proof.description)
-        print(f"signed: {signature.SIGNATURE}")
+        output(f"signed: {signature.SIGNATURE}")
     return _report(proof, given.summary)
 
 
@@ -73,9 +74,7 @@ def repair(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     from tasks.repairing import repair
 
-    return _report(
-        repair(given.store, given.model, lambda line: print(line, file=sys.stderr, flush=True)), given.summary
-    )
+    return _report(repair(given.store, given.model, notify), given.summary)
 
 
 def replay(arguments: Sequence[str]) -> int:
@@ -105,7 +104,7 @@ def audit(arguments: Sequence[str]) -> int:
     done = audit(open_source(given.store, given.model), given.num_shards, given.seed)
     for one in done.wrong:
         _say(one)
-    print(done)
+    output(str(done))
     outcome = {"num_shards": done.num_shards, "outcome": str(done), "replays": [_summary(one) for one in done.replays]}
     return _finish(not done.wrong, outcome, given.summary)
 
@@ -113,12 +112,12 @@ def audit(arguments: Sequence[str]) -> int:
 def _report(proof: Any, summary: str | None) -> int:
     """One line for each thing that is not right, then one for the whole."""
     for line in (*proof.findings, *proof.notes):
-        print(line)
+        output(str(line))
     total = f"{proof.description.get('num_rows', 0):,} rows in {len(proof.entries):,} shards"
     if proof.is_whole:
-        print(f"whole: {total}, digest {proof.description['digest']}")
+        output(f"whole: {total}, digest {proof.description['digest']}")
     else:
-        print(f"not whole: {len(proof.findings):,} findings in {total}")
+        output(f"not whole: {len(proof.findings):,} findings in {total}")
     outcome = {
         "num_rows": proof.description.get("num_rows"),
         "num_shards": len(proof.entries),
@@ -136,7 +135,7 @@ def _say(replay: Any) -> None:
         "equal" if replay.has_equal_bytes else "equal rows; bytes not compared, as pyarrow is another"
     )
     changes = f" ({'; '.join(replay.changes)})" if replay.changes else ""
-    print(f"{replay.entry.name}: {verdict}{changes}")
+    output(f"{replay.entry.name}: {verdict}{changes}")
 
 
 def _summary(replay: Any) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`scorefleet submit` and `scorefleet jobs`: a command is sent to a cluster, once, and followed to its end."""
 
 import re
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +12,12 @@ from pipelines.launchers import launcher_of
 from pipelines.launchers.launcher import Job, Launcher
 from pipelines.parcel import digest_of, pack
 from tasks import commands
+from tasks.console import notify, output, stream
 from tasks.errors import ServiceError, UsageError
 from tasks.progress import clock
 from tasks.redaction import redact
 from tasks.store import bundled
-from tasks.store.objects import place_of
+from tasks.store.places import place_of
 
 DATA, TRACKING, SQLITE = "--prepare.data", "--register.tracking_uri", "sqlite:///"
 STOPPED = 143  # as a command that SIGTERM ended says
@@ -161,7 +161,7 @@ def follow(place: Launcher, identity: str, to: str) -> int:
     """Say what a job says, to its end, and return what it returns."""
     try:
         for text in place.output(identity):
-            print(text, end="", flush=True)
+            stream(text)
     except KeyboardInterrupt:
         _say(f"{identity} goes on; follow it again: {how_to('follow', identity, to)}")
         raise
@@ -188,14 +188,14 @@ def jobs(action: str, identity: str | None, to: str) -> int:
         for job in place.jobs():
             start = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(job.start_s)) if job.start_s else "-"
             code = "-" if job.exit_code is None else str(job.exit_code)
-            print(
+            output(
                 f"{job.identity:<36} {job.state:<8} {start:<19} {_length(job):>8} {code:>4}  {job.command}{_waits(job)}"
             )
         return 0
     if action == "follow":
         place.job(identity)
         return follow(place, identity, to)
-    print(f"{identity} is told to stop" if place.stop(identity) else f"{identity} had ended before")
+    output(f"{identity} is told to stop" if place.stop(identity) else f"{identity} had ended before")
     return 0
 
 
@@ -212,4 +212,4 @@ def how_to(action: str, identity: str, to: str) -> str:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    notify(line)

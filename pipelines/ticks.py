@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,13 @@ from pipelines.flow import Flow
 from tasks import champion, commands, config
 from tasks.artifacts import Judgement, News, Registration
 from tasks.champion import Registry, Seat
+from tasks.console import notify, output
 from tasks.dag import Pipeline, keys_of
 from tasks.errors import DataError
 from tasks.locks import locked
 from tasks.register import KEY_TAG, Record
-from tasks.store.objects import folder_of, open_store
+from tasks.store.objects import open_store
+from tasks.store.places import folder_of
 from tasks.tracking import Journal
 
 
@@ -65,8 +66,8 @@ def _news(tick: Pipeline) -> News:
 
 
 def _say_nothing_new(seat: Seat, tags: Mapping[str, str], flow: Flow) -> int:
-    print(f"nothing new: data and configuration are those of the champion {seat.model_uri}", file=sys.stderr)
-    print(f"samples  {tags['samples_uri']}")
+    notify(f"nothing new: data and configuration are those of the champion {seat.model_uri}")
+    output(f"samples  {tags['samples_uri']}")
     _write(flow.summary, {"outcome": "nothing new", "champion": seat.model_uri, "samples": tags["samples_uri"]})
     return 0
 
@@ -80,7 +81,7 @@ def _refuse_drift(news: News, seat: Seat, accept_drift: bool) -> None:
             f"the data have drifted from those of {seat.model_uri}: {drift}. Mend them, or, if this is how they are "
             "now, go on with --accept-drift"
         )
-    print(f"accepted: {drift}", file=sys.stderr)
+    notify(f"accepted: {drift}")
 
 
 def _challenge(settings: commands.Run, seat: Seat, registry: Registry, tags: Mapping[str, str], flow: Flow) -> int:
@@ -105,7 +106,7 @@ def _challenge(settings: commands.Run, seat: Seat, registry: Registry, tags: Map
         "decision_reasons": judgement.reasons,
     }
     runner.say_where(result, runner.places_of(result) | {"samples": samples, "decision": said["decision"]})
-    print(_sentence(seat, registration, judgement, now))
+    output(_sentence(seat, registration, judgement, now))
     runner.summarise(result, flow, said)
     return runner.exit_code(result)
 
@@ -122,8 +123,8 @@ def _sentence(seat: Seat, registration: Registration, judgement: Judgement, now:
 def rollback(name: str, register: config.Register, root: str, summary: str | None) -> int:
     """`scorefleet rollback`."""
     lost, now, tags = champion.rollback(Registry(register, name, folder_of(root)))
-    print(f"models:/{name}/{now} is the champion again; models:/{name}/{lost} is marked as rolled back")
-    print(f"samples  {tags['samples_uri']}")
+    output(f"models:/{name}/{now} is the champion again; models:/{name}/{lost} is marked as rolled back")
+    output(f"samples  {tags['samples_uri']}")
     _write(summary, {"champion": f"models:/{name}/{now}", "rolled_back": f"models:/{name}/{lost}"} | dict(tags))
     return 0
 

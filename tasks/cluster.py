@@ -5,7 +5,6 @@ import os
 import secrets
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from tasks import config
+from tasks.console import notify
 from tasks.errors import ServiceError, UsageError
 from tasks.secure import cluster_token
 
@@ -154,4 +154,4 @@ def require_cpus(count: int, key: str) -> None:
     lacking = f"{key} is {count}, but the cluster has {num_cpus()} CPUs"
     if ray.get_runtime_context().namespace == OWN:
         raise UsageError(f"{lacking}: lower it, or raise cluster.num_cpus")
-    print(f"scorefleet: {lacking} yet: it goes on when nodes have joined; if none will, lower it", file=sys.stderr)
+    notify(f"scorefleet: {lacking} yet: it goes on when nodes have joined; if none will, lower it")

@@ -12,7 +12,7 @@ from tasks.artifacts import Model
 from tasks.context import Context
 from tasks.ebm import model as models
 from tasks.errors import UsageError
-from tasks.store.objects import folder_of
+from tasks.store.places import folder_of
 from tasks.tracking_server import connect, service, tracking_uri
 
 if TYPE_CHECKING:

@@ -154,7 +154,7 @@ class Fleet(Seats):
         try:
             self.run(job, keep)
         except KeyboardInterrupt as stop:
-            stop.args = (f"{num_rows:,} rows kept",)
+            stop.args = (f"{num_rows:,} rows are saved",)
             raise
         return entries
 

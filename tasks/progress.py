@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from tasks.console import notify, redraw
 from tasks.job import Advanced
 from tasks.mcmc.moments import Moments, join
 from tasks.store.entry import Entry
@@ -30,9 +31,11 @@ class Progress:
         if now - self._last_shown < interval and done < self.total:
             return
         self._last_shown = now
-        end = "\r" if self._is_terminal and done < self.total else "\n"
-        clear = "\x1b[K" if self._is_terminal else ""
-        print(f"{clear}{self.line(done, now, note)}", end=end, file=sys.stderr, flush=True)
+        line = self.line(done, now, note)
+        if self._is_terminal:
+            redraw(line, is_last=done >= self.total)
+        else:
+            notify(line)
 
     def line(self, done: int, now: float, note: str) -> str:
         """`train  4,200 of 10,000 steps, 51.0/s, 1:52 left, loss 0.41`"""

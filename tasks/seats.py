@@ -1,7 +1,6 @@
 """Actors that keep their places: over all nodes that there are, whichever are lost and whichever join."""
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -10,6 +9,7 @@ import ray
 from ray.exceptions import RayError
 
 from tasks import cluster
+from tasks.console import notify
 from tasks.errors import ServiceError
 from tasks.losses import LOST, Losses
 
@@ -61,7 +61,7 @@ class Seats:
         if time.monotonic() > self._tell_at:
             self._tell_at = math.inf
             if not ray.wait(list(self.arrivals.values()), timeout=0)[0]:
-                print("scorefleet: no node has room for a worker yet: it goes on when one has", file=sys.stderr)
+                notify("scorefleet: no node has room for a worker yet: it goes on when one has")
         new = list(range(len(self.actors), self._count()))
         for seat in new:
             self._seat(seat)

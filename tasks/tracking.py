@@ -1,11 +1,11 @@
 """A local journal first, mirrored to MLflow in the background: a slow or dead server costs a run nothing."""
 
 import json
-import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from tasks.console import notify
 from tasks.errors import UserError
 from tasks.journal import Journal
 from tasks.redaction import redact
@@ -76,7 +76,7 @@ class Mirror:
         except UserError as error:
             self._replay = None
             if self._reason is None:
-                print(f"scorefleet: {error}; the run goes on, its journal keeps all", file=sys.stderr)
+                notify(f"scorefleet: {error}; the run goes on, its journal keeps all")
             self._reason = str(error)
 
     def _send_pending(self) -> None:

@@ -7,7 +7,6 @@ has the same submission make what is missing. The Secret goes with the RayJob, w
 import base64
 import copy
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +19,7 @@ from pipelines.launchers import kubernetes_objects
 from pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
 from pipelines.launchers.kubernetes_job import wrapped
 from pipelines.launchers.launcher import Job, State, patiently
+from tasks.console import notify
 from tasks.errors import UsageError
 
 OURS = "scorefleet/"
@@ -117,7 +117,7 @@ class Kubernetes:
         while True:
             job, reason, text = patiently(look, LOST_TIMEOUT_S)
             if reason not in ("", said):
-                print(f"{identity} waiting: {reason}", file=sys.stderr, flush=True)
+                notify(f"{identity} waiting: {reason}")
                 said = reason
             yield text
             if job.has_ended:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pipelines.launchers.launcher import Job, patiently
 from pipelines.launchers.slurm_folder import JobFolder, Output
 from pipelines.launchers.slurm_programs import Known, accounted, call, known
+from tasks.console import notify
 from tasks.errors import ServiceError, StorageError, UsageError
 from tasks.locks import locked
 
@@ -113,7 +114,7 @@ class Slurm:
             job = patiently(partial(self.job, identity), LOST_TIMEOUT_S)
             if job.exit_code is not None or job.state == "waiting":
                 if job.message not in ("", said):
-                    print(f"{identity} {job.state}: {job.message}", file=sys.stderr, flush=True)
+                    notify(f"{identity} {job.state}: {job.message}")
                 said = job.message
             yield output.read()
             if job.has_ended:

@@ -18,6 +18,7 @@ from pathlib import Path
 from pipelines.launchers.slurm_folder import JobFolder
 from pipelines.launchers.slurm_node import LOOPBACK, PATIENCE_S, Told, end, free_port, listen, own_address
 from pipelines.launchers.slurm_programs import call
+from tasks import console
 from tasks.errors import ServiceError
 from tasks.secure import ON_LOOPBACK, SETTINGS
 
@@ -35,7 +36,7 @@ def main(path: Path) -> int:
     """Run the order of a folder; what its command returned."""
     folder = JobFolder(path)
     if not folder.claim(os.environ["SLURM_JOB_ID"]):
-        print(f"Slurm job {folder.slurm_job()} runs this already", flush=True)
+        console.output(f"Slurm job {folder.slurm_job()} runs this already")
         return 0
     number = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
     listen()

@@ -21,6 +21,7 @@ from pipelines.launchers.launcher import patiently
 from pipelines.submit import order_of
 from pipelines.timers.slurm import timer
 from pipelines.timers.slurm_links import Link, links_of
+from tasks.console import output
 from tasks.errors import ServiceError, StorageError, UsageError, UserError
 from tasks.secure import secure_ray
 
@@ -115,7 +116,7 @@ def was_missed(link: Link, made: Schedule) -> bool:
 
 
 def _say(line: str) -> None:
-    print(line, flush=True)
+    output(line)
 
 
 if __name__ == "__main__":

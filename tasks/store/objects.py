@@ -18,24 +18,12 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pyarrow import fs
 
-from tasks.errors import StorageError, UsageError
+from tasks.errors import StorageError
 from tasks.locks import locked
 from tasks.store import bucket, bucket_files, synced
 from tasks.store.direct import Memory
-
-
-def place_of(uri: str) -> str:
-    """One name for one place: the absolute path of a folder, or `s3://bucket/path`; other schemes are refused."""
-    return bucket.canonical(uri) if uri.startswith(bucket.SCHEME) else str(folder_of(uri))
-
-
-def folder_of(uri: str) -> Path:
-    """The local folder that a path or `file://` URI names; any other scheme is refused."""
-    scheme, separator, rest = uri.partition("://")
-    if separator and scheme != "file":
-        allowed = "only a folder or file:// can be here" if scheme == "s3" else "a folder, file:// and s3:// can"
-        raise UsageError(f"{scheme}:// cannot be opened: {allowed}")
-    return Path(rest if separator else uri).resolve()
+from tasks.store.places import folder_of as folder_of
+from tasks.store.places import place_of as place_of
 
 
 def open_store(uri: str, writable: bool = True) -> ObjectStore:

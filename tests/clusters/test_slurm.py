@@ -164,7 +164,7 @@ def test_what_is_told_to_end_or_stopped_goes_on_from_there(twice, held, cluster)
     cluster.say("scancel", "--batch", "--signal=TERM", held.number())  # as Slurm does before the time limit
     code, said, errors = held.end(follower)
     assert code == 143, errors
-    assert "rows kept; the same command goes on from here" in said
+    assert "rows are saved. Run the same command to resume." in said
     assert "Slurm told it to end" in errors
 
     kept = held.commits()

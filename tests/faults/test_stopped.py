@@ -57,7 +57,7 @@ def test_a_command_that_is_stopped_twice_goes_on_and_no_file_holds_a_secret(plac
         process = start(tmp_path / "root", place, PACE_S=PACE_S)
         said, before_s, after_s = stop_when_begun(process, place, number)
         assert process.returncode == code, said
-        assert "rows kept; the same command goes on from here" in said.splitlines()[-1]
+        assert "rows are saved. Run the same command to resume." in said.splitlines()[-1]
         assert "Traceback" not in said
         assert after_s < before_s
     assert len(objects.names(objects.open_store(place), "commits")) < 6

@@ -5,7 +5,7 @@ from obstore.exceptions import GenericError
 
 from tasks.errors import UsageError
 from tasks.store import bucket
-from tasks.store.objects import place_of
+from tasks.store.places import place_of
 
 
 def test_a_place_has_one_name():
