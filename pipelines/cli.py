@@ -7,6 +7,7 @@ from pipelines import lint, stores
 from pipelines.ending import code_of
 from pipelines.one_line_parser import OneLineParser, call
 from pipelines.reading import read
+from pipelines.utf8 import run_in_utf8
 from tasks import commands, config
 from tasks.errors import UsageError
 from tasks.secure import secure_ray
@@ -41,6 +42,8 @@ TO = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; a mistake that the user can fix is one line on standard error and its exit code."""
+    if arguments is None:
+        run_in_utf8()
     words = list(sys.argv[1:] if arguments is None else arguments)
     return code_of(lambda words: call(COMMANDS, USAGE, words), words)
 

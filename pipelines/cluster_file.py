@@ -11,7 +11,7 @@ from tasks.errors import UsageError
 def read(file: Path) -> dict[str, Any]:
     """The mapping of a YAML file."""
     try:
-        document = yaml.safe_load(file.read_text())
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

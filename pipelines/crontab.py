@@ -38,7 +38,7 @@ def with_schedules(text: str, schedules: Mapping[str, Sequence[str]]) -> str:
     """`text` with these lines in our block, where it stands or at the end; without a block where there are none."""
     blocks = BLOCK.findall(text)
     if not text.count(BEGIN) == text.count(f"{END}\n") == len(blocks) <= 1:
-        raise ServiceError("scorefleet's marks in your crontab do not pair: mend them with `crontab -e`")
+        raise ServiceError("scorefleet's marks in your crontab do not pair: repair them with `crontab -e`")
     theirs = [line for one in blocks for line in one.splitlines() if not LINE.fullmatch(line)]
     lines = [line for name in sorted(schedules) for line in schedules[name]]
     block = "".join(f"{line}\n" for line in (*theirs, *([BEGIN, *lines, END] if lines else [])))

@@ -143,7 +143,7 @@ def read(folder: Path, names: Sequence[str] = (SCHEDULE,)) -> Schedule:
 
 def _schedule_of(file: Path) -> Schedule:
     try:
-        fields: Mapping[str, Any] = json.loads(file.read_text())
+        fields: Mapping[str, Any] = json.loads(file.read_bytes())
         return Schedule(**{**fields, "words": tuple(fields["words"])})
     except (ValueError, KeyError, TypeError):
         raise UsageError(f"{file} is damaged: delete it, and add the schedule again") from None
@@ -164,8 +164,8 @@ def is_running(folder: Path) -> bool:
 
 def _read_tick(folder: Path, name: str) -> Tick:
     end = folder / TICKS / f"{name}.end.json"
-    fields = json.loads((folder / TICKS / f"{name}.json").read_text())
-    return Tick(**(fields | (json.loads(end.read_text()) if end.exists() else {})))
+    fields = json.loads((folder / TICKS / f"{name}.json").read_bytes())
+    return Tick(**(fields | (json.loads(end.read_bytes()) if end.exists() else {})))
 
 
 def _put(folder: Path, name: str, fields: Mapping[str, Any]) -> bool:

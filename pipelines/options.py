@@ -120,7 +120,7 @@ def _refuse_flat_sections(settings: type, parsed: Namespace) -> None:
 
 def _refuse_duplicate_keys(file: str) -> None:
     """YAML readers keep the last of two equal keys without a word."""
-    pending = [yaml.compose(Path(file).read_text(), Loader=yaml.SafeLoader)]
+    pending = [yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
     while pending:
         node = pending.pop()
         if not isinstance(node, yaml.MappingNode):

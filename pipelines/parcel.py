@@ -102,9 +102,7 @@ def _require_no_checkout(folder: Path, error: OSError | subprocess.CalledProcess
         said = error.stderr.decode(errors="replace").strip().partition("\n")[0][:120]
         is_none = "not a git repository" in said
     if not is_none:
-        raise UsageError(
-            f"git cannot say what it ignores in {folder} ({said}), so nothing is sent: mend that"
-        ) from error
+        raise UsageError(f"git cannot list ignored files in {folder} ({said}), so nothing is sent: fix this") from error
 
 
 def _own_code(folder: Path) -> dict[str, Path]:

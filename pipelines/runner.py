@@ -76,7 +76,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow) -> Result
 def summarise(result: Result, flow: Flow, more: Mapping[str, Any]) -> None:
     """Write what the last lines say as JSON, where the user asked for it."""
     if flow.summary:
-        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n")
+        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n", encoding="utf-8")
 
 
 def _sign(samples: str, key_file: str) -> None:
@@ -149,7 +149,7 @@ def _refuse_extended(pipeline: Pipeline, samples: Samples) -> None:
     if num_rows is not None:
         raise UsageError(
             f"{samples.uri} was extended to {num_rows:,} rows, and had {samples.num_rows:,} when this run drew them; "
-            "judge it by the command that extended it"
+            "rerun the command that extended the store to evaluate it"
         )
 
 
@@ -205,8 +205,8 @@ def _say_champion(result: Result) -> None:
     registered: Registration = outcome.artifact
     if registered.champion_uri not in (None, registered.model_uri):
         notify(
-            f"{registered.model_uri} is registered; the champion stays {registered.champion_uri}, and `scorefleet "
-            "retrain` with this configuration judges the one by the other"
+            f"registered {registered.model_uri}; {registered.champion_uri} is still champion. `scorefleet retrain` "
+            "with this configuration compares them"
         )
 
 

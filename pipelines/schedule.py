@@ -18,6 +18,7 @@ from pipelines.timers import timer_of
 from pipelines.timers.timer import Timer
 from tasks.console import output
 from tasks.errors import ServiceError, UsageError
+from tasks.home import home_folder
 from tasks.secure import secure_ray
 from tasks.store import objects
 
@@ -98,7 +99,7 @@ def remove(arguments: Sequence[str]) -> int:
     except (ServiceError, UsageError):
         (folder / due.REMOVED).rename(folder / due.SCHEDULE)
         raise
-    output(f"{folder.name} is removed" + ("; its tick that is running goes on" if goes_on else ""))
+    output(f"removed {folder.name}" + ("; the tick now running will finish" if goes_on else ""))
     return 0
 
 
@@ -174,4 +175,4 @@ def _folder_of(name: str) -> Path:
 
 def _home() -> Path:
     """Where schedules and what they did are kept."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "scorefleet" / "schedules"
+    return Path(os.environ.get("XDG_DATA_HOME") or home_folder() / ".local" / "share") / "scorefleet" / "schedules"

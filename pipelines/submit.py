@@ -151,7 +151,8 @@ def _sent(word: str, inside: Mapping[str, str]) -> str:
 
 def refuse_secrets(words: Sequence[str], files: Sequence[Path]) -> None:
     """The words of a job can be read in the process list of its machine, and its folder by whoever uses the cluster."""
-    texts = {f"the word {redact(word)!r}": word for word in words} | {str(file): file.read_text() for file in files}
+    texts = {f"the word {redact(word)!r}": word for word in words}
+    texts |= {str(file): file.read_text(encoding="utf-8") for file in files}
     for what, text in texts.items():
         if redact(text) != text:
             raise UsageError(f"{what} holds a credential, and is not sent: set it in the environment of the cluster")

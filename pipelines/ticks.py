@@ -78,8 +78,8 @@ def _refuse_drift(news: News, seat: Seat, accept_drift: bool) -> None:
     drift = "; ".join(news.drift)
     if not accept_drift:
         raise DataError(
-            f"the data have drifted from those of {seat.model_uri}: {drift}. Mend them, or, if this is how they are "
-            "now, go on with --accept-drift"
+            f"the data have drifted from those of {seat.model_uri}: {drift}. Fix the data, or pass "
+            "--accept-drift if the change is real"
         )
     notify(f"accepted: {drift}")
 
@@ -131,4 +131,4 @@ def rollback(name: str, register: config.Register, root: str, summary: str | Non
 
 def _write(path: str | None, said: Mapping[str, Any]) -> None:
     if path:
-        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n")
+        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n", encoding="utf-8")

@@ -15,6 +15,8 @@ from ray.exceptions import RayError, RayTaskError
 from tasks import config
 from tasks.console import notify
 from tasks.errors import ServiceError, UsageError
+from tasks.ray_folder import make_ray_folder
+from tasks.remedies import remedy_of
 from tasks.secure import cluster_token
 
 NOT_SENT = [".git", ".venv", "__pycache__", "runs"]
@@ -92,6 +94,7 @@ def _nobody_at(address: str) -> str:
 
 
 def _start(cluster: config.Cluster) -> None:
+    folder = make_ray_folder()
     try:
         ray.init(
             address="local",
@@ -99,13 +102,17 @@ def _start(cluster: config.Cluster) -> None:
             num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
             include_dashboard=False,
             object_store_memory=256 * 2**20,
+            _temp_dir=str(folder),
             _node_ip_address="127.0.0.1",
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
     except Exception as error:  # Ray has no narrower class for a node of its own that is not up in time
         line = str(error).strip().partition("\n")[0]
-        raise ServiceError(f"Ray did not start ({line}): the machine may be too busy, run the same again") from error
+        remedy = (
+            remedy_of(error) if isinstance(error, OSError) else "if the machine was busy, run the same command again"
+        )
+        raise ServiceError(f"Ray did not start ({line}; logs in {folder}/session_latest/logs): {remedy}") from error
 
 
 @contextmanager
@@ -116,7 +123,7 @@ def one_line_failures() -> Iterator[None]:
     except RayTaskError:
         raise
     except RayError as error:
-        raise ServiceError(f"Ray was lost ({line_of(error)}): run the same again, and it goes on from here") from error
+        raise ServiceError(f"lost Ray ({line_of(error)}): run the same command to resume") from error
 
 
 def line_of(error: Exception) -> str:
@@ -154,4 +161,4 @@ def require_cpus(count: int, key: str) -> None:
     lacking = f"{key} is {count}, but the cluster has {num_cpus()} CPUs"
     if ray.get_runtime_context().namespace == OWN:
         raise UsageError(f"{lacking}: lower it, or raise cluster.num_cpus")
-    notify(f"scorefleet: {lacking} yet: it goes on when nodes have joined; if none will, lower it")
+    notify(f"scorefleet: {lacking} yet; waiting for nodes to join. If none will, lower it")

@@ -41,7 +41,7 @@ def digest_of(config: commands.Generate) -> str:
 def publish(config: commands.Generate, folder: Path) -> Model:
     """Check the parts that were fetched into `folder` against each other and the rest, and write the description."""
     parts = parts_of(config, folder)
-    schemas = [DataSchema.from_json((part / "schema.json").read_text()) for part in parts]
+    schemas = [DataSchema.from_json((part / "schema.json").read_text(encoding="utf-8")) for part in parts]
     descriptions = [_described(part, uri) for part, uri in parts.items()]
     for uri, schema in zip(config.times, schemas[1:], strict=True):
         _require_same_columns(schemas[0], schema, config.model, uri)

@@ -117,7 +117,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
     description = read_description(folder)
     if "parts" not in description:
         return models.load(folder, device)
-    schema = DataSchema.from_json((folder / "schema.json").read_text())
+    schema = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
     parts = [_part(folder / part["folder"], part["weight"], schema, device) for part in description["parts"]]
     fixed = standardised(_given(description), schema).to(device)
     if description["classifier"] is None:
@@ -128,7 +128,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
 
 def schema_of(folder: Path) -> DataSchema:
     """What turns the rows of what `load` gives into the user's columns."""
-    schema, description = DataSchema.from_json((folder / "schema.json").read_text()), read_description(folder)
+    schema, description = (
+        DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8")),
+        read_description(folder),
+    )
     if "parts" not in description:
         return schema
     return FilledSchema(schema.columns, schema.label, tuple(_given(description).tolist()))
@@ -136,7 +139,7 @@ def schema_of(folder: Path) -> DataSchema:
 
 def read_description(folder: Path) -> dict[str, Any]:
     """`model.json`."""
-    return json.loads((folder / "model.json").read_text())
+    return json.loads((folder / "model.json").read_bytes())
 
 
 def digest(folder: Path) -> str:
@@ -151,7 +154,7 @@ def _given(description: dict[str, Any]) -> np.ndarray:
 
 
 def _part(folder: Path, weight: float, first: DataSchema, device: torch.device | str) -> Part:
-    own = DataSchema.from_json((folder / "schema.json").read_text())
+    own = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
     ratio, shift = first.scale / own.scale, (first.location - own.location) / own.scale
     ratio, shift = (torch.from_numpy(value.astype(np.float32)).to(device) for value in (ratio, shift))
     return Part(require_density(models.load(folder, device), "a composition"), weight, ratio, shift)

@@ -10,6 +10,9 @@ from typing import Literal
 
 from tasks.allowed import LadderKernel, is_function, require
 
+LARGEST_BLOCK = 2**22
+"""Chains of a block, each of which has a row in every shard of it."""
+
 
 @dataclass(frozen=True)
 class CSV:
@@ -194,6 +197,7 @@ class Sample:
             "num_control_chains",
         ):
             require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
+        require(self.block_size <= LARGEST_BLOCK, "sample.block_size", self.block_size, f"at most {LARGEST_BLOCK:,}")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         is_tried = self.exchange_rounds == 0 or self.exchange_rounds >= 2  # fewer do not try every pair
         require(is_tried, "sample.exchange_rounds", self.exchange_rounds, "0, or at least 2")
@@ -324,6 +328,7 @@ class Chains:
         require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+        require(self.block_size <= LARGEST_BLOCK, "block_size", self.block_size, f"at most {LARGEST_BLOCK:,}")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
         is_ladder = self.num_levels == 1 or self.num_levels >= 3
         require(is_ladder, "num_levels", self.num_levels, "1, which is no ladder, or at least 3")

@@ -75,7 +75,7 @@ def _log_density_p_value(draws: pa.Table, control: pa.Table) -> float:
 
 def read_ladder(samples: Samples) -> dict[str, Any]:
     """How the chains went down the noise levels."""
-    return json.loads((Path(samples.beside) / "draws-ladder.json").read_text())
+    return json.loads((Path(samples.beside) / "draws-ladder.json").read_bytes())
 
 
 def _measurements(store: SampleStore, ladder: dict[str, Any], p_value: float, num_judged: int) -> Measurements:

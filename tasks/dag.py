@@ -155,7 +155,7 @@ class Pipeline:
         put_if_absent(store, "manifest.json", json.dumps(manifest, indent=2).encode())
 
     def _published(self, step: Step, was_done: bool) -> Outcome:
-        manifest = json.loads((self.folder(step.name) / "manifest.json").read_text())
+        manifest = json.loads((self.folder(step.name) / "manifest.json").read_bytes())
         fields = {
             key: tuple(value) if isinstance(value, list) else value for key, value in manifest["artifact"].items()
         }

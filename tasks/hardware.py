@@ -35,6 +35,8 @@ def _cpu_name() -> str:
     if not CPUINFO.exists():
         return ""
     names = [
-        line.partition(":")[2].strip() for line in CPUINFO.read_text().splitlines() if line.startswith("model name")
+        line.partition(":")[2].strip()
+        for line in CPUINFO.read_text(encoding="utf-8").splitlines()
+        if line.startswith("model name")
     ]
     return names[0] if names else ""

@@ -109,7 +109,7 @@ def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: i
 
 def _normaliser(uri: str) -> Normaliser:
     """What the champion's step has published."""
-    fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_text())["artifact"]
+    fields: dict[str, Any] = json.loads((Path(uri) / "manifest.json").read_bytes())["artifact"]
     logs: dict[str, Any] = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
     return Normaliser(**(fields | logs))
 

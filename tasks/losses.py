@@ -34,13 +34,13 @@ class Losses:
         """
         if isinstance(error, RayActorError) and error.actor_init_failed:
             lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-            raise ServiceError(f"a worker could not start ({lines[-1][:300]}): mend that, and run the same again")
+            raise ServiceError(f"a worker could not start ({lines[-1][:300]}): fix this and rerun the command")
         self._nodes[work].append(node)
         num_lost = sum(place is None or place in living for place in self._nodes[work])
         if num_lost >= MAX_LOSSES:
             raise ServiceError(
                 f"{work} has lost its worker {num_lost} times on nodes that are well: {cause_of(error)}; what is "
-                "committed is kept, and when that is mended the same command goes on from here"
+                "committed is kept; fix this and run the same command to resume"
             )
 
 

@@ -37,7 +37,7 @@ def _signature(folder: Path) -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    float32, description = np.dtype("float32"), json.loads((folder / "model.json").read_text())
+    float32, description = np.dtype("float32"), json.loads((folder / "model.json").read_bytes())
     dim = description["dim"]
     inputs = Schema([TensorSpec(float32, (-1, dim), "x"), TensorSpec(float32, (-1,), "logit_beta")])
     density, score = TensorSpec(float32, (-1,), "log_density"), TensorSpec(float32, (-1, dim), "score")

@@ -30,7 +30,7 @@ def library(source: Path, *flags: str) -> ctypes.CDLL | None:
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder) / f"{source.stem}.so"
         command = [compiler, *FLAGS, *flags, str(source), "-o", str(compiled)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
         try:
             if done.returncode == 0:
                 return ctypes.CDLL(str(compiled))
@@ -59,7 +59,7 @@ def compiled_by(source: Path) -> str:
 
 @functools.cache
 def _version() -> str:
-    done = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=True)
+    done = subprocess.run(["g++", "--version"], capture_output=True, encoding="utf-8", errors="replace", check=True)
     return done.stdout.partition("\n")[0]
 
 

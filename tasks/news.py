@@ -70,7 +70,7 @@ def _require_same_schema(known: DataSchema, now: DataSchema, model_uri: str) -> 
     changes = schema_changes(known, now)
     if changes:
         raise DataError(
-            f"the data are not those of {model_uri} any more: {'; '.join(changes)}. Mend them, or train another model "
+            f"the data are not those of {model_uri} any more: {'; '.join(changes)}. Fix them, or train another model "
             "with `scorefleet run --name`"
         )
 

@@ -30,7 +30,7 @@ def render(template: str, **values: Any) -> str:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text()),
+        loader=FunctionLoader(lambda name: files("tasks").joinpath(name).read_text(encoding="utf-8")),
     )
     environment.filters["options"] = _options
     colours = {"data": DATA, "draws": DRAWS, "control": CONTROL}
@@ -67,7 +67,7 @@ def costs(folders: Mapping[str, Path]) -> dict[str, str]:
     found = {}
     for name, folder in folders.items():
         if (folder / "manifest.json").exists():
-            manifest = json.loads((folder / "manifest.json").read_text())
+            manifest = json.loads((folder / "manifest.json").read_bytes())
             found[f"Step {name}"] = f"{manifest['seconds']:.1f} s, {manifest['peak_bytes'] / 2**30:.2f} GiB at most"
     return found
 

@@ -60,7 +60,7 @@ def read_split(folder: Path, split: str) -> pa.Table:
 
 def read_schema(folder: Path) -> DataSchema:
     """The schema of prepared data."""
-    return DataSchema.from_json((folder / "schema.json").read_text())
+    return DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
 
 
 def data_digest(table: pa.Table, schema: DataSchema) -> str:

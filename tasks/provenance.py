@@ -39,7 +39,7 @@ def git_commit() -> str | None:
         return None
     command = ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(command, capture_output=True, encoding="ascii", timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):  # no git, or a checkout of another user that git refuses
         return None
     return answer.stdout.strip()
@@ -58,7 +58,7 @@ def code_digest(module: str) -> str:
         source = PACKAGE.parent / (name.replace(".", "/") + ".py")
         if name in digests or not source.is_file():
             continue
-        text = source.read_text()
+        text = source.read_text(encoding="utf-8")
         beside = {*source.parent.glob(f"{source.stem}.*")}  # a page's template belongs to its module
         beside |= {path for path in source.parent.glob("*.cpp") if path.name in text}  # which it compiles
         digests[name] = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(beside))).hexdigest()

@@ -88,7 +88,7 @@ def _provenance(
 ) -> dict[str, str]:
     """What was run, on what, by what, and what it cost."""
     description = SampleStore(samples.uri, writable=False).description()
-    trained = json.loads((Path(model.uri) / "model.json").read_text())
+    trained = json.loads((Path(model.uri) / "model.json").read_bytes())
     program = description["program"]
     facts = {
         "Data": f"{sum(dataset.num_rows.values()):,} rows of {dataset.dim} numbers, digest {dataset.digest[:16]}",
@@ -120,7 +120,7 @@ def render(
     provenance: Mapping[str, str],
 ) -> str:
     """The page as text, from its template."""
-    document = json.loads((Path(evaluation.uri) / "evaluation.json").read_text())
+    document = json.loads((Path(evaluation.uri) / "evaluation.json").read_bytes())
     kernel = SampleStore(samples.uri, writable=False).description()["kernel"]
     levels = shown_levels(len(shown.sigmas))
     trace = _log_density(shown.trace)

@@ -50,7 +50,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     config = _completed(config, Path(model.uri))
     cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
-    dim = json.loads((Path(model.uri) / "model.json").read_text())["dim"]
+    dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)
@@ -68,14 +68,14 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
 
 def lowest_noise(configured: float | None, model: Path) -> float:
     """Noise of the lowest level, chosen from what the data are where the configuration left it out."""
-    schema = DataSchema.from_json((model / "schema.json").read_text())
+    schema = DataSchema.from_json((model / "schema.json").read_text(encoding="utf-8"))
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
     return configured or chosen
 
 
 def _completed(config: config.Sample, model: Path) -> config.Sample:
     """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
-    has_density = not is_score_only(json.loads((model / "model.json").read_text()))
+    has_density = not is_score_only(json.loads((model / "model.json").read_bytes()))
     kernel = config.kernel or ("mala" if has_density else "line_integral_simpson")
     if not has_density and KERNELS[kernel].needs_value:
         allowed = ", ".join(name for name, kernel in KERNELS.items() if not kernel.needs_value)
@@ -189,7 +189,7 @@ def made_from(model: Model, seed: int) -> dict[str, Any]:
         "model": model.uri,
         "model_digest": model.digest,
         "schema_digest": digest_of(folder / "schema.json"),
-        "data_digest": json.loads((folder / "model.json").read_text())["data_digest"],
+        "data_digest": json.loads((folder / "model.json").read_bytes())["data_digest"],
     }
 
 

@@ -57,11 +57,11 @@ class Seats:
         actor will ever be placed.
         """
         if cluster.this_node() not in cluster.living_nodes():
-            raise ServiceError("Ray was lost (its raylet here is dead): run the same again, and it goes on from here")
+            raise ServiceError("lost the local Ray node (its raylet died): run the same command to resume")
         if time.monotonic() > self._tell_at:
             self._tell_at = math.inf
             if not ray.wait(list(self.arrivals.values()), timeout=0)[0]:
-                notify("scorefleet: no node has room for a worker yet: it goes on when one has")
+                notify("scorefleet: no node has room for a worker yet; waiting for one")
         new = list(range(len(self.actors), self._count()))
         for seat in new:
             self._seat(seat)

@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from tasks.errors import UsageError
+from tasks.home import home_folder
+from tasks.ray_folder import require_room_for_ray
 
 SETTINGS = {
     "RAY_AUTH_MODE": "token",
@@ -19,7 +21,11 @@ ON_LOOPBACK = {
 
 
 def secure_ray(is_own: bool) -> None:
-    """Have Ray ask for a token everywhere, and a Ray of our own listen on loopback alone; what is set already stays."""
+    """Have Ray ask for a token everywhere, and a Ray of our own listen on loopback alone; what is set already stays.
+    `UsageError` where one of our own could not start.
+    """
+    if is_own:
+        require_room_for_ray()
     for key, value in (SETTINGS | ON_LOOPBACK if is_own else SETTINGS).items():
         os.environ.setdefault(key, value)
 
@@ -31,13 +37,15 @@ def cluster_token() -> str:
     given = os.environ.get("RAY_AUTH_TOKEN")
     if given:
         return given
-    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token")
+    file = Path(os.environ.get("RAY_AUTH_TOKEN_PATH") or home_folder() / ".ray" / "auth_token")
     try:
-        mode, token = file.stat().st_mode, file.read_text().strip()
+        mode, token = file.stat().st_mode, file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise UsageError(
             f"no token in {file} ({error.strerror}): copy the cluster's there with mode 600, or set RAY_AUTH_TOKEN"
         ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{file} is not text, and so no token: copy the cluster's there with mode 600") from error
     if mode & 0o077:
         raise UsageError(f"{file} can be read by others, and so the cluster be used: chmod 600 {file}")
     if not token:

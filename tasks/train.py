@@ -78,8 +78,8 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
         result = _fitted(_trainer(config, context, settings))
     if result.return_value is not None:
         raise UsageError(
-            f"training diverged before step {result.return_value:,}, its weights are not numbers any more: "
-            f"lower train.learning_rate, which was {config.learning_rate:g}"
+            f"training diverged before step {result.return_value:,} (weights are NaN or infinite); "
+            f"lower train.learning_rate (now {config.learning_rate:g})"
         )
     assert result.checkpoint is not None
     description = {
@@ -95,13 +95,13 @@ def _like(config: config.Train, start: Champion | None) -> config.Train:
     """What was left out of the network's form is that of the weights to start from, however many rows there are now."""
     if start is None:
         return config
-    found = json.loads((Path(start.uri) / "model.json").read_text())
+    found = json.loads((Path(start.uri) / "model.json").read_bytes())
     return dataclasses.replace(config, energy=config.energy or found["energy"], width=config.width or found["width"])
 
 
 def _require_same(architecture: dict[str, Any], start: Champion | None) -> None:
     """Weights fit a network of their own form alone."""
-    found = json.loads((Path(start.uri) / "model.json").read_text()) if start else architecture
+    found = json.loads((Path(start.uri) / "model.json").read_bytes()) if start else architecture
     for key, value in architecture.items():
         if found[key] != value:
             raise UsageError(
@@ -184,7 +184,7 @@ def _fitted(trainer: TorchTrainer) -> Result:
             raise
         what, cause = f"lost its workers {MAX_FAILURES + 1} times", lost[0]
     raise ServiceError(
-        f"training {what} ({cluster.line_of(cause)}): run the same again, and it goes on from the last checkpoint"
+        f"training {what} ({cluster.line_of(cause)}): run the same command to resume from the last checkpoint"
     ) from cause
 
 

@@ -147,7 +147,7 @@ def _restore(
     if last is None:
         return 0, deque(maxlen=NUM_TOLD)
     with last.as_directory() as folder:
-        told = json.loads((Path(folder) / TOLD).read_text())
+        told = json.loads((Path(folder) / TOLD).read_bytes())
         step = checkpoint.unpack((Path(folder) / CHECKPOINT).read_bytes(), network, average, optimizer, particles)
     return step, deque(((step, metrics) for step, metrics in told), maxlen=NUM_TOLD)
 
@@ -160,5 +160,5 @@ def _save(step: int, data: bytes | None, told: deque[Message]) -> None:
     name = f"step-{step:08}-{secrets.token_hex(4)}"  # a worker that was cut off may still write one of this step
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / CHECKPOINT).write_bytes(data)
-        (Path(folder) / TOLD).write_text(json.dumps(list(told)))
+        (Path(folder) / TOLD).write_text(json.dumps(list(told)), encoding="utf-8")
         ray.train.report({"step": step}, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=name)

@@ -45,7 +45,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
     pictures = pictures_of(_shown(config, store, samples, tables))
     provenance = _provenance(config, context, samples, evaluation, store.description())
     tables["provenance"] = page.pairs(provenance)
-    document = json.loads((beside / "evaluation.json").read_text())
+    document = json.loads((beside / "evaluation.json").read_bytes())
     description, metrics = store.description(), evaluation.metrics
     num_chains = num_judged(description)
     effective = metrics.get("chains/bulk_ess_min", float("nan")) * description["num_chains"] / num_chains
@@ -129,7 +129,7 @@ def _round_trips(entries: list[Entry]) -> np.ndarray:
 
 
 def _seconds(samples: Samples) -> float:
-    return json.loads((Path(samples.beside) / "manifest.json").read_text())["seconds"]
+    return json.loads((Path(samples.beside) / "manifest.json").read_bytes())["seconds"]
 
 
 def _tuned(config: config.Chains, samples: Samples, program: dict[str, Any]) -> dict[str, str]:

@@ -51,7 +51,7 @@ def _ask(method: str, path: str, document: str | None) -> tuple[int, str]:
 
 def _token() -> str:
     """Read for each call, since Kubernetes puts another there before it ends."""
-    token = (ACCOUNT / "token").read_text(errors="replace").strip()
+    token = (ACCOUNT / "token").read_text(encoding="utf-8", errors="replace").strip()
     if not TOKEN.fullmatch(token):  # what sends a header would repeat it in its complaint
         raise ServiceError(f"Kubernetes by {BY}: its file holds no token")
     return token

@@ -21,7 +21,9 @@ from pipelines.launchers.slurm_folder import JobFolder, Output
 from pipelines.launchers.slurm_programs import Known, accounted, call, known
 from tasks.console import notify
 from tasks.errors import ServiceError, StorageError, UsageError
+from tasks.home import home_folder
 from tasks.locks import locked
+from tasks.remedies import remedy_of
 
 OURS = "scorefleet-"
 OPTIONS = ("account", "constraint", "cpus-per-task", "gpus-per-node", "mem", "nodes", "partition", "qos",
@@ -88,10 +90,10 @@ class Slurm:
         try:
             with zipfile.ZipFile(io.BytesIO(archive)) as packed:
                 packed.extractall(made / "files")
-            (made / "order.json").write_text(json.dumps(order))
+            (made / "order.json").write_text(json.dumps(order), encoding="utf-8")
             made.rename(path)
         except OSError as error:
-            raise StorageError(f"folder {self._home} cannot be used: {error.strerror}; make room there") from error
+            raise StorageError(f"folder {self._home} cannot be used: {error.strerror}; {remedy_of(error)}") from error
         finally:
             shutil.rmtree(made, ignore_errors=True)  # it is gone where all went well
 
@@ -151,7 +153,7 @@ class Slurm:
 
 def home() -> Path:
     """Where jobs are kept."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "scorefleet" / "slurm"
+    return Path(os.environ.get("XDG_DATA_HOME") or home_folder() / ".local" / "share") / "scorefleet" / "slurm"
 
 
 def folder_of(identity: str) -> JobFolder:

@@ -43,7 +43,7 @@ class JobFolder:
 
     def order(self) -> dict[str, Any]:
         """`words` to run, and `command` for people."""
-        return json.loads((self.path / "order.json").read_text())
+        return json.loads((self.path / "order.json").read_bytes())
 
     def put(self, name: str, **fields: Any) -> bool:
         """Put a file down unless it is there."""
@@ -87,7 +87,7 @@ class JobFolder:
 
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            return json.loads((self.path / f"{name}.json").read_text())
+            return json.loads((self.path / f"{name}.json").read_bytes())
         except FileNotFoundError:
             return None
 

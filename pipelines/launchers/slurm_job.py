@@ -79,7 +79,7 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
     run = folder.folder_of(number)
     token = run / "token"
     token.touch(0o600)
-    token.write_text(secrets.token_hex(32))
+    token.write_text(secrets.token_hex(32), encoding="utf-8")
     host = own_address(_address_of(nodes[1])) if len(nodes) > 1 else LOOPBACK
     address = f"{host}:{free_port(host)}"
     environment = {key: value for key, value in os.environ.items() if key not in ON_LOOPBACK}  # sbatch hands on all

@@ -29,7 +29,9 @@ def call(*words: str) -> str:
     """What one of the programs says; where it fails, its last line is the error's."""
     environment = {key: value for key, value in os.environ.items() if _is_passed(key, words[0])}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(
+            words, capture_output=True, encoding="utf-8", errors="replace", check=False, env=environment
+        )
     except FileNotFoundError as error:
         raise UsageError(f"there is no {words[0]} here: --to slurm is for a login node of the cluster") from error
     if done.returncode == 0:
@@ -55,6 +57,6 @@ def accounted(number: str) -> str:
     """The state of a job that ended, where Slurm keeps accounts."""
     words = ["sacct", "--allocations", "--noheader", "--parsable2", "--format=State", f"--jobs={number}"]
     try:
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(words, capture_output=True, encoding="utf-8", errors="replace", check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""

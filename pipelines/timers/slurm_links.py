@@ -87,7 +87,7 @@ class Link:
 
     def _read(self, name: str) -> dict[str, Any]:
         with suppress(FileNotFoundError):
-            return json.loads((self.path / f"{name}.json").read_text())
+            return json.loads((self.path / f"{name}.json").read_bytes())
         return {}
 
 

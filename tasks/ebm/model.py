@@ -139,7 +139,7 @@ def digest(folder: Path) -> str:
 
 def load(folder: Path, device: torch.device | str = "cpu") -> Trained:
     """The model whose files `to_files` made, of the type that they say, without gradients for its weights."""
-    description = json.loads((folder / "model.json").read_text())
+    description = json.loads((folder / "model.json").read_bytes())
     network = build(**{key: description[key] for key in ARCHITECTURE})
     network.load_state_dict(safetensors.torch.load((folder / "weights.safetensors").read_bytes()))
     kind = ScoreModel if is_score_only(description) else Model

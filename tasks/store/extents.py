@@ -15,6 +15,7 @@ from tasks.store import objects
 from tasks.store.entry import parse
 
 LARGEST = 2**48
+MOST_EXTENTS = 2000
 
 
 class Extent(NamedTuple):
@@ -53,6 +54,8 @@ def extents_of(where: str, value: Any) -> tuple[Extent, ...]:
     """A list of sizes, `[[num_chains, num_draws], ...]`; `StorageError` when no store of ours has grown like that."""
     if not isinstance(value, list) or not value or any(not isinstance(one, list) or len(one) != 2 for one in value):
         raise StorageError(f"{where} is damaged: extents must be a list of numbers of chains and draws")
+    if len(value) > MOST_EXTENTS:
+        raise StorageError(f"{where} is refused: no store was extended {len(value):,} times")
     extents: tuple[Extent, ...] = ()
     for one in value:
         extents = _grown(where, extents, *one)

@@ -17,11 +17,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tasks import config
 from tasks.errors import StorageError
 from tasks.store.document import NAME as DATASET
 from tasks.store.extents import Extent, count_of, extents_of
 
 ROWS_PER_SHARD = 65_536
+
+MOST_ROWS = config.LARGEST_BLOCK
+"""Of the largest blocks that there can be, whose segments have one draw."""
 
 
 def draws_per_segment(block_size: int) -> int:
@@ -61,6 +65,8 @@ class Layout:
         known = {"num_chains": description.get("num_chains")} | (program if isinstance(program, dict) else {})
         names = ("num_chains", "num_draws", "block_size", "draws_per_segment")
         num_chains, num_draws, size, length = (count_of(DATASET, name, known.get(name)) for name in names)
+        if min(size, num_chains) * min(length, num_draws) > MOST_ROWS:
+            raise StorageError(f"{DATASET} is refused: its shards have {size:,} times {length:,} rows, and ours fewer")
         last = Extent(num_chains, num_draws)
         extents = extents_of(DATASET, description["extents"]) if "extents" in description else (last,)
         if extents[-1] != last:

@@ -5,9 +5,9 @@ a power cut a name may stand for half a file. Into folders we therefore write ou
 its fsync, the link that gives it its name or fails, the fsync of every folder above it.
 """
 
-import errno
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -20,10 +20,14 @@ from pyarrow import fs
 
 from tasks.errors import StorageError
 from tasks.locks import locked
-from tasks.store import bucket, bucket_files, synced
+from tasks.remedies import remedy_of
+from tasks.store import bounds, bucket, bucket_files, synced
 from tasks.store.direct import Memory
 from tasks.store.places import folder_of as folder_of
 from tasks.store.places import place_of as place_of
+
+LARGE_BYTES = 64 * 2**20
+"""Of files that are read at once without a look at how much memory there is."""
 
 
 def open_store(uri: str, writable: bool = True) -> ObjectStore:
@@ -140,7 +144,7 @@ def read(store: ObjectStore, path: str) -> bytes:
     """All of an object; `StorageError` when there is none, or a link, which could lead out of the store."""
     with _one_line_errors(_name(store, path)):
         if not isinstance(store, LocalStore):
-            return bucket.attempt(lambda: obstore.get(store, path).bytes().to_bytes())
+            return bucket.attempt(lambda: _got(store, path))
         # Not by obstore, whose threads a forked process, such as torch's workers, lacks.
         return _file(store, path).read_bytes()
 
@@ -193,11 +197,28 @@ def _local(store: LocalStore, path: str) -> Path:
 
 
 def _file(store: LocalStore, path: str) -> Path:
-    """Where an object lies that is to be read, if it is no link itself."""
+    """Where an object lies that is to be read, if it is a file itself: a link could lead out of the store, a pipe would
+    be waited for, and more than memory holds would be the end of the command.
+    """
     local = _local(store, path)
-    if local.is_symlink():
+    found = local.lstat()
+    if stat.S_ISLNK(found.st_mode):
         raise StorageError(f"{path} is a link: put the file itself there")
+    if not stat.S_ISREG(found.st_mode):
+        raise StorageError(f"{path} is no regular file: remove it, or put the file itself there")
+    _require_room(path, found.st_size)
     return local
+
+
+def _got(store: ObjectStore, path: str) -> bytes:
+    found = obstore.get(store, path)
+    _require_room(path, found.meta["size"])
+    return found.bytes().to_bytes()
+
+
+def _require_room(path: str, size: int) -> None:
+    if size > LARGE_BYTES and size > bounds.most_bytes():
+        raise StorageError(f"{path} has {size:,} bytes, for which this machine has no memory: use a larger one")
 
 
 def _name(store: ObjectStore, path: str) -> str:
@@ -217,8 +238,9 @@ def _one_line_errors(what: str) -> Iterator[None]:
             raise _in_bucket(what, error) from None
         raise StorageError(f"{what} does not exist: it was moved, or never written") from None
     except OSError as error:
-        remedy = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "choose another with --root"
-        raise StorageError(f"{what} cannot be used: {error.strerror or _first_line(error)}; {remedy}") from error
+        raise StorageError(
+            f"{what} cannot be used: {error.strerror or _first_line(error)}; {remedy_of(error)}"
+        ) from error
     except BaseError as error:  # without its cause: a server's answer may quote a key
         if what.startswith(bucket.SCHEME):
             raise _in_bucket(what, error) from None

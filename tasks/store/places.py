@@ -1,4 +1,4 @@
-"""What a path or URI of a user names: a local folder, or a place in a bucket; everything else is refused in one line."""
+"""What a path or URI of a user names: a local folder or a place in a bucket; all else is refused in one line."""
 
 import re
 from pathlib import Path
@@ -37,7 +37,8 @@ def _path_of(uri: str, scheme: str, rest: str) -> str:
         return unquote(f"/{path}")
     if scheme == "s3":
         right = f"s3://{rest.lstrip('/')}"
-        raise UsageError(f"{uri} cannot be a folder" + ("" if uri == right else f": write {right} for a bucket"))
+        remedy = f"write {right} for a bucket" if uri != right else "only a folder can be here, copy it to this machine"
+        raise UsageError(f"{uri} cannot be opened: {remedy}")
     if rest.startswith("//"):
         raise UsageError(f"{scheme}:// cannot be opened: copy it here first; a folder, file:/// and s3:// can be")
     raise UsageError(f"{uri} looks like a URI with one slash: write ./{uri} if it is a folder")

@@ -18,6 +18,9 @@ from tasks.store.entry import SHA256, Entry, entry_of, parse, place_of
 from tasks.store.layout import Layout
 from tasks.store.manifest import from_manifest, manifest_path, totals
 
+LEAST_ENTRY_BYTES = 64
+"""The two digests of a shard, which no packing makes smaller."""
+
 
 def read_description(store: ObjectStore) -> dict[str, Any]:
     """`dataset.json`, with the keys that a proof rests on; `StorageError` when it is not what a store of ours says."""
@@ -35,6 +38,8 @@ def read_manifest(store: ObjectStore, description: dict[str, Any]) -> list[Entry
     data = objects.read(store, manifest_path(description))
     if hashlib.sha256(data).hexdigest() != description["manifest_sha256"]:
         raise StorageError("its sha256 is not the recorded one")
+    if description["num_shards"] * LEAST_ENTRY_BYTES > len(data):
+        raise StorageError(f"its {len(data):,} bytes cannot list {description['num_shards']:,} shards")
     return list(from_manifest(data, description["num_shards"]))
 
 

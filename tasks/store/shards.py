@@ -7,7 +7,7 @@ logical digest is the sha256 of names, types and values alone.
 import hashlib
 import io
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple
@@ -17,11 +17,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.errors import StorageError
+from tasks.store.bounds import MOST_CONTAINED, require_flat, require_short, require_small
 
 BATCH_ROWS = 16_384
 HASHED_AT_ONCE = 2**20
 PLACES = ["chain", "draw"]
 """Columns that say where in the run a row belongs."""
+
+PLACE_BYTES, SPARE_BYTES = 64, 2**16
+"""What both of them take at most unpacked, of a row and besides."""
 
 
 def to_parquet(table: pa.Table) -> bytes:
@@ -98,6 +102,7 @@ def places_of(data: bytes | memoryview, rows: int) -> tuple[pa.Schema, pa.Table]
     """
     file = _opened(data, None, rows)
     with _one_line():
+        require_small(data, file, PLACES, most=PLACE_BYTES * rows + SPARE_BYTES)
         columns = file.schema_arrow
         kinds = [columns.field(name).type for name in PLACES if name in columns.names]
         if len(kinds) < len(PLACES) or not all(pa.types.is_integer(kind) for kind in kinds):
@@ -118,7 +123,8 @@ def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None
     """
     file = _opened(data, columns, rows)
     with _one_line():
-        table = file.read(use_threads=False)
+        require_small(data, file)
+        table = pa.concat_tables([file.schema_arrow.empty_table(), *_read_groups(data, file)])
         if rows is not None and table.num_rows != rows:
             raise ValueError(f"it holds {table.num_rows} rows where it says {rows}")
         return table
@@ -127,9 +133,9 @@ def from_parquet(data: bytes, columns: pa.Schema | None = None, rows: int | None
 def each_table(data: bytes, columns: pa.Schema, rows: int | None = None) -> Iterator[pa.Table]:
     """The row groups of a file of `writer`, as `from_parquet` reads them."""
     file = _opened(data, columns, rows)
-    for group in range(file.num_row_groups):
-        with _one_line():
-            yield file.read_row_group(group, use_threads=False)
+    with _one_line():
+        require_small(data, file)
+        yield from _read_groups(data, file)
 
 
 def each_batch(data: bytes, wanted: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -137,17 +143,39 @@ def each_batch(data: bytes, wanted: Collection[str] | None = None) -> Iterator[p
     file = _opened(data, None, None)
     with _one_line():
         columns = None if wanted is None else [name for name in file.schema_arrow.names if name in wanted]
+        require_small(data, file, columns)
         yield from file.iter_batches(BATCH_ROWS, columns=columns, use_threads=False)
+
+
+def _read_groups(data: bytes, file: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Each row group, whose texts are read as indices into a dictionary until it is known how long they are."""
+    texts = [field.name for field in file.schema_arrow if pa.types.is_string(field.type)]
+    coded = _parquet(data, texts)
+    for group in range(file.num_row_groups):
+        table = coded.read_row_group(group, use_threads=False)
+        for name in texts:
+            require_short(table[name])
+        yield table.cast(file.schema_arrow) if texts else table
 
 
 def _opened(data: bytes | memoryview, columns: pa.Schema | None, rows: int | None) -> pq.ParquetFile:
     with _one_line():
-        file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+        require_flat(data)
+        file = _parquet(data)
         if columns is not None and file.schema_arrow != columns:
             raise ValueError(f"its columns are not {', '.join(columns.names)} with their types")
         if rows is not None and file.metadata.num_rows != rows:
             raise ValueError(f"it has {file.metadata.num_rows} rows where {rows} are recorded")
         return file
+
+
+def _parquet(data: bytes | memoryview, texts: Sequence[str] = ()) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        pa.BufferReader(data),
+        page_checksum_verification=True,
+        read_dictionary=[*texts],
+        thrift_container_size_limit=min(len(data), MOST_CONTAINED),
+    )
 
 
 @contextmanager

@@ -190,7 +190,7 @@ def test_a_removed_schedule_has_its_tick_go_on_and_its_history_stay(api):
         followed = pool.submit(pod, api, TOMORROW)
         wait_until(lambda: bool(api.commands), PATIENCE_S)
         wait_until(lambda: "running" in schedule(api, "list")[1], PATIENCE_S)
-        assert schedule(api, "remove", "nightly") == (0, "nightly is removed; its tick that is running goes on\n")
+        assert schedule(api, "remove", "nightly") == (0, "removed nightly; the tick now running will finish\n")
         assert kinds(api) == ["jobs", "pods", "rayjobs", "secrets", "secrets"]
         code, said = add(api, PLAN)
         assert (code, said.count("\n")) == (2, 1)
@@ -202,4 +202,4 @@ def test_a_removed_schedule_has_its_tick_go_on_and_its_history_stay(api):
     assert schedule(api, "history", "nightly")[1].split()[0] == "2025-11-15T0300Z"
     assert "exit code 2" in schedule(api, "history", "nightly")[1]
     assert add(api, PLAN)[0] == 0
-    assert schedule(api, "remove", "nightly") == (0, "nightly is removed\n")
+    assert schedule(api, "remove", "nightly") == (0, "removed nightly\n")

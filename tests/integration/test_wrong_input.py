@@ -154,5 +154,5 @@ def test_a_learning_rate_that_is_too_high_is_named(tmp_path):
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith(
-        "scorefleet: training diverged before step 50, its weights are not numbers any more: lower train"
+        "scorefleet: training diverged before step 50 (weights are NaN or infinite); lower train.learning_rate (now"
     )

@@ -8,6 +8,7 @@ from tests.mutants import (
     kernels,
     ladders,
     nodes,
+    processes,
     stores,
     streams,
     tables,
@@ -27,5 +28,6 @@ MUTANTS = (
     *clusters.MUTANTS,
     *commits.MUTANTS,
     *nodes.MUTANTS,
+    *processes.MUTANTS,
     *tracking.MUTANTS,
 )

@@ -7,6 +7,7 @@ DAMAGE = "tests/faults/test_store_damage.py"
 DIAGNOSTICS = "tests/unit/test_diagnostics.py"
 EXTENDED = "tests/unit/test_extended.py"
 HOSTILE = "tests/unit/test_hostile_store.py"
+BOUNDS = "tests/unit/test_bounds.py"
 LAYOUT = "tests/unit/test_layout.py"
 MANIFEST = "tests/unit/test_manifest.py"
 MERKLE = "tests/unit/test_merkle.py"
@@ -24,6 +25,7 @@ _CONFIDENCE = "tasks/store/confidence.py"
 _DIAGNOSTICS = "tasks/mcmc/diagnostics.py"
 _ENTRY = "tasks/store/entry.py"
 _LAYOUT = "tasks/store/layout.py"
+_BOUNDS = "tasks/store/bounds.py"
 _MANIFEST = "tasks/store/manifest.py"
 _MERKLE = "tasks/store/merkle.py"
 _BUCKET = "tasks/store/bucket.py"
@@ -231,7 +233,15 @@ MUTANTS = (
         "",
         (DAMAGE,),
     ),
-    Mutant("linked files are followed", "tasks/store/objects.py", "if local.is_symlink():", "if False:", (HOSTILE,)),
+    Mutant("linked files are followed", _OBJECTS, "if stat.S_ISLNK(found.st_mode):", "if False:", (HOSTILE,)),
+    Mutant("pipes are waited for", _OBJECTS, "if not stat.S_ISREG(found.st_mode):", "if False:", (HOSTILE,)),
+    Mutant("files larger than memory are read", _OBJECTS, "if size > LARGE_BYTES and", "if False and", (HOSTILE,)),
+    Mutant("shards of any number of rows", _LAYOUT, "> MOST_ROWS:", "> MOST_ROWS * 2**90:", (HOSTILE,)),
+    Mutant(
+        "nested columns are followed", _BOUNDS, "if len(open_groups) > 4:", "if len(open_groups) > 9**9:", (BOUNDS,)
+    ),
+    Mutant("pages of any size are unpacked", _BOUNDS, "size += unpacked", "size += 0 * unpacked", (BOUNDS,)),
+    Mutant("texts of any length are written out", _BOUNDS, "if size > most_bytes():", "if False:", (BOUNDS,)),
     Mutant("memory is lent to two at once", _DIRECT, "self._idle.pop()", "self._idle[-1]", (DIRECT,)),
     Mutant("a tail is not read", _DIRECT, "-(-size // BLOCK) * BLOCK", "size // BLOCK * BLOCK", (DIRECT,)),
     Mutant("a disk that knows no direct way is not read", _DIRECT, "!= errno.EINVAL", "!= 0", (DIRECT,)),

@@ -77,3 +77,10 @@ def test_a_locale_without_a_character_prints_its_escape(tiny_copy):
     done = shell(f'"$@" verify {folder}', **NO_UTF8)
     assert (done.returncode, done.stderr) == (0, "")
     assert r"Gr\xf6\xdfe" in done.stdout
+
+
+def test_the_letters_of_a_configuration_are_the_same_in_any_locale(tmp_path):
+    (tmp_path / "c.yaml").write_text("prepare: {data: Größe.parquet}\n", encoding="utf-8")
+    done = shell(f'"$@" run {tmp_path}/c.yaml --root {tmp_path}/尺寸', **NO_UTF8)
+    assert done.returncode == 3
+    assert r"Gr\xf6\xdfe.parquet does not exist" in done.stderr

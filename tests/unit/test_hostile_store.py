@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+import stat
 import struct
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 
 from pipelines.cli import main
 from tasks.errors import StorageError
+from tasks.locks import locked
 from tasks.store import document
 from tasks.store.entry import entry_of, parse, to_record
 from tasks.store.manifest import COLUMNS, SampleStore, from_safetensors, from_table, to_table
@@ -206,3 +208,62 @@ def test_the_record_of_another_segment_is_refused(tmp_path):
     (tmp_path / "commits" / "000001-0000.json").write_bytes(to_record(entry_of("x", record())))
     with pytest.raises(StorageError, match="is the record of block 0 segment 0"):
         SampleStore(str(tmp_path), writable=False).committed(1, 0)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+def test_what_is_no_regular_file_is_neither_waited_for_nor_read(kind, tiny_copy):
+    folder = tiny_copy("target")
+    first = SampleStore(str(folder), writable=False).entries()[0]
+    for name in ("dataset.json", "manifest.parquet", first.path, first.state_path, "commits/000000-0000.json"):
+        kept = (folder / name).read_bytes()
+        (folder / name).unlink()
+        if kind == "pipe":
+            os.mkfifo(folder / name)
+        elif kind == "device":
+            os.mknod(folder / name, 0o600 | stat.S_IFCHR, os.makedev(1, 5))  # /dev/zero
+        else:
+            (folder / name).mkdir()
+        findings = verify(str(folder)).findings
+        assert name in [finding.what for finding in findings]
+        (folder / name).rmdir() if kind == "folder" else (folder / name).unlink()
+        (folder / name).write_bytes(kept)
+
+
+@pytest.mark.timeout(60)
+def test_a_lock_that_is_a_pipe_or_a_link_is_not_waited_for_and_not_followed(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("pipe", "link"):
+        with pytest.raises(OSError, match=r"No such device or address|Too many levels"), locked(tmp_path / name):
+            pass
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_that_no_memory_holds_is_not_read(tiny_copy):
+    folder = tiny_copy("target")
+    os.truncate(folder / "manifest.parquet", 10**13)
+    (finding, *_) = verify(str(folder)).findings
+    assert "has 10,000,000,000,000 bytes, for which this machine has no memory" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"block_size": 2**30, "draws_per_segment": 2**20}, "is refused: its shards have"),
+        ({"extents": [[1, n] for n in range(1, 3000)]}, "no store was extended 2,999 times"),
+        ({"num_shards": 10**9}, "cannot list 1,000,000,000 shards"),
+    ],
+)
+def test_counts_that_no_store_of_ours_has_are_refused_though_the_seal_is_right(changes, reason, tiny_copy):
+    folder = tiny_copy("target")
+    described = json.loads((folder / "dataset.json").read_bytes())
+    described.pop(document.SEAL)
+    described["program"] |= {key: value for key, value in changes.items() if key in described["program"]}
+    described |= {key: value for key, value in changes.items() if key not in described["program"]}
+    if "block_size" in changes:
+        described["program"] |= {"num_chains": 2**30, "num_draws": 2**20}
+        described |= {"num_chains": 2**30}
+        described.pop("extents", None)
+    (folder / "dataset.json").write_bytes(document.seal(described))
+    assert reason in " ".join(map(str, verify(str(folder)).findings))

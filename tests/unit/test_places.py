@@ -57,7 +57,7 @@ def test_what_names_a_place_names_one(uri, path):
 
 
 def test_a_bucket_is_no_folder():
-    with pytest.raises(UsageError, match="cannot be a folder$"):
+    with pytest.raises(UsageError, match="only a folder can be here"):
         folder_of("s3://bucket/path")
 
 

@@ -27,7 +27,7 @@ class Failing:
     ],
 )
 def test_lost_workers_are_one_line_that_says_how_to_go_on(error, expected):
-    with pytest.raises(ServiceError, match="run the same again") as refused:
+    with pytest.raises(ServiceError, match="run the same command to resume") as refused:
         _fitted(Failing(error))
     assert expected in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -181,7 +181,7 @@ def test_the_command_says_what_it_found_and_how_it_ended(tiny_copy, tmp_path, ca
     ("words", "code", "reason"),
     [
         (["verify"], 2, "required: STORE"),
-        (["verify", "gs://bucket/path"], 2, "a folder, file:// and s3:// can"),
+        (["verify", "gs://bucket/path"], 2, "a folder, file:/// and s3:// can"),
         (["verify", "nowhere"], 4, "does not exist"),
         (["replay", ".", "--block", "-1"], 2, "at least 0"),
         (["audit", ".", "--num-shards", "0"], 2, "at least 1"),
