@@ -7,7 +7,6 @@ The data are read whole, into memory.
 
 import hashlib
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 
 from tasks import config
 from tasks.artifacts import Dataset
+from tasks.console import notify
 from tasks.context import Context
 from tasks.data import Data, read_data
 from tasks.errors import DataError
@@ -38,7 +38,7 @@ def prepare(config: config.Prepare, context: Context) -> Dataset:
     objects.replace(context.folder, "statistics.json", json.dumps(statistics, indent=2).encode())
     notes = [*data.notes, *([repeats.words] if repeats.share else [])]
     for note in notes:
-        print(f"{'prepare':<8} {note}", file=sys.stderr, flush=True)
+        notify(f"{'prepare':<8} {note}")
     reading = {"notes": notes, "share_of_repeated_rows": repeats.share}
     objects.replace(context.folder, "reading.json", json.dumps(reading, indent=2).encode())
     context.journal.metrics({"data/share_of_repeated_rows": repeats.share}, step=0)
