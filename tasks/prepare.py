@@ -38,7 +38,7 @@ def prepare(config: config.Prepare, context: Context) -> Dataset:
     objects.replace(context.folder, "statistics.json", json.dumps(statistics, indent=2).encode())
     notes = [*data.notes, *([repeats.words] if repeats.share else [])]
     for note in notes:
-        notify(f"{'':<8} {note}")
+        notify(f"{'prepare':<8} {note}")
     reading = {"notes": notes, "share_of_repeated_rows": repeats.share}
     objects.replace(context.folder, "reading.json", json.dumps(reading, indent=2).encode())
     context.journal.metrics({"data/share_of_repeated_rows": repeats.share}, step=0)

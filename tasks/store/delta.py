@@ -40,9 +40,13 @@ def _open(folder: Path) -> Any:
 
 
 def _digest(opened: Any, folder: Path) -> str:
-    files = sorted(Path(uri.removeprefix("file://")) for uri in opened.file_uris())
+    places = {path.name: path for path in folder.rglob("*") if path.is_file()}
+    names = sorted(Path(uri).name for uri in opened.file_uris())  # each of its own, where paths are quoted
+    missing = [name for name in names if name not in places]
+    if missing:
+        raise DataError(f"the Delta table {folder} lacks its file {missing[0]}: restore it, or give a whole table")
     try:
-        hashes = [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in files]
+        hashes = [[name, hashlib.sha256(places[name].read_bytes()).hexdigest()] for name in names]
     except OSError as error:
         raise _unreadable(folder, error) from error
     identity = ["delta", opened.metadata().id, opened.version(), hashes]

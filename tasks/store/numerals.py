@@ -20,6 +20,7 @@ NULL_WORDS = (
 BOOLEANS = {"true": True, "false": False}
 CODE = r"^[+-]?0[0-9xX]"
 DIGITS = r"^[+-]?[0-9]+$"
+NUM_TRIED = 100
 LARGEST_EXACT = 2.0**53
 GROUPING = " \u00a0\u2009\u202f'’"
 """Marks between thousands everywhere: blanks of several widths, and apostrophes."""
@@ -42,8 +43,13 @@ class Grammar:
 
     def read(self, values: pa.ChunkedArray) -> pa.ChunkedArray | None:
         """Return a column of text as numbers; None where a value is not written so."""
-        if not pc.all(pc.match_substring_regex(values, self._pattern)).as_py():
-            return None
+        if self.decimal == "," and not pc.any(pc.match_substring(values, ".")).as_py():
+            column = number(pc.replace_substring(values, ",", "."))  # most files: no marks between thousands
+            if column is not None:
+                return column
+        for part in (values.slice(0, NUM_TRIED), values):
+            if not pc.all(pc.match_substring_regex(part, self._pattern)).as_py():
+                return None
         plain = pc.replace_substring_regex(values, self._grouping, "")
         return number(pc.replace_substring(pc.replace_substring(plain, self.decimal, "."), "−", "-"))
 
@@ -82,6 +88,7 @@ def number(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
     """Return text as int64, or float64; None where it is neither, a code, or a whole number that floats would round."""
     for kind in (pa.int64(), pa.float64()):
         try:
+            pc.cast(values.slice(0, NUM_TRIED), kind)  # a cast that fails takes long
             column = pc.cast(values, kind)
         except pa.ArrowInvalid:
             continue
@@ -122,6 +129,7 @@ def _no_number(text: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArra
     if pc.all(pc.is_in(lower, pa.array(list(BOOLEANS)))).as_py():
         return pc.equal(lower, "true")
     try:
+        pc.cast(values.slice(0, NUM_TRIED), pa.timestamp("s"))
         return pc.cast(values, pa.timestamp("s"))
     except pa.ArrowInvalid:
         return text

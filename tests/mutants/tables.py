@@ -9,7 +9,6 @@ PREPARE = "tests/unit/test_prepare.py"
 CHECKS = "tests/unit/test_checks.py"
 DRIFT = "tests/unit/test_drift.py"
 FIGURES = "tests/unit/test_figures.py"
-OBJECTS = "tests/unit/test_objects.py"
 
 _NO_DATA = "tasks/store/no_data.py"
 _NUMERALS = "tasks/store/numerals.py"

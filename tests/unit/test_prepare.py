@@ -150,7 +150,7 @@ def test_the_digest_of_the_source_follows_the_contents_of_its_files(data: Path):
         ("sklearn:iris", UsageError, "is not one of sklearn:digits"),
         ("missing.csv", DataError, "missing.csv does not exist"),
         ("https://example.com/x.csv", UsageError, "https://example.com/x.csv cannot be opened: .* download it"),
-        ("file://host/data.csv", UsageError, "names a file of the host 'host'"),
+        ("file://host/data.csv", UsageError, "of the machine 'host'"),
     ],
 )
 def test_a_source_that_is_not_there_is_refused_before_anything_runs(data: str, kind: type[Exception], message: str):
