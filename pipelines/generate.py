@@ -6,12 +6,17 @@
 """
 
 import dataclasses
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
 
-from tasks import artifacts, commands
+from tasks import artifacts, commands, config
 from tasks.dag import Step
 from tasks.evaluate import judge_chains
-from tasks.fetch import fetch, versions_of
-from tasks.sample import sample
+from tasks.fetch import fetch, fetch_into, versions_of
+from tasks.room import require_room
+from tasks.sample import ITEM_BYTES, completed, sample
 
 
 def steps(settings: commands.Generate) -> list[Step]:
@@ -19,7 +24,7 @@ def steps(settings: commands.Generate) -> list[Step]:
     num_chains = -(-settings.num_samples // settings.sample.num_draws)
     chains = dataclasses.replace(settings.sample, num_chains=num_chains)
     return [
-        Step("fetch", fetch, settings, artifacts.Model, reads=versions_of),
+        Step("fetch", fetch, settings, artifacts.Model, reads=versions_of, check=partial(_check, chains)),
         Step("sample", sample, chains, artifacts.Samples, ("fetch",), place=settings.store),
         Step("evaluate", judge_chains, settings.evaluate, artifacts.Evaluation, ("sample",)),
     ]
@@ -31,7 +36,16 @@ def as_run(settings: commands.Generate) -> commands.Run:
     return commands.Run(
         name=name,
         root=settings.root,
+        store=settings.store,
         seed=settings.seed,
         register=settings.register,
         cluster=settings.cluster,
     )
+
+
+def _check(chains: config.Sample, settings: commands.Generate) -> None:
+    """Fetch the models into a folder that goes again, and refuse what does not fit them."""
+    with tempfile.TemporaryDirectory() as folder:
+        dim = json.loads((Path(fetch_into(settings, Path(folder)).uri) / "model.json").read_text())["dim"]
+        completed(chains, Path(folder))
+    require_room(chains, dim, ITEM_BYTES, settings.store or settings.root, settings.cluster.address is None)

@@ -6,6 +6,7 @@ Importing mlflow takes seconds, so each function imports it when it runs: one wi
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,13 @@ from tasks.redaction import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 RUN_TAG = "scorefleet.run"
 PROBE_TIMEOUT_S = 5
 SQLITE = "sqlite:///"
+UNREADABLE = re.compile(r"[?\x00-\x1f]|%[0-9a-fA-F]{2}")
+"""What a URL takes for its query, for a character in code, or for no part of it."""
 
 # An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
@@ -52,6 +56,11 @@ def tracking_uri(config: config.Register, root: Path) -> str:
     if not uri.startswith(("http://", "https://", SQLITE)):
         allowed = "start with http://, https:// or sqlite:///"
         raise UsageError(f"register.tracking_uri must {allowed}, but got {redact(uri)!r}")
+    if uri.startswith(SQLITE) and (found := UNREADABLE.search(uri)):
+        raise UsageError(
+            f"{uri.removeprefix(SQLITE)!r} holds {found[0]!r}, which MLflow cannot read in the path of its database: "
+            "choose another --root, or a server with register.tracking_uri"
+        )
     return uri
 
 
@@ -163,10 +172,15 @@ def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> st
             found = client.get_experiment_by_name(name)  # another run has just made it
             if found is None:
                 raise
-    if found.lifecycle_stage == "deleted":
-        remedy = "restore it there, or choose another register.experiment"
-        raise UsageError(f"experiment {name!r} is deleted in MLflow: {remedy}")
+    require_experiment(found)
     return found.experiment_id
+
+
+def require_experiment(found: "Experiment | None") -> None:
+    """Refuse an experiment that takes no runs; one that is not there will be made."""
+    if found is not None and found.lifecycle_stage == "deleted":
+        remedy = "restore it there, or choose another register.experiment"
+        raise UsageError(f"experiment {found.name!r} is deleted in MLflow: {remedy}")
 
 
 def endpoint_digest(uri: str, experiment: str) -> str:
