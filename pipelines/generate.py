@@ -18,6 +18,9 @@ from tasks.fetch import fetch, fetch_into, versions_of
 from tasks.room import require_room
 from tasks.sample import ITEM_BYTES, completed, sample
 
+LONGEST = 50
+"""Characters of the name that a run has in MLflow."""
+
 
 def steps(settings: commands.Generate) -> list[Step]:
     """The steps and what each needs."""
@@ -34,7 +37,7 @@ def as_run(settings: commands.Generate) -> commands.Run:
     """Where the steps run, and under which name: that of the model."""
     name = settings.model.removeprefix("models:/").partition("@")[0].partition("/")[0]
     return commands.Run(
-        name=name,
+        name=name[:LONGEST],
         root=settings.root,
         store=settings.store,
         seed=settings.seed,

@@ -18,6 +18,9 @@ from tasks.travellers import sample_target
 ITEM_BYTES = 8
 """Of a number of a draw: float64."""
 
+LONGEST = 50
+"""Characters of the name that a run has in MLflow."""
+
 
 def steps(settings: commands.SampleTarget) -> list[Step]:
     """The steps and what each needs."""
@@ -40,7 +43,7 @@ def as_run(settings: commands.SampleTarget) -> commands.Run:
     """Where the steps run, and under which name: that of the function."""
     name = settings.target.partition(":")[2]
     return commands.Run(
-        name=name,
+        name=name[:LONGEST],
         root=settings.root,
         store=settings.store,
         seed=settings.seed,

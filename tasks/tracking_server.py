@@ -7,12 +7,13 @@ import hashlib
 import logging
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config
+from tasks import config, relocated
 from tasks.errors import ServiceError, UsageError
 from tasks.journal import Journal
 from tasks.locks import locked
@@ -37,7 +38,7 @@ MLFLOW_SETTINGS = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too, and becomes one line
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -46,8 +47,8 @@ def limit_mlflow() -> None:
     """Bound how long MLflow waits and how much it says; called before its first import."""
     for key, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(key, value)
-    for name in ("urllib3.connectionpool", "alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("urllib3.connectionpool", "alembic", "mlflow", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def tracking_uri(config: config.Register, root: Path) -> str:
@@ -75,7 +76,7 @@ def service(uri: str) -> Iterator[None]:
     try:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
-    except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
+    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
         raise ServiceError(_line(uri, error)) from error
 
 
@@ -134,6 +135,7 @@ def _make_database(path: Path) -> None:
 
     with locked(path.with_name(f"{path.name}.lock")):
         if path.exists():
+            relocated.follow(path.absolute())
             return
         unfinished = path.with_name(f"{path.name}.unfinished")
         unfinished.unlink(missing_ok=True)
