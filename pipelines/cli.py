@@ -75,7 +75,10 @@ def rollback(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     from pipelines import ticks
 
-    register = config.Register(tracking_uri=given.tracking_uri, alias=given.alias)
+    try:
+        register = config.Register(tracking_uri=given.tracking_uri, alias=given.alias)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     return ticks.rollback(given.name, register, given.root, given.summary)
 
 

@@ -6,12 +6,20 @@
 """
 
 import dataclasses
+import json
+import tempfile
+from functools import partial
+from pathlib import Path
 
-from tasks import artifacts, commands
+from tasks import artifacts, commands, config
 from tasks.dag import Step
 from tasks.evaluate import judge_chains
-from tasks.fetch import fetch, versions_of
-from tasks.sample import sample
+from tasks.fetch import fetch, fetch_into, versions_of
+from tasks.room import require_room
+from tasks.sample import ITEM_BYTES, completed, sample
+
+LONGEST = 50
+"""Characters of the name that a run has in MLflow."""
 
 
 def steps(settings: commands.Generate) -> list[Step]:
@@ -19,7 +27,7 @@ def steps(settings: commands.Generate) -> list[Step]:
     num_chains = -(-settings.num_samples // settings.sample.num_draws)
     chains = dataclasses.replace(settings.sample, num_chains=num_chains)
     return [
-        Step("fetch", fetch, settings, artifacts.Model, reads=versions_of),
+        Step("fetch", fetch, settings, artifacts.Model, reads=versions_of, check=partial(_check, chains)),
         Step("sample", sample, chains, artifacts.Samples, ("fetch",), place=settings.store),
         Step("evaluate", judge_chains, settings.evaluate, artifacts.Evaluation, ("sample",)),
     ]
@@ -29,9 +37,18 @@ def as_run(settings: commands.Generate) -> commands.Run:
     """Where the steps run, and under which name: that of the model."""
     name = settings.model.removeprefix("models:/").partition("@")[0].partition("/")[0]
     return commands.Run(
-        name=name,
+        name=name[:LONGEST],
         root=settings.root,
+        store=settings.store,
         seed=settings.seed,
         register=settings.register,
         cluster=settings.cluster,
     )
+
+
+def _check(chains: config.Sample, settings: commands.Generate) -> None:
+    """Fetch the models into a folder that goes again, and refuse what does not fit them."""
+    with tempfile.TemporaryDirectory() as folder:
+        dim = json.loads((Path(fetch_into(settings, Path(folder)).uri) / "model.json").read_text())["dim"]
+        completed(chains, Path(folder))
+    require_room(chains, dim, ITEM_BYTES, settings.store or settings.root, settings.cluster.address is None)

@@ -1,11 +1,13 @@
 """Runs a pipeline for a person: says what is done, what is going on, and at the end where everything is."""
 
-import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipelines import preflight, summary
+from pipelines.ambient import unused
 from pipelines.flow import Flow
 from pipelines.record import parameters
 from tasks import commands
@@ -19,7 +21,6 @@ from tasks.provenance import git_commit, versions
 from tasks.redaction import redact
 from tasks.store import signature
 from tasks.store.manifest import SampleStore
-from tasks.store.objects import open_store
 from tasks.store.verify import verify
 from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
 
@@ -52,8 +53,9 @@ def run(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: Any = 
 def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: Any = None) -> Result | None:
     """Run every step that is not done; None where steps were only to be named."""
     pipeline = Pipeline.of(steps, settings)
-    if flow.start is not None and flow.start not in pipeline.keys:
-        raise UsageError(f"--from must be one of {', '.join(pipeline.keys)}, but got {flow.start!r}")
+    for line in unused(settings, os.environ):
+        notify(line)
+    preflight.require(pipeline, flow)
     again = _again(pipeline, flow)
     kept = [name for name in pipeline.keys if name not in again and pipeline.is_done(name)]
     pipeline.check(name for name in pipeline.keys if name not in kept)
@@ -62,14 +64,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: An
     if flow.dry_run:
         _plan(pipeline, again)
         return None
-    for place in (str(pipeline.root), *(step.place for step in steps if step.place)):
-        open_store(place)  # refuses what cannot be written before anything is computed
-    if flow.summary and not Path(flow.summary).parent.is_dir():
-        raise UsageError(f"--summary {flow.summary} is in no folder: make {Path(flow.summary).parent} first")
-    if flow.sign:
-        signature.private_key(flow.sign)  # so is a key that cannot be used, and a store that is not its own to sign
-        for place in (step.place for step in steps if step.place):
-            signature.require_own(place, flow.sign)
+    preflight.open_places(pipeline)
     if flow.force or flow.start:
         pipeline.forget(flow.start)
     result = _execute(pipeline, parameters(steps, given or settings))
@@ -81,7 +76,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: An
 def summarise(result: Result, flow: Flow, more: Mapping[str, Any]) -> None:
     """Write what the last lines say as JSON, where the user asked for it."""
     if flow.summary:
-        Path(flow.summary).write_text(json.dumps(_summary(result) | dict(more), indent=2) + "\n", encoding="utf-8")
+        summary.write(flow.summary, _summary(result) | dict(more))
 
 
 def _sign(samples: str, key_file: str) -> None:

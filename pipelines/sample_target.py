@@ -11,8 +11,15 @@ from tasks import artifacts, commands, config
 from tasks.dag import Step
 from tasks.density import support_of
 from tasks.evaluate import judge_travellers
+from tasks.room import require_room
 from tasks.travel_report import report_travel
 from tasks.travellers import key_of, sample_target
+
+ITEM_BYTES = 8
+"""Of a number of a draw: float64."""
+
+LONGEST = 50
+"""Characters of the name that a run has in MLflow."""
 
 
 def steps(settings: commands.SampleTarget) -> list[Step]:
@@ -20,8 +27,13 @@ def steps(settings: commands.SampleTarget) -> list[Step]:
     keys = [field.name for field in dataclasses.fields(config.Chains)]
     chains = config.Chains(**{key: getattr(settings, key) for key in keys})
     support_of(chains)  # refuses what it cannot be before any step starts
+    place, is_here = settings.store or settings.root, settings.cluster.address is None
+
+    def check(chains: config.Chains) -> None:
+        require_room(chains, chains.dim, ITEM_BYTES, place, is_here)
+
     return [
-        Step("sample", sample_target, chains, artifacts.Samples, reads=key_of, place=settings.store),
+        Step("sample", sample_target, chains, artifacts.Samples, (), key_of, settings.store, check),
         Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
         Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
     ]
@@ -31,5 +43,10 @@ def as_run(settings: commands.SampleTarget) -> commands.Run:
     """Where the steps run, and under which name: that of the function."""
     name = settings.target.partition(":")[2]
     return commands.Run(
-        name=name, root=settings.root, seed=settings.seed, register=settings.register, cluster=settings.cluster
+        name=name[:LONGEST],
+        root=settings.root,
+        store=settings.store,
+        seed=settings.seed,
+        register=settings.register,
+        cluster=settings.cluster,
     )

@@ -1,14 +1,13 @@
 """`scorefleet retrain` and `scorefleet rollback`: what comes before a challenger is trained, and after it is judged."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from pipelines import retrain as pipeline
-from pipelines import runner, train_and_sample
+from pipelines import runner, summary, train_and_sample
 from pipelines.flow import Flow
+from pipelines.preflight import require_file, require_writable
 from tasks import champion, commands, config
 from tasks.artifacts import Judgement, News, Registration
 from tasks.champion import Registry, Seat
@@ -25,6 +24,8 @@ from tasks.tracking import Journal
 def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
     """One tick; a second one of the same model on this machine waits, and then finds nothing new."""
     root = folder_of(settings.root)
+    require_writable(str(root))
+    require_file(flow.summary, "--summary")
     open_store(str(root))
     registry = Registry(settings.register, settings.name, root)
     with locked(root / "retrain" / f"{settings.name}.lock"):
@@ -73,7 +74,10 @@ def _news(tick: Pipeline) -> News:
 def _say_nothing_new(seat: Seat, tags: Mapping[str, str], flow: Flow) -> int:
     notify(f"nothing new: data and configuration are those of the champion {seat.model_uri}")
     output(f"samples  {tags['samples_uri']}")
-    _write(flow.summary, {"outcome": "nothing new", "champion": seat.model_uri, "samples": tags["samples_uri"]})
+    summary.write(
+        flow.summary,
+        {"exit_code": 0, "outcome": "nothing new", "champion": seat.model_uri, "samples": tags["samples_uri"]},
+    )
     return 0
 
 
@@ -125,15 +129,12 @@ def _sentence(seat: Seat, registration: Registration, judgement: Judgement, now:
     return f"not promoted: {name} was rolled back, or the champion is another than {seat.model_uri} by now"
 
 
-def rollback(name: str, register: config.Register, root: str, summary: str | None) -> int:
+def rollback(name: str, register: config.Register, root: str, file: str | None) -> int:
     """`scorefleet rollback`."""
+    require_file(file, "--summary")
     lost, now, tags = champion.rollback(Registry(register, name, folder_of(root)))
     output(f"models:/{name}/{now} is the champion again; models:/{name}/{lost} is marked as rolled back")
     output(f"samples  {tags['samples_uri']}")
-    _write(summary, {"champion": f"models:/{name}/{now}", "rolled_back": f"models:/{name}/{lost}"} | dict(tags))
+    said = {"champion": f"models:/{name}/{now}", "rolled_back": f"models:/{name}/{lost}"}
+    summary.write(file, {"exit_code": 0} | said | dict(tags))
     return 0
-
-
-def _write(path: str | None, said: Mapping[str, Any]) -> None:
-    if path:
-        Path(path).write_text(json.dumps({**said, "exit_code": 0}, indent=2) + "\n", encoding="utf-8")

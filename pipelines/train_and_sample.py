@@ -11,15 +11,18 @@
 
 from functools import partial
 
-from tasks import artifacts, commands, known_score
+from tasks import artifacts, commands, config, known_score
 from tasks.dag import Step
 from tasks.data import source_digest
 from tasks.evaluate import evaluate
 from tasks.normalise import Descent, normalise
 from tasks.prepare import check_data, prepare
 from tasks.register import Record, register
+from tasks.register import check as check_experiment
 from tasks.report import report
-from tasks.sample import sample
+from tasks.room import require_room
+from tasks.sample import ITEM_BYTES, require_kernel, sample
+from tasks.store.objects import folder_of
 from tasks.train import RAY, train
 
 
@@ -32,7 +35,7 @@ def steps(run: commands.Run) -> list[Step]:
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest, check=refuses),
         Step("train", train, run.train, artifacts.Model, ("prepare",), known_score.digest_of, scratch=RAY),
-        Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store),
+        Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store, check=partial(_check, run)),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
         Step(
@@ -41,6 +44,13 @@ def steps(run: commands.Run) -> list[Step]:
             Record.of(run),
             artifacts.Registration,
             ("prepare", "train", "sample", "evaluate", *(step.name for step in density)),
+            check=partial(check_experiment, root=folder_of(run.root)),
         ),
         Step("report", report, run.report, artifacts.Report, ("prepare", "train", "sample", "evaluate")),
     ]
+
+
+def _check(run: commands.Run, chains: config.Sample) -> None:
+    """Refuse chains that do not fit the model that is to be trained, or that have no room, whatever the data are."""
+    require_kernel(chains, has_density=run.train.energy != "score_only")
+    require_room(chains, 1, ITEM_BYTES, run.store or run.root, run.cluster.address is None)

@@ -7,7 +7,7 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`).
 import math
 from dataclasses import dataclass, field
 
-from tasks.allowed import MODEL_NAME, MODEL_URI, is_function, require
+from tasks.allowed import LARGEST_COUNT, MODEL_NAME, MODEL_NAME_BYTES, MODEL_URI, is_function, require
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
 
@@ -47,6 +47,7 @@ class Run(Placed):
         super().__post_init__()
         is_name = MODEL_NAME.fullmatch(self.name) is not None
         require(is_name, "name", self.name, "letters, digits, -, _, . and spaces, the first a letter, digit or _")
+        require(len(self.name.encode()) <= MODEL_NAME_BYTES, "name", self.name, f"of {MODEL_NAME_BYTES} bytes at most")
 
 
 @dataclass(frozen=True)
@@ -94,4 +95,5 @@ class Generate(Placed):
         is_named = self.classifier is None or is_function(self.classifier)
         require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
         require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
-        require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")
+        is_count = 1 <= self.num_samples < LARGEST_COUNT
+        require(is_count, "num_samples", self.num_samples, "at least 1 and below 2^48")

@@ -8,7 +8,10 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.allowed import LadderKernel, is_function, require
+from tasks.allowed import ALIAS, LARGEST_COUNT, LARGEST_DRAWS, LadderKernel, is_function, require
+
+UNWARPED = ("persistent", "explicit")
+"""Objectives without warped rows: particles have no conditions, and warped rows another distribution."""
 
 LARGEST_BLOCK = 2**22
 """Chains of a block, each of which has a row in every shard of it."""
@@ -128,6 +131,9 @@ class Train:
         is_fitting = is_named if self.objective == "explicit" else self.known_score is None
         fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
         require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.augmentation and self.objective in UNWARPED:
+            allowed = f"0 or null for train.objective {self.objective}"
+            require(False, "train.augmentation", self.augmentation, allowed)
         if self.energy == "score_only":
             by_score, why = "denoising, explicit, implicit, sliced", "for train.energy score_only, which has no density"
             require(self.objective in by_score.split(", "), "train.objective", self.objective, f"{by_score} {why}")
@@ -196,7 +202,9 @@ class Sample:
             "steps_per_level",
             "num_control_chains",
         ):
-            require(getattr(self, key) >= 1, f"sample.{key}", getattr(self, key), "at least 1")
+            is_count = 1 <= getattr(self, key) < LARGEST_COUNT
+            require(is_count, f"sample.{key}", getattr(self, key), "at least 1 and below 2^48")
+        require(self.num_draws < LARGEST_DRAWS, "sample.num_draws", self.num_draws, "below 2^31")
         require(self.block_size <= LARGEST_BLOCK, "sample.block_size", self.block_size, f"at most {LARGEST_BLOCK:,}")
         require(self.num_levels >= 2, "sample.num_levels", self.num_levels, "at least 2")
         is_tried = self.exchange_rounds == 0 or self.exchange_rounds >= 2  # fewer do not try every pair
@@ -244,6 +252,13 @@ class Register:
     """MLflow experiment of the runs."""
     alias: str = "champion"
     """Alias of the version in use: the first whose chains converged has it until `retrain` finds a better one."""
+
+    def __post_init__(self) -> None:
+        is_alias = ALIAS.fullmatch(self.alias) is not None
+        allowed = "up to 255 letters, digits, - and _, and neither latest nor v and a number, which MLflow keeps"
+        require(is_alias, "register.alias", self.alias, allowed)
+        is_name = bool(self.experiment.strip()) and len(self.experiment) <= 256 and self.experiment.isprintable()
+        require(is_name, "register.experiment", self.experiment, "a name of 1 to 256 characters")
 
 
 @dataclass(frozen=True)
@@ -340,7 +355,8 @@ class Chains:
         require(is_init, "init", self.init, f"a file ({', '.join(POINTS_FILES)}) or MODULE:FUNCTION")
         require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
-            require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
+            require(1 <= getattr(self, key) < LARGEST_COUNT, key, getattr(self, key), "at least 1 and below 2^48")
+        require(self.num_draws < LARGEST_DRAWS, "num_draws", self.num_draws, "below 2^31")
         require(self.block_size <= LARGEST_BLOCK, "block_size", self.block_size, f"at most {LARGEST_BLOCK:,}")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
         is_ladder = self.num_levels == 1 or self.num_levels >= 3

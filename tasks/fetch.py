@@ -23,12 +23,18 @@ def fetch(config: commands.Generate, context: Context) -> Model:
     """The step: the versions that the models' names, with their aliases, stand for now."""
     uri = tracking_uri(config.register, context.root)
     context.resolved["model_versions"] = " ".join(_versioned(model, uri) for model in (config.model, *config.times))
+    return fetch_into(config, context.folder)
+
+
+def fetch_into(config: commands.Generate, folder: Path) -> Model:
+    """Fill a folder with the model, or the parts of a composition and its description; refuse what does not fit."""
+    uri = tracking_uri(config.register, folder_of(config.root))
     if not composing.is_composed(config):
-        folder = fetch_model(config.model, uri, context.folder)
+        fetch_model(config.model, uri, folder)
         return Model(str(folder), models.digest(folder))
-    for part, model_uri in composing.parts_of(config, context.folder).items():
+    for part, model_uri in composing.parts_of(config, folder).items():
         fetch_model(model_uri, uri, part)
-    return composing.publish(config, context.folder)
+    return composing.publish(config, folder)
 
 
 def versions_of(config: commands.Generate) -> str:

@@ -31,6 +31,7 @@ class Journal:
     def __init__(self, path: Path):
         self.path = path
         self.run_key = path.stem
+        self._root = path.absolute().parent.parent
         self._lock = threading.Lock()
         self._descriptor: int | None = None
         self._known: dict[str, dict[str, str]] = {}
@@ -50,9 +51,14 @@ class Journal:
         self._append_news("tags", redact_values(values), is_mutable=True)
 
     def artifact(self, path: Path, folder: str) -> None:
-        """Record that a file belongs into `folder` of the run's artifacts; it is read when it is sent."""
+        """Record that a file belongs into `folder` of the run's artifacts; it is read when it is sent. Its path is
+        relative to the root, which may be moved before that.
+        """
+        place = path.absolute()
+        if place.is_relative_to(self._root):
+            place = place.relative_to(self._root)
         with self._lock:
-            self._append({"kind": "artifact", "path": str(path.absolute()), "folder": folder})
+            self._append({"kind": "artifact", "path": str(place), "folder": folder})
 
     def status(self, status: Literal["FINISHED", "FAILED"]) -> None:
         """Record how the run ended."""
@@ -76,6 +82,9 @@ class Journal:
                     break
                 offset += len(line)
                 entries += _parse(line)
+        for entry in entries:
+            if entry["kind"] == "artifact":
+                entry["path"] = str(self._root / entry["path"])
         return entries, offset
 
     def _append_news(self, kind: str, values: Mapping[str, str], is_mutable: bool) -> None:

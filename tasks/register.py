@@ -17,12 +17,13 @@ from tasks import commands, config, mlflow_model
 from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Registration, Samples
 from tasks.champion import Registry, champion_of
 from tasks.context import Context
+from tasks.errors import ServiceError
 from tasks.locks import locked
 from tasks.once import found_or_made
 from tasks.provenance import git_commit, versions
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
-from tasks.tracking_server import connect, open_run, service, tracking_uri
+from tasks.tracking_server import SQLITE, connect, open_run, require_experiment, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -79,6 +80,18 @@ def register(
                 champion = str(version.version)
     champion_uri = champion and f"models:/{context.name}/{champion}"
     return Registration(f"models:/{context.name}/{version.version}", version.run_id or "", champion_uri)
+
+
+def check(config: Record, root: Path) -> None:
+    """Refuse an experiment that is deleted, where its server answers; one that does not answer costs a run nothing."""
+    uri = tracking_uri(config.register, root)
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+        return
+    try:
+        with service(uri):
+            require_experiment(connect(uri).get_experiment_by_name(config.register.experiment))
+    except ServiceError:
+        return
 
 
 def _facts(

@@ -25,12 +25,16 @@ from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import RowsWatcher
 from tasks.provenance import digest_of, provenance
+from tasks.room import require_room
 from tasks.store.layout import Layout, draws_per_segment
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
+ITEM_BYTES = 4
+"""Of a number of a draw: float32."""
+
 LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
@@ -47,11 +51,12 @@ class Run:
 
 def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     """Tune, freeze, draw, publish; then the same with the control ladder, for as many chains as the verdict needs."""
-    config = _completed(config, Path(model.uri))
+    config = completed(config, Path(model.uri))
     context.resolve("sample", config)
+    dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
+    require_room(config, dim, ITEM_BYTES, context.draws, context.cluster.address is None)
     cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
-    dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
     run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)
@@ -74,24 +79,29 @@ def lowest_noise(configured: float | None, model: Path) -> float:
     return configured or chosen
 
 
-def _completed(config: config.Sample, model: Path) -> config.Sample:
+def completed(config: config.Sample, model: Path) -> config.Sample:
     """The configuration with what was left out: the lowest noise by what the data are, the acceptance by the kernel."""
     has_density = not is_score_only(json.loads((model / "model.json").read_bytes()))
     kernel = config.kernel or ("mala" if has_density else "line_integral_simpson")
-    if not has_density and KERNELS[kernel].needs_value:
-        allowed = ", ".join(name for name, kernel in KERNELS.items() if not kernel.needs_value)
-        raise UsageError(f"sample.kernel must be one of {allowed} for a score-only model, but got {kernel!r}")
-    if not has_density and config.exchange_rounds:
-        raise UsageError(
-            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities, but got "
-            f"{config.exchange_rounds}"
-        )
+    require_kernel(config, has_density)
     return dataclasses.replace(
         config,
         kernel=kernel,
         lowest_noise=lowest_noise(config.lowest_noise, model),
         target_acceptance=config.target_acceptance or KERNELS[kernel].target_acceptance,
     )
+
+
+def require_kernel(config: config.Sample, has_density: bool) -> None:
+    """Refuse chains that need a density where the model has none."""
+    if not has_density and config.kernel and KERNELS[config.kernel].needs_value:
+        allowed = ", ".join(name for name, kernel in KERNELS.items() if not kernel.needs_value)
+        raise UsageError(f"sample.kernel must be one of {allowed} for a score-only model, but got {config.kernel!r}")
+    if not has_density and config.exchange_rounds:
+        raise UsageError(
+            f"sample.exchange_rounds must be 0 for a score-only model, whose levels have no densities, but got "
+            f"{config.exchange_rounds}"
+        )
 
 
 def _fill(name: str, place: str, config: config.Sample, run: Run) -> tuple[SampleStore, Program, str]:

@@ -102,10 +102,13 @@ class Mirror:
         is_gone = self._uri.startswith("sqlite:///") and not database.exists()
         if is_gone or not self._sent_path.exists():
             return None, 0
-        sent = json.loads(self._sent_path.read_bytes())
-        if sent["server"] != endpoint_digest(self._uri, self._experiment):
-            return None, 0
-        return sent["run_id"], sent["offset"]
+        try:
+            sent = json.loads(self._sent_path.read_bytes())
+            if sent["server"] == endpoint_digest(self._uri, self._experiment):
+                return str(sent["run_id"]), int(sent["offset"])
+        except (OSError, ValueError, TypeError, KeyError):
+            pass  # cut short: all is compared with the server again, and nothing is sent twice
+        return None, 0
 
     def _remember(self, offset: int) -> None:
         server = endpoint_digest(self._uri, self._experiment)

@@ -6,12 +6,14 @@ Importing mlflow takes seconds, so each function imports it when it runs: one wi
 import hashlib
 import logging
 import os
+import re
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks import config
+from tasks import config, relocated
 from tasks.errors import ServiceError, UsageError
 from tasks.journal import Journal
 from tasks.locks import locked
@@ -20,10 +22,13 @@ from tasks.redaction import redact
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Experiment
 
 RUN_TAG = "scorefleet.run"
 PROBE_TIMEOUT_S = 5
 SQLITE = "sqlite:///"
+UNREADABLE = re.compile(r"[?\x00-\x1f]|%[0-9a-fA-F]{2}")
+"""What a URL takes for its query, for a character in code, or for no part of it."""
 
 # An MLflow client waits 120 s for an answer and tries 8 times unless told otherwise. A user's settings stay.
 MLFLOW_SETTINGS = {
@@ -33,7 +38,7 @@ MLFLOW_SETTINGS = {
     "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",  # what fails is raised too, and becomes one line
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
@@ -42,8 +47,8 @@ def limit_mlflow() -> None:
     """Bound how long MLflow waits and how much it says; called before its first import."""
     for key, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(key, value)
-    for name in ("urllib3.connectionpool", "alembic", "mlflow"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("urllib3.connectionpool", "alembic", "mlflow", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def tracking_uri(config: config.Register, root: Path) -> str:
@@ -52,6 +57,11 @@ def tracking_uri(config: config.Register, root: Path) -> str:
     if not uri.startswith(("http://", "https://", SQLITE)):
         allowed = "start with http://, https:// or sqlite:///"
         raise UsageError(f"register.tracking_uri must {allowed}, but got {redact(uri)!r}")
+    if uri.startswith(SQLITE) and (found := UNREADABLE.search(uri)):
+        raise UsageError(
+            f"{uri.removeprefix(SQLITE)!r} holds {found[0]!r}, which MLflow cannot read in the path of its database: "
+            "choose another --root, or a server with register.tracking_uri"
+        )
     return uri
 
 
@@ -66,7 +76,7 @@ def service(uri: str) -> Iterator[None]:
     try:
         yield
     # ValueError: an answer that is not JSON. OSError: artifacts that cannot be read or written.
-    except (MlflowException, RequestException, SQLAlchemyError, OSError, ValueError) as error:
+    except (MlflowException, RequestException, SQLAlchemyError, sqlite3.Error, OSError, ValueError) as error:
         raise ServiceError(_line(uri, error)) from error
 
 
@@ -125,6 +135,7 @@ def _make_database(path: Path) -> None:
 
     with locked(path.with_name(f"{path.name}.lock")):
         if path.exists():
+            relocated.follow(path.absolute())
             return
         unfinished = path.with_name(f"{path.name}.unfinished")
         unfinished.unlink(missing_ok=True)
@@ -163,10 +174,15 @@ def _experiment_id(client: "MlflowClient", name: str, artifact_root: Path) -> st
             found = client.get_experiment_by_name(name)  # another run has just made it
             if found is None:
                 raise
-    if found.lifecycle_stage == "deleted":
-        remedy = "restore it there, or choose another register.experiment"
-        raise UsageError(f"experiment {name!r} is deleted in MLflow: {remedy}")
+    require_experiment(found)
     return found.experiment_id
+
+
+def require_experiment(found: "Experiment | None") -> None:
+    """Refuse an experiment that takes no runs; one that is not there will be made."""
+    if found is not None and found.lifecycle_stage == "deleted":
+        remedy = "restore it there, or choose another register.experiment"
+        raise UsageError(f"experiment {found.name!r} is deleted in MLflow: {remedy}")
 
 
 def endpoint_digest(uri: str, experiment: str) -> str:

@@ -29,6 +29,7 @@ from ray.train.torch import TorchTrainer
 
 from tasks import cluster, config
 from tasks.artifacts import Champion, Dataset, Model
+from tasks.config import UNWARPED
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
 from tasks.ebm.augment import NUM_WARPS
@@ -44,7 +45,6 @@ from tasks.watch import Watch, mailbox_here
 KNOWN = "known.safetensors"
 RAY = "ray"
 """Where Ray Train keeps checkpoints, which nothing reads once the step is done."""
-UNWARPED = ("persistent", "explicit")  # particles have no conditions, and warped rows another law
 MAX_FAILURES = 8
 LOOK_EVERY_S = 30.0
 """Between two looks whether more workers would have room; each time that they have, all start anew."""
@@ -130,10 +130,6 @@ def interruptible() -> Iterator[None]:
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
     """The configuration with every key that was left out chosen from the data."""
     shape = read_schema(Path(dataset.uri)).shape
-    if config.augmentation and config.objective in UNWARPED:
-        raise UsageError(
-            f"train.augmentation must be 0 for train.objective {config.objective}, but got {config.augmentation}"
-        )
     if config.augmentation and len(shape or ()) != 2:
         raise UsageError(f"train.augmentation warps images (arrays of two axes); set it to 0 for rows of shape {shape}")
     choice = choose(dataset.num_rows["train"], shape)

@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 CHAMPION = "tests/integration/test_champion.py"
 DRIFT = "tests/unit/test_drift.py"
 GATE = "tests/unit/test_gate.py"
+METRICS = "tests/unit/test_recorded_metrics.py"
 NEWS = "tests/unit/test_news.py"
 SPLITTING = "tests/unit/test_splitting.py"
 
@@ -54,6 +55,10 @@ MUTANTS = (
     Mutant("better by its estimate", _GATE, "one.difference - one.reach(share) > 0", "one.difference > 0", (GATE,)),
     Mutant("flaws ignored", _GATE, "    if flaws:", "    if flaws and not comparisons:", (GATE,)),
     Mutant("anything may follow an exact one", _GATE, "if champion_is_exact and not", "if False and not", (GATE,)),
+    Mutant("NaN is no flaw", _GATE, "if not math.isfinite(value)", "if False", (GATE,)),
+    Mutant("what is missing is no flaw", _GATE, "if name not in metrics)", "if False)", (GATE,)),
+    Mutant("a criterion that is NaN", _GATE, "    if undefined:", "    if False:", (GATE,)),
+    Mutant("NaN is filtered unnamed", "tasks/evaluate.py", "if not math.isfinite(value))", "if False)", (METRICS,)),
     Mutant("a champion that was not judged against", _CHAMPION, "if now != expected or", "if", (CHAMPION,)),
     Mutant("rolled back and back again", _CHAMPION, " or ROLLED_BACK_TAG in tags:", ":", (CHAMPION,)),
 )

@@ -3,14 +3,21 @@
 from tests.mutants.mutant import Mutant
 
 FETCH = "tests/integration/test_fetch.py"
+MOVED = "tests/integration/test_moved_root.py"
 MIRROR = "tests/integration/test_mirror.py"
 ORIGIN = "tests/unit/test_origin.py"
+PREFLIGHT = "tests/unit/test_preflight.py"
+PUBLISHED = "tests/unit/test_published.py"
+RECORD = "tests/unit/test_record.py"
 REGISTER = "tests/integration/test_register.py"
 SIGNATURE = "tests/unit/test_signature.py"
 WRONG_INPUT = "tests/integration/test_wrong_input.py"
 
+_DAG = "tasks/dag.py"
+_INTACT = "tasks/store/intact.py"
 _ONCE = "tasks/once.py"
 _ORIGIN = "tasks/origin.py"
+_PUBLISHED = "tasks/published.py"
 _REGISTER = "tasks/register.py"
 _SERVER = "tasks/tracking_server.py"
 _SIGNATURE = "tasks/store/signature.py"
@@ -30,10 +37,39 @@ MUTANTS = (
     ),
     Mutant(
         "a key is refused after the work",
-        "pipelines/runner.py",
+        "pipelines/preflight.py",
         "signature.require_own(place, flow.sign)",
         "pass",
         (WRONG_INPUT,),
+    ),
+    Mutant("a needed artefact is trusted", _DAG, "self.manifest(need).require_intact()", "pass", (PUBLISHED,)),
+    Mutant("a done step is trusted", _DAG, "        found.require_intact()\n", "", (PUBLISHED,)),
+    Mutant("sizes alone are compared", _INTACT, "is_same = sha256_of(path) == sha256", "is_same = True", (PUBLISHED,)),
+    Mutant(
+        "a manifest is not sealed",
+        _PUBLISHED,
+        "document.unseal(str(path), data)",
+        "parse(str(path), data)",
+        (PUBLISHED,),
+    ),
+    Mutant(
+        "places are absolute",
+        _PUBLISHED,
+        'return ROOT + value.removeprefix(str(root)).lstrip("/")',
+        "return value",
+        (PUBLISHED,),
+    ),
+    Mutant(
+        "another result of an earlier step",
+        _PUBLISHED,
+        "need.digest) != need.digest",
+        "need.digest) is None",
+        (PUBLISHED,),
+    ),
+    Mutant("the old place of a root is read", _SERVER, "relocated.follow(path.absolute())", "pass", (MOVED,)),
+    Mutant("checks wait for their step", "pipelines/runner.py", "    pipeline.check(", "    list(", (PREFLIGHT,)),
+    Mutant(
+        "warm steps are not recorded", "pipelines/record.py", "if _is_section(step, settings)", "if False", (RECORD,)
     ),
     Mutant("an origin of anything", _ORIGIN, "for key, kind in KINDS.items()", "for key, kind in ()", (ORIGIN,)),
     Mutant(

@@ -50,3 +50,26 @@ def test_what_another_server_or_a_removed_database_had_is_sent_again(tmp_path: P
     if change:
         (tmp_path / "mlflow.db").touch()
     assert Mirror(journal, uri, tmp_path, "e", "run")._offset == 0
+
+
+def test_a_note_of_what_was_sent_that_is_cut_anywhere_is_as_none(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    (tmp_path / "mlflow.db").touch()
+    sent = json.dumps({"server": endpoint_digest(uri, "e"), "run_id": "r1", "offset": 7})
+    for size in range(len(sent)):
+        (tmp_path / "key.sent.json").write_text(sent[:size])
+        assert Mirror(Journal(tmp_path / "key.jsonl"), uri, tmp_path, "e", "run")._offset == 0
+    (tmp_path / "key.sent.json").write_text(sent)
+    assert Mirror(Journal(tmp_path / "key.jsonl"), uri, tmp_path, "e", "run")._offset == 7
+
+
+@pytest.mark.parametrize("name", ["a?b", "a?x=1", "a%20b", "a\nb"])
+def test_a_root_that_mlflow_would_take_for_another_place_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="choose another --root"):
+        tracking_uri(config.Register(), tmp_path / name)
+    assert tracking_uri(config.Register(tracking_uri="http://host:5000"), tmp_path / name) == "http://host:5000"
+
+
+@pytest.mark.parametrize("name", ["a b", "a#b", "100%", "é", "a'b", "a;b", "[a]"])
+def test_odd_roots_that_mlflow_can_read_are_taken(tmp_path: Path, name: str) -> None:
+    assert tracking_uri(config.Register(), tmp_path / name).endswith(f"{name}/mlflow.db")
