@@ -19,6 +19,10 @@ UNDEFINED = (
     "the density is NaN or infinite close to where chains move: declare its domain with --support or return -inf "
     "outside it, and make it finite inside"
 )
+NECK = (
+    "That is exact for a proper density, but a neck without end, as of a flat prior on the log of a scale, looks the "
+    "same: write the density without the neck (non-centred), or check the prior of the scale."
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Travel:
     num_nonfinite: int
     """Proposals with an undefined density where the mass is."""
     num_overflowed: int = 0
-    """Proposals whose density overflowed far outside the mass: rejected, which is exact."""
+    """Proposals whose density overflowed where it had fallen to nothing."""
     num_round_trips: int | None = None
     """None where there is no ladder."""
 
@@ -112,9 +116,12 @@ def _moving(measured: Travel) -> Check:
 
 
 def _finite(measured: Travel) -> Check:
-    """The first check, for one that fails explains what else does."""
-    check = check_finite(measured.num_nonfinite, UNDEFINED)
-    if not measured.num_overflowed:
+    """The first check, for one that fails explains what else does. Overflows fail it too: a proper density is not to
+    blame for them, but an improper one that narrows without end has the same.
+    """
+    check, far = check_finite(measured.num_nonfinite, UNDEFINED), measured.num_overflowed
+    if not far:
         return check
-    far = f"{measured.num_overflowed:,} proposals overflowed far outside the mass and were rejected, which is exact."
-    return dataclasses.replace(check, sentence=f"{check.sentence} {far}")
+    said = f"{far:,} proposals overflowed where the density had fallen to nothing and were rejected. {NECK}"
+    sentence = said if check.is_passed else f"{check.sentence} {said}"
+    return dataclasses.replace(check, is_passed=False, sentence=sentence)

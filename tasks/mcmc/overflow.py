@@ -2,9 +2,10 @@
 
 A trajectory that overshoots meets `exp` of 800 or `inf - inf`. Rejecting it is exact, for nothing lies there. A density
 that is NaN where its mass is loses a part of the distribution by every rejection. What tells the two apart is how the
-density gets there: on the way to an overflow it has fallen by `FELL + dim` nats or more, while an improper density
+density gets there: on the way to an overflow it has fallen by `FELL + dim` nats or more, while a flat direction
 stays level, and an undeclared edge of the domain or a NaN inside it comes without such a fall. (In d dimensions a
-Gaussian has less than `exp -FELL` of its mass where it is `FELL + d` nats below its own typical value.)
+Gaussian has less than `exp -FELL` of its mass where it is `FELL + d` nats below its own typical value.) It says nothing
+of mass elsewhere: the sides of a neck without end fall as steeply, so the verdict does not trust overflows either.
 """
 
 from collections.abc import Callable

@@ -192,10 +192,10 @@ MUTANTS = (
         (OVERFLOW,),
     ),
     Mutant(
-        "overflows fail the verdict",
+        "overflows are trusted",
         "tasks/travel_verdict.py",
-        "check_finite(measured.num_nonfinite, UNDEFINED)",
-        "check_finite(measured.num_nonfinite + measured.num_overflowed, UNDEFINED)",
+        "dataclasses.replace(check, is_passed=False, sentence=sentence)",
+        "dataclasses.replace(check, sentence=sentence)",
         (TRAVEL_VERDICT,),
     ),
     Mutant(
