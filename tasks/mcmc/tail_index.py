@@ -8,6 +8,7 @@ the error where the variance is infinite, and infinite where the mean is. (Vehta
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
@@ -25,8 +26,8 @@ def tail_index(draws: Float[np.ndarray, "chain draw"]) -> float:
     if draws.size < MIN_DRAWS or not np.isfinite(farthest).all() or farthest[0] == farthest[-1]:
         return 0.0
     with np.errstate(all="ignore"):  # of equal draws, which have no tail
-        k = float(array_stats.pareto_khat(away, chain_axis=0, draw_axis=1, r_eff=1.0, tail="right"))
-    return k if math.isfinite(k) else 0.0
+        k: Any = array_stats.pareto_khat(away, chain_axis=0, draw_axis=1, r_eff=1.0, tail="right")
+    return float(k) if math.isfinite(k) else 0.0
 
 
 def unreached(draws: Float[np.ndarray, "chain draw"], num_effective: float, k: float, order: int = 1) -> float:
