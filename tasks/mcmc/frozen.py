@@ -1,5 +1,7 @@
 """What a warm-up froze, as arrays of one flat mapping and back, so that it can be a file."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -36,6 +38,6 @@ def from_arrays(arrays: dict[str, np.ndarray]) -> Tuned:
 
     step_size, length, share = arrays[NUMBERS].tolist()
     mixture, layers = part(MIXTURE), {name: part(f"{name}.") for name in LAYERS}
-    made = {name: LAYERS[name](**layer) if layer else None for name, layer in layers.items()}
+    made: dict[str, Any] = {name: LAYERS[name](**layer) if layer else None for name, layer in layers.items()}
     coordinates = Coordinates(Whitening(**part(WHITENING)), **made)
     return Tuned(coordinates, step_size, length, Jumps(Mixture(**mixture), share) if mixture else None)

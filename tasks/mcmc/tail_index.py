@@ -8,6 +8,7 @@ the error where the variance is infinite, and infinite where the mean is. (Vehta
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from arviz_stats.base import array_stats  # pyright: ignore[reportPrivateImportUsage]
@@ -21,11 +22,12 @@ def tail_index(draws: Float[np.ndarray, "chain draw"]) -> float:
     """The shape k of the tails about the median, as PSIS fits it: moments of order `1/k` and more do not exist. 0 where
     draws are too few or all equal."""
     away = np.abs(draws - np.median(draws))
-    if draws.size < MIN_DRAWS or not np.isfinite(away).all() or np.ptp(away) == 0:
+    farthest = np.sort(away, axis=None)[-math.isqrt(draws.size) :]
+    if draws.size < MIN_DRAWS or not np.isfinite(farthest).all() or farthest[0] == farthest[-1]:
         return 0.0
     with np.errstate(all="ignore"):  # of equal draws, which have no tail
-        k = float(array_stats.pareto_khat(away, chain_axis=0, draw_axis=1, r_eff=1.0, tail="right"))
-    return k if math.isfinite(k) else 0.0
+        k: Any = array_stats.pareto_khat(away, chain_axis=0, draw_axis=1, r_eff=1.0, tail="right")
+    return float(k) if math.isfinite(k) else 0.0
 
 
 def unreached(draws: Float[np.ndarray, "chain draw"], num_effective: float, k: float, order: int = 1) -> float:

@@ -73,12 +73,13 @@ def test_tails_hold_the_mass_that_they_should(chains):
 
 
 def test_the_standard_deviation_is_right_within_its_error(chains):
-    """Fourth moments are infinite: of 25 sets of as many independent draws the worst was 2.8 of these errors off, and of
-    60 sets of 3,840 draws 4."""
+    """Fourth moments are infinite: of 25 sets of 76,800 independent draws the worst was 2.8 of these errors off, of 60
+    sets of 3,840 draws 4.
+    """
     for k in range(5):
         x = chains[2][:, :, k]
         error = sd_error(x, tail_index(x))
-        assert abs(x.std() - 3**0.5) < 5 * error < 0.8
+        assert abs(x.std() - 3**0.5) < 5 * error < 5 * 0.5
 
 
 def exact(num_rows):

@@ -6,6 +6,7 @@ from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.preconditioning import identity
+from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
 from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned
 
@@ -26,6 +27,8 @@ def test_what_is_frozen_survives_a_file():
         Tuned(Coordinates(identity(2), bent), 0.7, 1.9, jumps),
         Tuned(Coordinates(identity(2), None, bent), 0.7, 1.9),
         Tuned(Coordinates(identity(2)), 0.7, 1.9),
+        Tuned(Coordinates(identity(2), tails=TailsOfCoordinates(vector, vector, square)), 0.7, 1.9),
+        Tuned(Coordinates(identity(2), radial=RadialTail(vector[0], vector[1])), 0.7, 1.9),
     ):
         loaded = safetensors.numpy.load(safetensors.numpy.save(frozen.to_arrays(tuned)))
         assert same(frozen.from_arrays(loaded), tuned)

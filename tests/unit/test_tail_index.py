@@ -37,15 +37,15 @@ def test_draws_that_are_equal_or_few_have_no_tail():
 
 
 def test_the_standard_deviation_of_t3_is_within_a_few_of_its_errors():
-    """40 sets of independent draws, fixed: with the usual error the worst is farther off, for the largest draw that
-    there could be is mostly not there.
+    """12 fixed sets of as many independent draws as a default run has effective ones; with the usual error the worst is
+    farther off, for the largest draw that there could be is mostly not there.
     """
     off, usual = [], []
-    for seed in range(40):
-        x = draws(stats.t(3), seed)
+    for seed in range(12):
+        x = stats.t(3).rvs(size=(256, 300), random_state=seed)
         off.append((x.std() - 3**0.5) / sd_error(x, tail_index(x)))
         usual.append((x.std() - 3**0.5) / sd_error(x, -math.inf))
-    assert max(map(abs, off)) < 4.5 < max(map(abs, usual))
+    assert max(map(abs, off)) < 3 < 4 < max(map(abs, usual))
 
 
 def test_what_is_out_of_reach_is_that_of_the_pareto_distribution():
