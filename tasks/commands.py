@@ -7,7 +7,7 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`).
 import math
 from dataclasses import dataclass, field
 
-from tasks.allowed import MODEL_NAME, MODEL_URI, is_function, require
+from tasks.allowed import MODEL_NAME, MODEL_URI, require, require_function
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
 
@@ -91,7 +91,7 @@ class Generate(Placed):
         is_weight = all(0 < weight < math.inf for weight in self.weights)
         require(is_weight, "weights", list(self.weights), "positive")
         require((self.classifier is None) == (self.label is None), "label", self.label, "given with classifier, only")
-        is_named = self.classifier is None or is_function(self.classifier)
-        require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
+        if self.classifier is not None:
+            require_function(self.classifier, "classifier", "digits_classifier:log_probabilities")
         require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
         require(self.num_samples >= 1, "num_samples", self.num_samples, "at least 1")

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.allowed import LadderKernel, is_function, require
+from tasks.allowed import LadderKernel, require, require_function
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,11 @@ class Train:
         is_share = self.augmentation is None or 0 <= self.augmentation < 1
         require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
-        is_named = self.known_score is not None and is_function(self.known_score)
-        is_fitting = is_named if self.objective == "explicit" else self.known_score is None
+        is_fitting = (self.known_score is not None) == (self.objective == "explicit")
         fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
         require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.known_score is not None:
+            require_function(self.known_score, "train.known_score", "posterior:score")
         if self.energy == "score_only":
             by_score, why = "denoising, explicit, implicit, sliced", "for train.energy score_only, which has no density"
             require(self.objective in by_score.split(", "), "train.objective", self.objective, f"{by_score} {why}")
@@ -276,7 +277,7 @@ class Chains:
     """Estimate log Z, the log of the integral of exp(log density) over the support, with a confidence interval."""
 
     def __post_init__(self) -> None:
-        require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        require_function(self.target, "target", "posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(getattr(self, key) >= 1, key, getattr(self, key), "at least 1")
         require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
