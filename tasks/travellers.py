@@ -16,9 +16,10 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density, evidence, origin
+from tasks import cluster, config, density, evidence, inputs, origin
 from tasks.artifacts import Samples
 from tasks.context import Context
+from tasks.errors import UserError
 from tasks.fleet import Fleet, Made, advanced
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
@@ -48,22 +49,24 @@ TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not
 def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
-    density.check(config.target, density.load(config.target), support)
+    seen = density.observe(config)
+    with inputs.complete(seen):
+        density.check(config.target, seen.function, support)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
     del settings["log_z"]  # which is found beside the draws
-    digests = {"target_digest": density.digest_of(config)}
-    begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
+    begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, {"target_reads": seen.reads})
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
     cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
+    fleet = Fleet.start(TargetActor, (config, seen.reads), context.cluster.num_actors)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
     entries = fleet.fill(job, RowsWatcher("sample", job.layout.total_rows, _Acceptance()))
+    inputs.require_unchanged(seen)
     volume = frozen.from_arrays(warm).coordinates.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
@@ -80,7 +83,8 @@ def description_of(
     return provenance(TargetMaker.__module__, seed) | {
         "config": dataclasses.asdict(config),
         "target": config.target,
-        "target_digest": density.digest_of(config),
+        "target_digest": density.observed(config).digest,
+        "target_reads": density.observed(config).reads,
         "support": config.support,
         "dim": config.dim,
         "program": dataclasses.asdict(program),
@@ -118,7 +122,7 @@ class TargetMaker:
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.config = config
         self.support = density.support_of(config)
-        self.log_density = density.load(config.target)
+        self.log_density = density.observed(config).function
         self.free_target = from_log_density(self.support.pull(self.log_density))
 
     def warm_up(self, seed: int) -> bytes:
@@ -209,6 +213,14 @@ class TargetMaker:
 @ray.remote
 class TargetActor(TargetMaker, Seated):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+
+    def __init__(self, config: config.Chains, reads: dict[str, str]):
+        """The density must be here what it was where the work began, of which `reads` tells."""
+        try:
+            super().__init__(config)
+            inputs.require_same(density.observed(config), reads)
+        except UserError as error:
+            self.refusal = error
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""

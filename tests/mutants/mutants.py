@@ -12,6 +12,7 @@ from tests.mutants import (
     streams,
     tracking,
     training,
+    user_code,
 )
 
 MUTANTS = (
@@ -26,4 +27,5 @@ MUTANTS = (
     *commits.MUTANTS,
     *nodes.MUTANTS,
     *tracking.MUTANTS,
+    *user_code.MUTANTS,
 )
