@@ -74,7 +74,7 @@ def explain(message: str, keys: Sequence[str]) -> str:
     if in_section:
         return f"unknown key '{in_section[1]}.{in_section[2]}'{nearest(f'{in_section[1]}.{in_section[2]}', keys)}"
     unknown = re.search(r"(?:Option|Key|key) '-*([\w.]+)' is not (?:accepted|expected)", message) or re.search(
-        r"(?:[Uu]nrecognized arguments|No action for key):? '?-*([\w.]+)", message
+        r"(?:[Uu]nrecognized arguments|No action for key):? '?-*([\w.-]+)", message
     )
     if unknown:
         return f"unknown key {unknown[1]!r}{nearest(unknown[1], keys)}"
@@ -107,8 +107,12 @@ def _explain_type(key: str, reason: str) -> str:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """`; did you mean 'x'?` or, where nothing is near, where to look."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else "; --help lists every key"
+    name, last = name.replace("-", "_"), {key: key.rpartition(".")[2] for key in known}
+    close = [key for key in known if name == last[key]] or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not close:
+        (near,) = difflib.get_close_matches(name, last.values(), n=1, cutoff=0.75) or [""]
+        close = [key for key in known if near and last[key] == near]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else "; --help lists every key"
 
 
 def _refuse_flat_sections(settings: type, parsed: Namespace) -> None:

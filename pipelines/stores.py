@@ -111,7 +111,8 @@ def audit(arguments: Sequence[str]) -> int:
 
 def _report(proof: Any, summary: str | None) -> int:
     """One line for each thing that is not right, then one for the whole."""
-    for line in (*proof.findings, *proof.notes):
+    notes = [*proof.notes, *_changed(proof.description)]
+    for line in (*proof.findings, *notes):
         output(str(line))
     total = f"{proof.description.get('num_rows', 0):,} rows in {len(proof.entries):,} shards"
     if proof.is_whole:
@@ -124,9 +125,22 @@ def _report(proof: Any, summary: str | None) -> int:
         "digest": proof.description.get("digest"),
         "merkle_root": proof.description.get("merkle_root"),
         "findings": [{"kind": one.kind, "what": one.what, "reason": one.reason} for one in proof.findings],
-        "notes": list(proof.notes),
+        "notes": notes,
     }
     return _finish(proof.is_whole, outcome, summary)
+
+
+def _changed(description: dict[str, Any]) -> list[str]:
+    """Where the user's density is here: what of all that it read when it drew the rows is another by now."""
+    from tasks import reads, sources
+
+    target, then = description.get("target"), description.get("target_reads")
+    if not isinstance(target, str) or not reads.is_valid(then):
+        return []
+    sources.find_from_here()
+    if sources.find(target.partition(":")[0]) is None:
+        return []
+    return [f"changed since the rows were drawn: {change}" for change in reads.changes(then)]
 
 
 def _say(replay: Any) -> None:

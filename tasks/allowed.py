@@ -27,6 +27,24 @@ def require(is_allowed: bool, key: str, value: Any, allowed: str) -> None:
         raise ValueError(f"{key} must be {allowed}, but got {value!r}")
 
 
+def require_function(name: str, key: str, example: str) -> None:
+    """Refuse what does not read MODULE:FUNCTION, with what was meant where a path was given."""
+    if not is_function(name) or name.partition(":")[0].endswith(".py"):
+        raise ValueError(f"{key} must be MODULE:FUNCTION, such as {example}, but got {name!r}{_meant(name)}")
+
+
+def _meant(name: str) -> str:
+    """`; did you mean 'models.posterior:f'?` for `models/posterior.py:f`."""
+    path, colon, function = name.partition(":")
+    if not colon and "/" in path and not path.endswith(".py"):
+        path, _, function = path.rpartition("/")
+    folder, parts = "", [part for part in path.removesuffix(".py").split("/") if part not in ("", ".")]
+    if path.startswith(("/", "~", "..")):
+        folder, parts = f", from within {path.rpartition('/')[0]}", parts[-1:]
+    near = f"{'.'.join(parts)}:{function or 'FUNCTION'}"
+    return f"; did you mean {near!r}{folder}?" if is_function(near) else ""
+
+
 def is_function(name: str) -> bool:
     """Whether `name` reads MODULE:FUNCTION."""
     module, _, function = name.partition(":")

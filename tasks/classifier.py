@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks import density
+from tasks import inputs
 from tasks.ebm import noise
 from tasks.ebm.compose import LogClassifier
 from tasks.errors import DataError, UsageError
+from tasks.inputs import Observed
 from tasks.store.schema import DataSchema
 
 NUM_PROBES = 16
@@ -22,12 +23,17 @@ Classifier = Callable[[Tensor], Tensor]
 """Points [row, dim] in the user's units -> log probabilities of the classes [row, class]."""
 
 
-def load(name: str) -> Classifier:
-    """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
-    return density.load(name)
+def observe(name: str) -> Observed:
+    """The function that `name`, MODULE:FUNCTION, stands for, and what it reads; UsageError when there is none."""
+    return inputs.observe(name, "classifier", inputs.try_out)
 
 
-def on_noised(name: str, classify: Classifier, schema: DataSchema) -> LogClassifier:
+def observed(name: str) -> Observed:
+    """The function as it was when it was last observed."""
+    return inputs.observed(name, "classifier", inputs.try_out)
+
+
+def on_noised(classify: Classifier, schema: DataSchema) -> LogClassifier:
     """`ln p(class | x' / sqrt(1-beta))`, of noised points in standardised coordinates, which the function is given in
     the user's units; on the CPU, where its own tensors are.
     """
@@ -35,7 +41,7 @@ def on_noised(name: str, classify: Classifier, schema: DataSchema) -> LogClassif
 
     def log_probabilities(x: Float[Tensor, "row dim"], logit_beta: Float[Tensor, " row"]) -> Tensor:
         z = (x / noise.signal_level(logit_beta)[:, None]).cpu().double()
-        return _evaluated(name, classify, location + scale * z).to(x)
+        return classify(location + scale * z).to(x)
 
     return log_probabilities
 
@@ -44,7 +50,7 @@ def check(name: str, classify: Classifier, label: int, schema: DataSchema) -> No
     """Refuse a function that is no classifier of independent rows, or that has no class `label`, in one line."""
     z = torch.randn(NUM_PROBES, schema.dim, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     x = (torch.from_numpy(schema.location) + torch.from_numpy(schema.scale) * z).requires_grad_()
-    value, first = _evaluated(name, classify, x), _evaluated(name, classify, x[:1])
+    value, first = classify(x), classify(x[:1])
     if not isinstance(value, Tensor) or value.ndim != 2 or len(value) != NUM_PROBES:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(
@@ -74,12 +80,3 @@ def _require_gradient(name: str, value: Float[Tensor, " row"], x: Float[Tensor, 
         raise DataError(f"classifier {name!r} has no gradient: its probabilities must depend on the points, in torch")
     if not (value.isfinite() & score.isfinite().all(1)).any():
         raise DataError(f"classifier {name!r} is finite, with its gradient, at none of {NUM_PROBES} points")
-
-
-def _evaluated(name: str, classify: Classifier, x: Tensor) -> Tensor:
-    """What user code returns; whatever it raises is one line that names it."""
-    try:
-        return classify(x)
-    except Exception as error:
-        line = str(error).strip().partition("\n")[0]
-        raise DataError(f"classifier {name!r} raised {type(error).__name__}: {line}") from error

@@ -7,7 +7,7 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`).
 import math
 from dataclasses import dataclass, field
 
-from tasks.allowed import LARGEST_COUNT, MODEL_NAME, MODEL_NAME_BYTES, MODEL_URI, is_function, require
+from tasks.allowed import LARGEST_COUNT, MODEL_NAME, MODEL_NAME_BYTES, MODEL_URI, require, require_function
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
 
@@ -92,8 +92,8 @@ class Generate(Placed):
         is_weight = all(0 < weight < math.inf for weight in self.weights)
         require(is_weight, "weights", list(self.weights), "positive")
         require((self.classifier is None) == (self.label is None), "label", self.label, "given with classifier, only")
-        is_named = self.classifier is None or is_function(self.classifier)
-        require(is_named, "classifier", self.classifier, "MODULE:FUNCTION, such as digits_classifier:log_probabilities")
+        if self.classifier is not None:
+            require_function(self.classifier, "classifier", "digits_classifier:log_probabilities")
         require(self.label is None or self.label >= 0, "label", self.label, "0 or more")
         is_count = 1 <= self.num_samples < LARGEST_COUNT
         require(is_count, "num_samples", self.num_samples, "at least 1 and below 2^48")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tasks import classifier, commands, composition, density, fixed
+from tasks import classifier, commands, composition, fixed, inputs
 from tasks.artifacts import Model
 from tasks.ebm import energies
 from tasks.ebm import model as models
@@ -34,7 +34,7 @@ def digest_of(config: commands.Generate) -> str:
     """The sha256 of what a composition reads beside models: the classifier's source, and files of fixed values."""
     listing = {name: _file_digest(name, path) for name, path in config.fixed.items() if isinstance(path, str)}
     if config.classifier:
-        listing["classifier"] = density.source_digest(config.classifier)
+        listing["classifier"] = inputs.for_key(classifier.observe(config.classifier))
     return hashlib.sha256(json.dumps(listing, sort_keys=True).encode()).hexdigest()
 
 
@@ -100,9 +100,10 @@ def _listed(parts: dict[Path, str], weights: Sequence[float]) -> list[dict[str, 
 def _classifier(config: commands.Generate, schema: DataSchema) -> dict[str, Any] | None:
     if config.classifier is None or config.label is None:
         return None
-    classify = classifier.load(config.classifier)
-    classifier.check(config.classifier, classify, config.label, schema)
-    return {"function": config.classifier, "label": config.label, "digest": density.source_digest(config.classifier)}
+    seen = classifier.observe(config.classifier)
+    with inputs.complete(seen):
+        classifier.check(config.classifier, seen.function, config.label, schema)
+    return {"function": config.classifier, "label": config.label, "digest": seen.digest, "reads": seen.reads}
 
 
 def _file_digest(name: str, path: str) -> str:

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks import classifier
+from tasks import classifier, inputs
 from tasks.ebm import compose, energies, noise
 from tasks.ebm import model as models
 from tasks.ebm.compose import LogClassifier
@@ -122,8 +122,10 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
     fixed = standardised(_given(description), schema).to(device)
     if description["classifier"] is None:
         return Composition(tuple(parts), fixed)
-    name, label = description["classifier"]["function"], description["classifier"]["label"]
-    return Composition(tuple(parts), fixed, classifier.on_noised(name, classifier.load(name), schema), label)
+    described = description["classifier"]
+    seen = classifier.observed(described["function"])
+    inputs.require_same(seen, described["reads"])
+    return Composition(tuple(parts), fixed, classifier.on_noised(seen.function, schema), described["label"])
 
 
 def schema_of(folder: Path) -> DataSchema:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from tasks.allowed import ALIAS, LARGEST_COUNT, LARGEST_DRAWS, LadderKernel, is_function, require
+from tasks.allowed import ALIAS, LARGEST_COUNT, LARGEST_DRAWS, LadderKernel, is_function, require, require_function
 
 UNWARPED = ("persistent", "explicit")
 """Objectives without warped rows: particles have no conditions, and warped rows another distribution."""
@@ -127,10 +127,11 @@ class Train:
         is_share = self.augmentation is None or 0 <= self.augmentation < 1
         require(is_share, "train.augmentation", self.augmentation, "in [0, 1)")
         require(self.width is None or self.width >= 1, "train.width", self.width, "at least 1")
-        is_named = self.known_score is not None and is_function(self.known_score)
-        is_fitting = is_named if self.objective == "explicit" else self.known_score is None
+        is_fitting = (self.known_score is not None) == (self.objective == "explicit")
         fitting = "MODULE:FUNCTION for train.objective explicit, and null for others"
         require(is_fitting, "train.known_score", self.known_score, fitting)
+        if self.known_score is not None:
+            require_function(self.known_score, "train.known_score", "posterior:score")
         if self.augmentation and self.objective in UNWARPED:
             allowed = f"0 or null for train.objective {self.objective}"
             require(False, "train.augmentation", self.augmentation, allowed)
@@ -353,7 +354,7 @@ class Chains:
     def __post_init__(self) -> None:
         is_init = self.init is None or is_points_file(self.init) or is_function(self.init)
         require(is_init, "init", self.init, f"a file ({', '.join(POINTS_FILES)}) or MODULE:FUNCTION")
-        require(is_function(self.target), "target", self.target, "MODULE:FUNCTION, such as posterior:log_density")
+        require_function(self.target, "target", "posterior:log_density")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(1 <= getattr(self, key) < LARGEST_COUNT, key, getattr(self, key), "at least 1 and below 2^48")
         require(self.num_draws < LARGEST_DRAWS, "num_draws", self.num_draws, "below 2^31")

@@ -4,70 +4,58 @@ The function takes points `[chain, dim]` in float64 and returns their log densit
 constant, differentiable, each row by itself.
 """
 
-import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tasks import config, sources
-from tasks.errors import DataError, UsageError
+from tasks import config, inputs, loading
+from tasks.errors import DataError, UsageError, UserError
+from tasks.inputs import Observed
 from tasks.mcmc import constraints, starts
 from tasks.mcmc.constraints import Support
 from tasks.mcmc.metropolis import Target
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import LogDensity, from_log_density
+from tasks.user_code import UserFunction, described
 
 NUM_PROBES = 16
+NUM_FIRST = 4
+"""Points of the first call."""
 
 
-def load(name: str) -> LogDensity:
+def load(name: str) -> UserFunction:
     """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
-    # Chains go where a density is no number, and are turned back there: an exception would end them all.
-    torch.distributions.Distribution.set_default_validate_args(False)
-    module_name, _, function_name = name.partition(":")
-    folder = find_from_here()
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{name!r} needs the module {error.name!r}, which is neither in {folder} nor installed"
-        ) from error
-    except Exception as error:  # whatever the user's own code raises while it is imported
-        raise UsageError(f"{module_name!r} cannot be imported: {type(error).__name__}: {_first_line(error)}") from error
-    function = getattr(module, function_name, None)
-    if not callable(function):
-        if function is not None:
-            raise UsageError(f"{name} is {type(function).__name__}, but must be a function of points [chain, dim]")
-        near = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise UsageError(f"{module_name} has no function {function_name!r}; it has {', '.join(near) or 'none'}")
-    log_density: Any = function
-    return log_density
-
-
-def find_from_here() -> str:
-    """Have modules of the working folder found, which it returns."""
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
-    return folder
+    return loading.load(name)
 
 
 def digest_of(chains: config.Chains) -> str:
-    """`source_digest` of the density: what a step's key holds of it."""
-    return source_digest(chains.target)
+    """Names the density and all that it reads: what a step's key holds of it."""
+    return inputs.for_key(observe(chains))
 
 
-def source_digest(name: str) -> str:
-    """The sha256 of the source of MODULE:FUNCTION and of all modules of the user's own that it imports; none is run."""
-    find_from_here()
-    try:
-        return sources.digest_of(name)
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"the source of {name!r} cannot be read: {error}") from error
+def observe(chains: config.Chains) -> Observed:
+    """The density as it is now, and what it reads."""
+    return inputs.observe(chains.target, "target", _first_call(chains))
+
+
+def observed(chains: config.Chains) -> Observed:
+    """The density as it was when it was last observed."""
+    return inputs.observed(chains.target, "target", _first_call(chains))
+
+
+def _first_call(chains: config.Chains) -> inputs.TryOut:
+    support = support_of(chains)
+    generator = torch.Generator().manual_seed(0)
+    x, _ = support.constrain(torch.randn(NUM_FIRST, support.free, generator=generator, dtype=torch.float64))
+
+    def call(log_density: UserFunction) -> list[float]:
+        value = log_density(x)
+        is_plain = isinstance(value, Tensor) and value.shape == (NUM_FIRST,) and _is_precise(value)
+        return value.detach().double().tolist() if is_plain else []  # `check` refuses others
+
+    return call
 
 
 def support_of(chains: config.Chains) -> Support:
@@ -86,19 +74,20 @@ def check(name: str, log_density: LogDensity, support: Support, start: Tensor | 
     z = torch.randn(NUM_PROBES, support.free, generator=generator, dtype=torch.float64)
     z = z if start is None else start[torch.arange(NUM_PROBES) % len(start)]
     x, _ = support.constrain(z)
-    value = evaluated("target", name, lambda: log_density(x))
+    value = _evaluated(name, lambda: log_density(x))
     if not isinstance(value, Tensor) or value.shape != (NUM_PROBES,):
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(
             f"target {name!r} must return one log density a row, shape ({NUM_PROBES},) for points "
             f"{tuple(x.shape)}, but returned {got}"
         )
-    if not evaluated("target", name, lambda: log_density(x.clone().requires_grad_())).requires_grad:
+    _require_precise(name, value)
+    if not _evaluated(name, lambda: _depends_on(log_density, x)):
         raise DataError(
             f"target {name!r} returns numbers that torch cannot differentiate by the points: leave out .detach(), "
             "numpy and torch.tensor(...); a constant density is 0 * x.sum(1)"
         )
-    first = evaluated("target", name, lambda: log_density(x[:1]))
+    first = _evaluated(name, lambda: log_density(x[:1]))
     if not torch.allclose(first, value[:1], rtol=1e-6, equal_nan=True):
         raise DataError(
             f"target {name!r} gives a row another log density beside other rows: {float(first[0]):.6g} alone and "
@@ -112,7 +101,7 @@ def check(name: str, log_density: LogDensity, support: Support, start: Tensor | 
 
 
 def _require_start(name: str, target: Target, z: Tensor) -> None:
-    found = evaluated("target", name, lambda: starts.find(Stream(0, 0, "probes"), target, z))
+    found = _evaluated(name, lambda: starts.find(Stream(0, 0, "probes"), target, z))
     if not bool(starts.is_finite_at(target, found).any()):
         raise DataError(
             f"target {name!r} is finite, with its gradient, at none of {NUM_PROBES * starts.MOST_BATCHES:,} points at "
@@ -122,7 +111,7 @@ def _require_start(name: str, target: Target, z: Tensor) -> None:
 
 
 def _require_finite(name: str, target: Target, start: Tensor) -> None:
-    is_finite = evaluated("target", name, lambda: starts.is_finite_at(target, start))
+    is_finite = _evaluated(name, lambda: starts.is_finite_at(target, start))
     if not bool(is_finite.all()):
         row = int(is_finite.int().argmin())
         raise DataError(
@@ -131,13 +120,31 @@ def _require_finite(name: str, target: Target, start: Tensor) -> None:
         )
 
 
-def evaluated(what: str, name: str, evaluate: Callable[[], Any]) -> Any:
+def _require_precise(name: str, value: Tensor) -> None:
+    """A Metropolis test compares log densities to a fraction of a nat, whatever their size."""
+    if not _is_precise(value):
+        raise DataError(
+            f"target {name!r} must return float64 on the CPU, as its points are, but returned {value.dtype} on "
+            f"{value.device}"
+        )
+
+
+def _is_precise(value: Tensor) -> bool:
+    return value.dtype in (torch.float64, torch.float32) and value.device.type == "cpu"
+
+
+def _depends_on(log_density: LogDensity, x: Tensor) -> bool:
+    """Whether torch can differentiate by the points; parameters of the function's own may have gradients as well."""
+    x = x.clone().requires_grad_()
+    value = log_density(x)
+    return value.requires_grad and torch.autograd.grad(value.sum(), x, allow_unused=True)[0] is not None
+
+
+def _evaluated(name: str, evaluate: Callable[[], Any]) -> Any:
     """What user code returns; whatever it raises is one line that names it."""
     try:
         return evaluate()
-    except Exception as error:
-        raise DataError(f"{what} {name!r} raised {type(error).__name__}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]
+    except UserError:
+        raise
+    except Exception as error:  # of torch, which cannot differentiate what the user's code did
+        raise DataError(f"target {name!r} raised {described(error)}") from error

@@ -24,6 +24,7 @@ import torch
 from tasks import composition
 from tasks.draws import exchange_facts, level_facts, moments_in, path_table, to_table, trace_table
 from tasks.ebm import model as models
+from tasks.errors import UserError
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
 from tasks.losses import LOST
@@ -109,7 +110,10 @@ class ChainActor(ChainMaker, Seated):
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
-        super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
+        try:
+            super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
+        except UserError as error:  # of a classifier
+            self.refusal = error
 
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""

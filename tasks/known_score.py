@@ -12,20 +12,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks import config, density
+from tasks import config, inputs
 from tasks.errors import DataError, UsageError
 from tasks.prepare import read_schema, read_split
 from tasks.store.schema import DataSchema, rows_of
+from tasks.user_code import UserFunction, described
 
 MAX_ERRORS = 6
 """Standard errors between a mean and what it must be (false alarm 2e-9 for a normal mean)."""
 
 
 def digest_of(settings: config.Train) -> str:
-    """`density.source_digest` of the known score, empty without one: what a step's key holds of it."""
+    """Names the known score and all that it reads, empty without one: what a step's key holds of it."""
     if settings.known_score is None:
         return ""
-    return density.source_digest(settings.known_score)
+    return inputs.for_key(inputs.observe(settings.known_score, "known score", inputs.try_out))
 
 
 def scores_of_rows(name: str, folder: Path) -> Float[Tensor, "row dim"]:
@@ -39,14 +40,16 @@ def scores_of_rows(name: str, folder: Path) -> Float[Tensor, "row dim"]:
         )
     table = read_split(folder, "train")
     x = np.concatenate([rows_of(table[column.name], column.size) for column in schema.columns], axis=1)
-    score = _score(name, torch.from_numpy(x.astype(np.float64)))
+    seen = inputs.observe(name, "known score", inputs.try_out)
+    with inputs.complete(seen):
+        score = _score(name, seen.function, torch.from_numpy(x.astype(np.float64)))
     z, scale = torch.from_numpy(schema.encode(table)).double(), torch.from_numpy(_scales(schema))
     _check_law(name, z, scale * score)
     return (scale * score).float()
 
 
-def _score(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
-    score, alone = _evaluated(name, x), _evaluated(name, x[:1])
+def _score(name: str, function: UserFunction, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+    score, alone = _evaluated(name, function, x), _evaluated(name, function, x[:1])
     if not score.isfinite().all():
         bad = int((~score.isfinite()).any(1).sum())
         raise DataError(f"known score {name!r} is not finite at {bad:,} of {len(x):,} training rows")
@@ -55,16 +58,12 @@ def _score(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
     return score
 
 
-def _evaluated(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+def _evaluated(name: str, function: UserFunction, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
     """What user code returns, a log density by its gradient; whatever it raises is one line that names it."""
-    function, x = density.load(name), x.clone().requires_grad_()
-    try:
-        value = function(x)
-        if isinstance(value, Tensor) and value.shape == (len(x),):
-            (value,) = torch.autograd.grad(value.sum(), x)
-    except Exception as error:
-        line = str(error).strip().partition("\n")[0]
-        raise DataError(f"known score {name!r} raised {type(error).__name__}: {line}") from error
+    x = x.clone().requires_grad_()
+    value = function(x)
+    if isinstance(value, Tensor) and value.shape == (len(x),):
+        value = _gradient(name, value, x)
     if not isinstance(value, Tensor) or value.shape != x.shape:
         got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise DataError(
@@ -72,6 +71,13 @@ def _evaluated(name: str, x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim
             f"{tuple(x.shape)}, but returned {got}"
         )
     return value.detach()
+
+
+def _gradient(name: str, value: Float[Tensor, " row"], x: Float[Tensor, "row dim"]) -> Float[Tensor, "row dim"]:
+    try:
+        return torch.autograd.grad(value.sum(), x)[0]
+    except RuntimeError as error:
+        raise DataError(f"known score {name!r} cannot be differentiated by the points: {described(error)}") from error
 
 
 def _scales(schema: DataSchema) -> np.ndarray:

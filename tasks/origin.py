@@ -29,7 +29,7 @@ KINDS = {"seed": int, "code_digest": str, "versions": dict, "config": dict}
 """What each value of a file must be; `tuned` is for who tuned it to read."""
 
 
-def origin_of(module: str, seed: int, config: dict[str, Any], digests: dict[str, str]) -> dict[str, Any]:
+def origin_of(module: str, seed: int, config: dict[str, Any], digests: dict[str, Any]) -> dict[str, Any]:
     """All that decides rows before anything is tuned; `module` and what it imports make them."""
     now = versions()
     libraries = {name: now[name] for name in DECIDING}

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tasks import composition, config, density, starting_points
+from tasks import composition, config, density, reads, sources, starting_points
 from tasks.differences import first_difference
 from tasks.ebm import model as models
 from tasks.errors import StorageError, UsageError
@@ -22,7 +22,7 @@ from tasks.fleet import ChainMaker, Made
 from tasks.hardware import device_like, made_on
 from tasks.mcmc import ladder_travel, travel
 from tasks.mcmc import program as programs
-from tasks.origin import DECIDING
+from tasks.origin import DECIDING, MOST_NAMED
 from tasks.provenance import code_digest, digest_of, versions
 from tasks.rebuild import rebuild
 from tasks.store import objects
@@ -35,7 +35,7 @@ from tasks.store.verify import check_rows
 from tasks.travellers import WARM, TargetMaker
 
 Make = Callable[[int, int, dict[str, np.ndarray] | None], Made]
-AS_IT_WAS = "run this where that file is as it was"
+AS_IT_WAS = "run this where that is as it was"
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ def _require_same_model(folder: Path, description: dict[str, Any]) -> None:
         _require_same(found, part, f"the model in {inner}", remedy)
     named = described.get("classifier")
     if named:
-        found = {"digest": density.source_digest(named["function"])}
-        _require_same(found, named, f"the file of {named['function']}", AS_IT_WAS)
+        sources.find_from_here()
+        _require_none(named["function"], reads.changes(named["reads"]))
 
 
 def _require_files(folder: Path, names: tuple[str, ...]) -> None:
@@ -201,9 +201,20 @@ def warm_up_again(description: dict[str, Any]) -> bytes:
 
 def _target_maker(description: dict[str, Any]) -> TargetMaker:
     chains = rebuild(config.Chains, description.get("config"), f"config of {DATASET}")
-    found = {"target_digest": density.digest_of(chains)}
-    _require_same(found, description, f"the file of {chains.target}", AS_IT_WAS)
+    then = description.get("target_reads")
+    if not reads.is_valid(then):
+        raise StorageError(f"{DATASET} does not hold what {chains.target} read: it cannot be replayed")
+    sources.find_from_here()
+    _require_none(chains.target, reads.changes(then))  # before any of it runs
+    now = density.observe(chains).reads
+    _require_none(chains.target, [reads.difference(key, then, now) for key in now if now[key] != then.get(key)])
     return TargetMaker(chains)
+
+
+def _require_none(name: str, changes: list[str]) -> None:
+    """Names the sources and files of a user's function that are others now."""
+    if changes:
+        raise UsageError(f"{name} is not what drew the rows: {'; '.join(changes[:MOST_NAMED])}: {AS_IT_WAS}")
 
 
 def _require_same(found: dict[str, str], description: dict[str, Any], what: str, remedy: str) -> None:

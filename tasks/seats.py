@@ -10,7 +10,7 @@ from ray.exceptions import RayError
 
 from tasks import cluster
 from tasks.console import notify
-from tasks.errors import ServiceError
+from tasks.errors import ServiceError, UserError
 from tasks.losses import LOST, Losses
 
 LOOK_S = 5.0
@@ -23,8 +23,13 @@ PATIENCE_S = 30.0
 class Seated:
     """An actor in a seat."""
 
+    refusal: UserError | None = None
+    """Why it cannot work: raised when it arrives, since Ray makes many lines of what is raised before."""
+
     def arrive(self) -> str:
         """The node where the actor is, once it is there."""
+        if self.refusal is not None:
+            raise self.refusal
         return cluster.this_node()
 
 

@@ -17,9 +17,10 @@ import pyarrow.csv
 import pyarrow.parquet
 import torch
 
-from tasks import config, density
-from tasks.errors import DataError, UsageError
+from tasks import config, loading
+from tasks.errors import DataError, UsageError, UserError
 from tasks.mcmc.constraints import Support
+from tasks.user_code import contained, described
 
 
 class StartingPoints(NamedTuple):
@@ -66,8 +67,14 @@ def to_free(init: str, x: np.ndarray, support: Support) -> torch.Tensor:
 
 
 def _returned(init: str) -> np.ndarray:
-    function: Any = density.load(init)
-    points = density.evaluated("init", init, function)
+    function = loading.load(init, "init").function
+    try:
+        with contained(f"init {init!r}", DataError, "return the points instead"):
+            points: Any = function()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the user's own code raises
+        raise DataError(f"init {init!r} raised {described(error)}") from error
     return _numbers(init, lambda: points.detach().cpu() if isinstance(points, torch.Tensor) else points)
 
 

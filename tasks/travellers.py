@@ -16,9 +16,10 @@ import safetensors.numpy
 import torch
 from torch import Tensor
 
-from tasks import cluster, config, density, evidence, origin, starting_points
+from tasks import cluster, config, density, evidence, inputs, origin, starting_points
 from tasks.artifacts import Samples
 from tasks.context import Context
+from tasks.errors import UserError
 from tasks.fleet import Fleet, Made, advanced
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
@@ -48,25 +49,27 @@ TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not
 def sample_target(config: config.Chains, context: Context) -> Samples:
     """Check the density, warm up, freeze, draw, publish."""
     support = density.support_of(config)
-    log_density = density.load(config.target)
+    seen = density.observe(config)
     given = starting_points.read(config.init, config.dim).x if config.init else None
     start = None if given is None else starting_points.to_free(str(config.init), given, support)
-    density.check(config.target, log_density, support, start)
+    with inputs.complete(seen):
+        density.check(config.target, seen.function, support, start)
     store = SampleStore(context.draws)
     inside = open_store(store.uri)
     settings = dataclasses.asdict(config)
     del settings["log_z"]  # which is found beside the draws
-    digests = digests_of(config)
+    digests = {"target_reads": seen.reads} | init_digest(config)
     begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
     cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config,), context.cluster.num_actors)
+    fleet = Fleet.start(TargetActor, (config, seen.reads), context.cluster.num_actors)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed, given))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
     job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
     entries = fleet.fill(job, RowsWatcher("sample", job.layout.total_rows, _Acceptance()))
+    inputs.require_unchanged(seen)
     volume = frozen.from_arrays(warm).coordinates.log_volume
     found = evidence.estimate(fleet, context, store.uri, volume) if config.log_z else None
     fleet.dismiss()
@@ -76,15 +79,15 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     return Samples(store.uri, digest, config.num_chains * config.num_draws, None, str(context.folder))
 
 
-def digests_of(config: config.Chains) -> dict[str, Any]:
-    """What rows follow from beside the settings: the density's sources, and the points that were given."""
-    given = {"init_digest": starting_points.digest_of(config)} if config.init else {}
-    return {"target_digest": density.digest_of(config)} | given
+def init_digest(config: config.Chains) -> dict[str, str]:
+    """Return the digest of the points where chains start, where they were given."""
+    digest = starting_points.digest_of(config)
+    return {"init_digest": digest} if digest else {}
 
 
 def key_of(config: config.Chains) -> str:
-    """`digests_of`, for the step's key."""
-    return " ".join(digests_of(config).values())
+    """Return what a step's key holds of the density and of the points that were given."""
+    return " ".join([density.digest_of(config), *init_digest(config).values()])
 
 
 def description_of(
@@ -94,7 +97,9 @@ def description_of(
     return provenance(TargetMaker.__module__, seed) | {
         "config": dataclasses.asdict(config),
         "target": config.target,
-        **digests_of(config),
+        "target_digest": density.observed(config).digest,
+        "target_reads": density.observed(config).reads,
+        **init_digest(config),
         "support": config.support,
         "dim": config.dim,
         "program": dataclasses.asdict(program),
@@ -132,7 +137,7 @@ class TargetMaker:
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.config = config
         self.support = density.support_of(config)
-        self.log_density = density.load(config.target)
+        self.log_density = density.observed(config).function
         self.free_target = from_log_density(self.support.pull(self.log_density))
 
     def warm_up(self, seed: int, given: np.ndarray | None = None) -> bytes:
@@ -230,6 +235,14 @@ class TargetMaker:
 @ray.remote
 class TargetActor(TargetMaker, Seated):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
+
+    def __init__(self, config: config.Chains, reads: dict[str, str]):
+        """The density must be here what it was where the work began, of which `reads` tells."""
+        try:
+            super().__init__(config)
+            inputs.require_same(density.observed(config), reads)
+        except UserError as error:
+            self.refusal = error
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""

@@ -15,6 +15,7 @@ from tests.mutants import (
     tails,
     tracking,
     training,
+    user_code,
 )
 
 MUTANTS = (
@@ -32,4 +33,5 @@ MUTANTS = (
     *processes.MUTANTS,
     *tails.MUTANTS,
     *tracking.MUTANTS,
+    *user_code.MUTANTS,
 )

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tasks import commands, composing, composition, density
+from tasks import classifier, commands, composing, composition
 from tasks.errors import DataError, UsageError
 from tests import gaussians
 
@@ -169,9 +169,9 @@ def test_the_digest_covers_every_part_and_every_setting(folder):
 
 
 def test_the_digest_of_a_classifier_sees_what_it_imports_from_the_working_folder(folder):
-    before = density.source_digest("my_classifiers:three")
+    before = classifier.observe("my_classifiers:three").digest
     (folder / "my_slopes.py").write_text((folder / "my_slopes.py").read_text() + "# changed")
-    assert density.source_digest("my_classifiers:three") != before
+    assert classifier.observe("my_classifiers:three").digest != before
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import sys
 import pytest
 import torch
 
-from tasks import density
+from tasks import config, density
 from tasks.errors import DataError, UsageError
 from tasks.mcmc.constraints import parse
 
@@ -106,5 +106,5 @@ def test_a_module_that_cannot_be_imported_is_one_line(tmp_path, monkeypatch, sou
 def test_a_source_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "half_written.py").write_text("def f(x:")
-    with pytest.raises(UsageError, match=r"source of 'half_written:f' cannot be read: .*half_written.py"):
-        density.source_digest("half_written:f")
+    with pytest.raises(UsageError, match=r"the source .*half_written.py cannot be read"):
+        density.observe(config.Chains(target="half_written:f"))

@@ -52,6 +52,9 @@ def test_dashes_and_the_short_form_of_data_are_understood():
             ("--train.learning_rat", "1"),
             "unknown key 'train.learning_rat'; did you mean 'train.learning_rate'?",
         ),
+        (("--label", "kind"), "unknown key 'label'; did you mean 'prepare.label'?"),
+        (("--learning-rate", "1"), "unknown key 'learning-rate'; did you mean 'train.learning_rate'?"),
+        (("--widht", "1"), "unknown key 'widht'; did you mean 'train.width'?"),
         (("--train.num_steps", "x"), "train.num_steps must be int or null, but got 'x'"),
         (("--train.learning_rate", "-1"), "train.learning_rate must be positive, but got -1.0"),
         (

@@ -52,7 +52,7 @@ def test_compositions_are_whole_or_refused(tmp_path, monkeypatch):
     source = open_source(store.uri, None)
     assert [replay(source, *place).reasons for place in ((0, 0), (2, 2))] == [(), ()]
     (tmp_path / "classes_that_change.py").write_text(text + "\n")
-    with pytest.raises(UsageError, match="the file of classes_that_change:log_probabilities has another digest"):
+    with pytest.raises(UsageError, match="is not what drew the rows: module classes_that_change is"):
         open_source(store.uri, None)
     (folder / "part-1" / "weights.safetensors").write_bytes(b"")
     with pytest.raises(UsageError, match=r"the model in .*part-1 has another digest"):
@@ -142,7 +142,7 @@ def test_a_density_whose_file_has_changed_is_refused_and_not_run(tmp_path, monke
     assert replay(open_source(store.uri, None), 2, 2).reasons == ()
     (tmp_path / "a_density_that_changes.py").write_text("raise RuntimeError\n" + text)
     monkeypatch.delitem(sys.modules, "a_density_that_changes")
-    with pytest.raises(UsageError, match="another target_digest"):
+    with pytest.raises(UsageError, match="is not what drew the rows: module a_density_that_changes is"):
         open_source(store.uri, None)
 
 
