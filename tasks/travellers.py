@@ -175,12 +175,11 @@ class TargetMaker:
         target = tuned.coordinates.pull(self.free_target)
         is_ladder = isinstance(program, ladder_travel.Program)
         moves: Any = ladder_travel if is_ladder else travel
-        jumps = {} if is_ladder else {"jumps": tuned.jumps}
         if before is None:
             chains = block * program.block_size + torch.arange(program.block_size)
-            return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, **jumps)
+            return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, tuned.jumps)
         loaded = {key: torch.from_numpy(value) for key, value in before.items()}
-        return moves.next_leg(program, block, draws, loaded, target, **jumps)
+        return moves.next_leg(program, block, draws, loaded, target, tuned.jumps)
 
     def _table(self, leg: travel.Leg, chains: range, tuned: Tuned) -> pa.Table:
         """One row a kept draw, ordered by draw and chain, of `chains`, the first of their block; the others are

@@ -17,8 +17,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import exchange, metropolis
+from tasks.mcmc import exchange, jump, metropolis
 from tasks.mcmc.exchange import Replicas
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.kernels import Kernel
 from tasks.mcmc.metropolis import State, Target, acceptance_probability, choose
 from tasks.mcmc.streams import Stream
@@ -38,12 +39,13 @@ class Ladder:
 
 
 class Round(NamedTuple):
-    """What one round did: the chains that accepted at each level (none at the first), mean acceptance probabilities,
-    `1 - E min(1, r)` of each pair and the swaps made (NaN and 0 where it was not this round's turn), proposals at each
-    level whose density was no number, and evaluations of f a chain.
+    """What one round did: the chains that accepted at each level (none at the first), and those whose jump at the last
+    was accepted; mean acceptance probabilities, `1 - E min(1, r)` of each pair and the swaps made (NaN and 0 where it
+    was not this round's turn), proposals at each level whose density was no number, and evaluations of f a chain.
     """
 
     is_accepted: Int[Tensor, "level chain"]
+    has_jumped: Int[Tensor, " chain"]
     acceptance: Float[np.ndarray, " level"]
     rejection: Float[np.ndarray, " pair"]
     num_swapped: Int[np.ndarray, " pair"]
@@ -79,10 +81,16 @@ def swap_log_ratio(
 
 
 def exchange_round(
-    stream: Stream, phase: int, replicas: Replicas, target: Target, ladder: Ladder, kernel: Kernel
+    stream: Stream,
+    phase: int,
+    replicas: Replicas,
+    target: Target,
+    ladder: Ladder,
+    kernel: Kernel,
+    jumps: Jumps | None = None,
 ) -> tuple[Replicas, Round]:
-    """A fresh draw at the first level, one transition at every other, then swaps of the pairs whose first level is
-    even in even rounds and odd in odd ones. The states of `replicas` hold f and its gradient.
+    """A fresh draw at the first level, one transition at every other and a jump at the last, then swaps of the pairs
+    whose first level is even in even rounds and odd in odd ones. The states of `replicas` hold f and its gradient.
     """
     reference, swaps = gaussian(ladder.scale), dataclasses.replace(stream, purpose=f"{stream.purpose}/swaps")
     target_at = tempered(target, reference)
@@ -99,10 +107,17 @@ def exchange_round(
         acceptance.append(float(acceptance_probability(info).mean()))
         num_nonfinite.append(int((~info.is_finite).sum()))
         num_evaluations += used
+    has_jumped = torch.zeros_like(accepted[-1])
+    if jumps is not None:
+        states[-1], info = jump.step(swaps.at(phase, 2), states[-1], target, jumps.mixture)
+        has_jumped = info.is_accepted.int().cpu()
+        num_nonfinite[-1] += int((~info.is_finite).sum())
+        num_evaluations += 1
     uniform = swaps.at(phase, 1).uniform(len(noise), len(states))
     swapped, rejection, num_swapped = exchange_pairs(uniform, phase, replicas._replace(states=tuple(states)), ladder)
     acceptance, num_nonfinite = np.array(acceptance), np.array(num_nonfinite)
-    return swapped, Round(torch.stack(accepted), acceptance, rejection, num_swapped, num_nonfinite, num_evaluations)
+    counts = acceptance, rejection, num_swapped, num_nonfinite, num_evaluations
+    return swapped, Round(torch.stack(accepted), has_jumped, *counts)
 
 
 def exchange_pairs(
