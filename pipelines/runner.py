@@ -170,6 +170,8 @@ def say_where(result: Result, places: Mapping[str, str]) -> None:
             f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.",
             file=sys.stderr,
         )
+    elif evaluation.not_tested:
+        print("The chains converged.", *evaluation.not_tested, file=sys.stderr)
     if result.mirror.num_pending:
         print(
             f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
@@ -228,6 +230,7 @@ def _summary(result: Result) -> dict[str, Any]:
     return {
         "is_converged": evaluation.is_converged,
         "reasons": evaluation.reasons,
+        "not_tested": evaluation.not_tested,
         "metrics": evaluation.metrics,
         "data": _uri(result, "prepare"),
         "model": _uri(result, "train") or _uri(result, "fetch"),

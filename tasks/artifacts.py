@@ -52,12 +52,13 @@ class Normaliser:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`evaluation.json` under `uri`: every number of the verdict."""
+    """`evaluation.json` under `uri`: every number of the verdict, and what the verdict leaves open (`not_tested`)."""
 
     uri: str
     is_converged: bool
     reasons: tuple[str, ...]
     metrics: dict[str, float]
+    not_tested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

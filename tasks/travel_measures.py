@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
+from tasks.mode_search import visits
 from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.subsets import vectors, whole_chains
@@ -58,6 +59,7 @@ def measure_travel(store: SampleStore) -> Measured:
         min_chain_acceptance=made["min_chain_acceptance"],
         num_nonfinite=made["num_nonfinite"],
         num_round_trips=made["round_trips"] if ladder else None,
+        visited=visits(store, draws.position),
     )
     gradients = made["num_evaluations"] / Layout.of(description).num_blocks
     metrics = mixing | {

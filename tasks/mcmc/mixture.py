@@ -46,9 +46,7 @@ class Mixture(NamedTuple):
     def pushed(self, whitening: Whitening) -> "Mixture":
         """The mixture of `x = mean + L z`, z from this one; L is no diagonal."""
         factor = whitening.factor @ self.factor
-        return Mixture(
-            self.log_weight, whitening.from_white(self.mean), torch.linalg.cholesky(factor @ factor.mT)
-        )
+        return Mixture(self.log_weight, whitening.from_white(self.mean), torch.linalg.cholesky(factor @ factor.mT))
 
 
 def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:
