@@ -55,9 +55,10 @@ class Support:
 
     def free_of(self, x: Float[Tensor, "chain dim"]) -> Float[Tensor, "chain free"]:
         """The free coordinates `z(x)` of points inside the support."""
-        parts = zip(self.parts, x.split([part.dim for part in self.parts], dim=1), strict=True)
-        free: list[Tensor] = [part.transform._inverse(inside) for part, inside in parts]
-        return torch.cat(free, dim=1)
+        zs = []
+        for part, inside in zip(self.parts, x.split([part.dim for part in self.parts], dim=1), strict=True):
+            zs.append(part.transform.inv(inside))
+        return torch.cat(zs, dim=1)
 
     def pull(self, log_density: LogDensity) -> LogDensity:
         """`f(x(z)) + ln |dx/dz|`: the log density of z when x has the log density f."""

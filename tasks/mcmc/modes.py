@@ -27,9 +27,11 @@ from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.streams import Stream
 
-NEAREST, FARTHEST, NUM_CLIMBS, MOST_CLIMB, WIDEST_PROBE = 2.0, 100.0, 64, 20, 16.0
-STANDS_OUT, LEAST_SHARE, LEAST_WEIGHT, MOST_TRIES, MOST_ROUNDS = 3.0, 1e-3, 0.02, 8, 3
-NUM_WEIGHED, NUM_SETTLING = 256, 48
+NEAREST, FARTHEST, MOST_CLIMB, WIDEST_PROBE = 2.0, 100.0, 20, 16.0
+NUM_CLIMBS = (64, 256, 256)
+"""In each round: few where all density may be in one mode, more once there are others."""
+STANDS_OUT, LEAST_SHARE, LEAST_WEIGHT, MOST_TRIES = 3.0, 1e-3, 0.02, 8
+NUM_WEIGHED, NUM_SETTLING, ROWS = 256, 48, 64
 CLIMBS, PROBES, WEIGH, SETTLE = range(4)
 
 
@@ -79,10 +81,10 @@ def explore(
     from are in the coordinates of the target. A pure function of (stream, state, more).
     """
     used, affine = 0, local.affine_of(coordinates, state.x)
-    for k in range(MOST_ROUNDS):
+    for k, num_climbs in enumerate(NUM_CLIMBS):
         purpose = f"{stream.purpose}/modes/{k}"
         place = Place(dataclasses.replace(stream, purpose=purpose), target, coordinates, affine, state)
-        new, cost = search(place, known, more, num_probes if k == 0 else 0)
+        new, cost = search(place, known, num_climbs, more, num_probes if k == 0 else 0)
         used += cost
         if not new:
             break
@@ -92,9 +94,11 @@ def explore(
     return Explored(known, state, used)
 
 
-def search(place: Place, known: Modes, more: State | None, num_probes: int) -> tuple[list[Mixture], int]:
+def search(
+    place: Place, known: Modes, num_climbs: int, more: State | None, num_probes: int
+) -> tuple[list[Mixture], int]:
     """A mixture for each new mode that holds a part of Z worth it, in white coordinates, and the evaluations."""
-    ends, widths, used = climb(place, more, num_probes)
+    ends, widths, used = climb(place, num_climbs, more, num_probes)
     warm, white, new = place.white(place.state), place.white(ends), []
     log_z = float((warm.value - known.mixture.log_density(warm.x)).median())
     value, log_q = white.value.clone(), log_z + known.mixture.log_density(white.x)
@@ -115,13 +119,15 @@ def search(place: Place, known: Modes, more: State | None, num_probes: int) -> t
     return new, used
 
 
-def climb(place: Place, more: State | None, num_probes: int) -> tuple[State, Float[Tensor, "row dim"], int]:
+def climb(
+    place: Place, num_climbs: int, more: State | None, num_probes: int
+) -> tuple[State, Float[Tensor, "row dim"], int]:
     """Where climbs end, in the coordinates of the target; the widths of the density there as far as they know, in those
     of `place.affine`; and the evaluations a chain.
     """
     affine, target = place.affine, place.affine.pull(place.target)
-    far = probes.scattered(place.stream.at(CLIMBS, 0), NUM_CLIMBS, place.state.x.shape[1], NEAREST, FARTHEST)
-    start, used = metropolis.init(far, target), 1 + num_probes // NUM_CLIMBS
+    far = probes.scattered(place.stream.at(CLIMBS, 0), num_climbs, place.state.x.shape[1], NEAREST, FARTHEST)
+    start, used = metropolis.init(far, target), (num_climbs + num_probes) // ROWS
     if num_probes or more:
         pool = affine.pull_state(more) if more else start
         pool = probes.probe(place.stream, PROBES, target, pool, num_probes, 1.0, WIDEST_PROBE)
@@ -130,7 +136,7 @@ def climb(place: Place, more: State | None, num_probes: int) -> tuple[State, Flo
     climbing = descent.start(State(*(part[is_finite] for part in start)))
     for _ in range(MOST_CLIMB if is_finite.any() else 0):
         climbing, _ = descent.advance(climbing, target)
-        used += -(-len(climbing.length) // NUM_CLIMBS)
+        used += -(-len(climbing.length) // ROWS)
     return affine.push_state(climbing.state), climbing.inverse.widths(), used
 
 
