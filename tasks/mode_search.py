@@ -40,8 +40,8 @@ def not_tested(description: dict[str, Any]) -> tuple[str, ...]:
     else:
         probed = f" and at {PROBES * num_levels:,} scattered points" if num_levels > 1 else ""
         searched = (
-            f"other modes were looked for from {NUM_WARM} heated chains{probed}, and by {NUM_CLIMBS[0]} climbs from up to "
-            f"{FARTHEST:.0f} widths away, which can miss modes that are narrow or far"
+            f"other modes were looked for from {NUM_WARM} heated chains{probed}, and by {NUM_CLIMBS[0]} climbs from up "
+            f"to {FARTHEST:.0f} widths away, which can miss modes that are narrow or far"
         )
     remedy = (
         ""
