@@ -177,6 +177,8 @@ def say_where(result: Result, places: Mapping[str, str]) -> None:
     evaluation: Evaluation = result.outcomes["evaluate"].artifact
     if not evaluation.is_converged:
         notify(f"The chains did not converge: {evaluation.reasons[0]} The samples are kept and marked so.")
+    elif evaluation.not_tested:
+        notify(" ".join(["The chains converged.", *evaluation.not_tested]))
     if result.mirror.num_pending:
         notify(
             f"MLflow: {result.mirror.reason}; {result.mirror.num_pending} entries wait in the journal, and the same "
@@ -232,6 +234,7 @@ def _summary(result: Result) -> dict[str, Any]:
     return {
         "is_converged": evaluation.is_converged,
         "reasons": evaluation.reasons,
+        "not_tested": evaluation.not_tested,
         "metrics": evaluation.metrics,
         "data": _uri(result, "prepare"),
         "model": _uri(result, "train") or _uri(result, "fetch"),

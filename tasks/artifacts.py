@@ -53,7 +53,7 @@ class Normaliser:
 @dataclass(frozen=True)
 class Evaluation:
     """`evaluation.json` under `uri`: every number of the verdict; `not_finite` names the metrics that are NaN or
-    infinite, which `metrics` leaves out.
+    infinite, which `metrics` leaves out, and `not_tested` what the verdict leaves open.
     """
 
     uri: str
@@ -61,6 +61,7 @@ class Evaluation:
     reasons: tuple[str, ...]
     metrics: dict[str, float]
     not_finite: tuple[str, ...] = ()
+    not_tested: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

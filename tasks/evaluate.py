@@ -27,6 +27,7 @@ from tasks.ebm.dequantise import Grid, dequantise, grid_of
 from tasks.ebm.score_matching import rademacher
 from tasks.likelihoods import held_out as held_out_likelihoods
 from tasks.mcmc.streams import Stream
+from tasks.mode_search import not_tested
 from tasks.prepare import read_schema, read_split
 from tasks.quality import Labels, Quality, Rows, class_balance, compare
 from tasks.store import objects
@@ -84,8 +85,9 @@ def judge_chains(config: config.Evaluate, context: Context, samples: Samples) ->
 
 def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
     """The verdict on chains that travel over a user's own density."""
-    measured = measure_travel(SampleStore(samples.uri, writable=False))
-    return _publish(config, context, judge_travel(measured.travel), measured.metrics, measured.tables)
+    store = SampleStore(samples.uri, writable=False)
+    measured, left_open = measure_travel(store), not_tested(store.description())
+    return _publish(config, context, judge_travel(measured.travel), measured.metrics, measured.tables, left_open)
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:
@@ -123,7 +125,12 @@ def _log_densities(noised: tuple[Tensor, Tensor], model: models.Model, samples: 
 
 
 def _publish(
-    config: config.Evaluate, context: Context, verdict: Verdict, metrics: dict[str, float], tables: dict[str, pa.Table]
+    config: config.Evaluate,
+    context: Context,
+    verdict: Verdict,
+    metrics: dict[str, float],
+    tables: dict[str, pa.Table],
+    left_open: tuple[str, ...] = (),
 ) -> Evaluation:
     not_finite = tuple(key for key, value in metrics.items() if not math.isfinite(value))
     metrics = {key: value for key, value in metrics.items() if key not in not_finite}
@@ -133,6 +140,7 @@ def _publish(
     document = {
         "is_converged": verdict.is_converged,
         "reasons": verdict.reasons,
+        "not_tested": left_open,
         "checks": checks,
         "false_alarm_rate": config.false_alarm_rate,
         "metrics": metrics,
@@ -142,7 +150,7 @@ def _publish(
     context.journal.metrics(metrics, step=0)
     tags = {"is_converged": str(verdict.is_converged).lower()}
     context.journal.tags(tags | ({"not_finite": ", ".join(not_finite)} if not_finite else {}))
-    return Evaluation(str(context.folder), verdict.is_converged, verdict.reasons, metrics, not_finite)
+    return Evaluation(str(context.folder), verdict.is_converged, verdict.reasons, metrics, not_finite, left_open)
 
 
 def to_csv(table: pa.Table) -> bytes:

@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
 from tasks.mcmc.tail_index import tail_index
+from tasks.mode_search import visits
 from tasks.store.layout import Layout
 from tasks.store.manifest import Entry, SampleStore
 from tasks.subsets import vectors, whole_chains
@@ -61,6 +62,7 @@ def measure_travel(store: SampleStore) -> Measured:
         num_nonfinite=made["num_nonfinite"],
         num_overflowed=made["num_overflowed"],
         num_round_trips=made["round_trips"] if ladder else None,
+        visited=visits(store, draws.position),
     )
     gradients = made["num_evaluations"] / Layout.of(description).num_blocks
     metrics = mixing | {

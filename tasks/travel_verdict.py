@@ -8,6 +8,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from tasks.modes_visited import Visited, check_visits
 from tasks.verdict import Check, Verdict, check_finite
 
 MAX_RHAT, MIN_ESS = 1.01, 400.0
@@ -48,6 +49,8 @@ class Travel:
     """Proposals whose density overflowed where it had fallen to nothing."""
     num_round_trips: int | None = None
     """None where there is no ladder."""
+    visited: tuple[Visited, ...] = ()
+    """Modes that the warm-up found."""
 
 
 def judge_travel(measured: Travel) -> Verdict:
@@ -63,6 +66,7 @@ def judge_travel(measured: Travel) -> Verdict:
             _ess("tails", measured.tail_ess),
             _moving(measured),
             *ladder,
+            *check_visits(measured.visited),
         )
     )
 

@@ -10,11 +10,6 @@ from tasks.wording import Line, Metrics
 HEAVY = 0.25
 """From this tail index on the variance of squares is infinite, and with it the usual error of a standard deviation."""
 
-LOOKS_FURTHER = (
-    "R-hat sees no mode that no chain has found. Where separate modes are thinkable, --num_levels 8 adds a tempering "
-    "ladder that looks for them."
-)
-
 
 def rounded(value: float, error: float) -> tuple[str, str]:
     """A number to the first digit of its error, and that error."""
@@ -132,7 +127,7 @@ def next_steps(is_converged: bool, metrics: Metrics, program: Mapping[str, Any])
     """What to do, most promising first."""
     has_ladder = "ladder" in program
     if is_converged:
-        return [] if has_ladder else [LOOKS_FURTHER]
+        return []
     steps = []
     if metrics.get("chains/num_nonfinite", 0) > 0:
         return [

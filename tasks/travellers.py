@@ -23,14 +23,14 @@ from tasks.errors import UserError
 from tasks.fleet import Fleet, Made, advanced
 from tasks.hardware import made_on
 from tasks.job import Advanced, Job
-from tasks.mcmc import frozen, ladder_travel, ladder_warmup, starts, travel
+from tasks.mcmc import frozen, ladder_travel, ladder_warmup, rescue, starts, travel
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.kernels import KERNELS, tune
-from tasks.mcmc.metropolis import Target
+from tasks.mcmc.metropolis import State, Target, choose
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import Ladder
-from tasks.mcmc.warmup import cold_start, warm_up
+from tasks.mcmc.warmup import cold_start, look_far, warm_up
 from tasks.mcmc.windows import Tuned
 from tasks.progress import RowsWatcher
 from tasks.provenance import provenance
@@ -43,7 +43,9 @@ NUM_WARM = 64
 """Chains that the warm-up runs, and so superchains."""
 
 WARM = "warm.safetensors"
-TUNING = 100  # a phase of the warm-up's stream that the warm-up itself does not use
+TUNING, HOME = 100, 101  # phases of the warm-up's stream that the warm-up itself does not use
+PROBES = 1 << 16
+"""Points a level at which the density is evaluated in search of modes: some 7 % of what draws cost by default."""
 
 
 def sample_target(config: config.Chains, context: Context) -> Samples:
@@ -153,14 +155,21 @@ class TargetMaker:
         warm = warm_up(stream, self.free_target, x, self.config.metric)
         coordinates, length = warm.tuned.coordinates, warm.tuned.length
         white, target = coordinates.pull_state(warm.state), coordinates.pull(self.free_target)
-        white, step_size = tune(stream, TUNING, white, target, self.config.kernel, length)
-        arrays = {"start": white.x.numpy()} | frozen.to_arrays(warm.tuned._replace(step_size=step_size))
+        is_home = warm.modes.of(white.x) == 0
+        home = rescue.restart(stream.at(HOME, 0), white, ~is_home)
+        moved, step_size = tune(stream, TUNING, home, target, self.config.kernel, length)
+        start, ladder = choose(is_home, moved, white), {}
         if self.config.num_levels > 1:
-            stream = Stream(seed, 0, "ladder-warm-up")
-            made = ladder_warmup.tune(stream, white, target, self.config.num_levels, kernel, step_size, length)
-            arrays["start"] = torch.stack([state.x for state in made.replicas.states]).numpy()
-            arrays |= {name: np.array(getattr(made.ladder, name)) for name in ("levels", "step_sizes", "lengths")}
-        return safetensors.numpy.save(arrays)
+            stream, num_levels = Stream(seed, 0, "ladder-warm-up"), self.config.num_levels
+            made = ladder_warmup.tune(stream, moved, target, num_levels, kernel, step_size, length)
+            hot = State(*(torch.cat(parts) for parts in zip(*made.replicas.states, strict=True)))
+            warm = warm._replace(state=coordinates.push_state(start))
+            warm = look_far(stream, warm, self.free_target, coordinates.push_state(hot), PROBES * num_levels)
+            start = coordinates.pull_state(warm.state)
+            ladder = {name: np.array(getattr(made.ladder, name)) for name in ("levels", "step_sizes", "lengths")}
+            ladder["start"] = torch.stack([*(state.x for state in made.replicas.states[:-1]), start.x]).numpy()
+        found = frozen.to_arrays(warm.tuned._replace(step_size=step_size)) | frozen.modes_to_arrays(warm.modes)
+        return safetensors.numpy.save({"start": start.x.numpy()} | found | ladder)
 
     def make(
         self,
@@ -201,12 +210,11 @@ class TargetMaker:
         target = tuned.coordinates.pull(self.free_target)
         is_ladder = isinstance(program, ladder_travel.Program)
         moves: Any = ladder_travel if is_ladder else travel
-        jumps = {} if is_ladder else {"jumps": tuned.jumps}
         if before is None:
             chains = block * program.block_size + torch.arange(program.block_size)
-            return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, **jumps)
+            return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, tuned.jumps)
         loaded = {key: torch.from_numpy(value) for key, value in before.items()}
-        return moves.next_leg(program, block, draws, loaded, target, **jumps)
+        return moves.next_leg(program, block, draws, loaded, target, tuned.jumps)
 
     def _table(self, leg: travel.Leg, chains: range, tuned: Tuned) -> pa.Table:
         """One row a kept draw, ordered by draw and chain, of `chains`, the first of their block; the others are

@@ -24,6 +24,11 @@ class Coordinates(NamedTuple):
     radial: RadialTail | None = None
 
     @property
+    def is_affine(self) -> bool:
+        """Return whether the whitening is the only layer."""
+        return len(self._layers()) == 1
+
+    @property
     def log_volume(self) -> float:
         """What the log density of w lacks: the constants of the affine maps."""
         return sum(layer.log_volume for layer in self._layers())

@@ -19,6 +19,10 @@ class Dense(NamedTuple):
         """`H g`."""
         return (self.matrix @ score[:, :, None])[:, :, 0]
 
+    def widths(self) -> Float[Tensor, "chain dim"]:
+        """The square roots of the diagonal of H."""
+        return self.matrix.diagonal(dim1=1, dim2=2).sqrt()
+
     def updated(
         self, s: Float[Tensor, "chain dim"], y: Float[Tensor, "chain dim"], is_taken: Bool[Tensor, " chain"]
     ) -> "Dense":

@@ -8,12 +8,13 @@ import torch
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.mixture import Mixture
+from tasks.mcmc.modes import Modes
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
 from tasks.mcmc.triangular import Triangular
 from tasks.mcmc.windows import Tuned
 
-WHITENING, MIXTURE = "whitening.", "mixture."
+WHITENING, MIXTURE, MODES = "whitening.", "mixture.", "modes."
 LAYERS = {"bend": Triangular, "skew": Triangular, "tails": TailsOfCoordinates, "radial": RadialTail}
 NUMBERS = "step_size, length, share"
 
@@ -28,6 +29,21 @@ def to_arrays(tuned: Tuned) -> dict[str, np.ndarray]:
         for name, tensor in (part._asdict() if part else {}).items():
             arrays[prefix + name] = tensor.contiguous().numpy()
     return arrays
+
+
+def modes_to_arrays(modes: Modes) -> dict[str, np.ndarray]:
+    """The modes that were found, by name."""
+    tensors = modes.mixture._asdict() | {"mode": modes.mode, "share": modes.share}
+    return {MODES + name: tensor.contiguous().numpy() for name, tensor in tensors.items()}
+
+
+def modes_from_arrays(arrays: dict[str, np.ndarray]) -> Modes | None:
+    """The same again; None of a warm-up that did not look for modes."""
+    part = {name.removeprefix(MODES): torch.from_numpy(a) for name, a in arrays.items() if name.startswith(MODES)}
+    if not part:
+        return None
+    mode, share = part.pop("mode"), part.pop("share")
+    return Modes(Mixture(**part), mode, share)
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> Tuned:

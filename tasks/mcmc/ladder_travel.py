@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tasks.mcmc import exchange, metropolis, travel
 from tasks.mcmc.exchange import Replicas
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.kernels import KERNELS
 from tasks.mcmc.metropolis import State, Target
 from tasks.mcmc.streams import Stream
@@ -30,17 +31,24 @@ class Program(travel.Program):
 
 
 def first_leg(
-    program: Program, block: int, draws: range, start: Float[Tensor, "level chain free"], target: Target
+    program: Program,
+    block: int,
+    draws: range,
+    start: Float[Tensor, "level chain free"],
+    target: Target,
+    jumps: Jumps | None = None,
 ) -> Leg:
     """From `start`, `burn_in` rounds that are not kept, then draws."""
     replicas = exchange.start([metropolis.init(x, target) for x in start])
-    replicas, rounds = _advance(program, block, 0, replicas, target, program.burn_in)
-    return _keep(program, block, draws, replicas, target, rounds, len(start))
+    replicas, rounds = _advance(program, block, 0, replicas, target, jumps, program.burn_in)
+    return _keep(program, block, draws, replicas, target, jumps, rounds, len(start))
 
 
-def next_leg(program: Program, block: int, draws: range, state: dict[str, Tensor], target: Target) -> Leg:
-    """Go on from the state that the segment before it left."""
-    return _keep(program, block, draws, unpack(state), target, [], 0)
+def next_leg(
+    program: Program, block: int, draws: range, state: dict[str, Tensor], target: Target, jumps: Jumps | None = None
+) -> Leg:
+    """Continue from the state that the segment before it left."""
+    return _keep(program, block, draws, unpack(state), target, jumps, [], 0)
 
 
 def pack(replicas: Replicas) -> dict[str, Tensor]:
@@ -63,15 +71,16 @@ def _keep(
     draws: range,
     replicas: Replicas,
     target: Target,
+    jumps: Jumps | None,
     burnt: list[Round],
     num_evaluations: int,
 ) -> Leg:
     before, kept, rounds = replicas.round_trips, [], []
     for draw in draws:
         number = program.burn_in + draw * program.thinning
-        replicas, done = _advance(program, block, number, replicas, target, program.thinning)
+        replicas, done = _advance(program, block, number, replicas, target, jumps, program.thinning)
         cold = replicas.states[-1]
-        kept.append((cold.x, cold.value, _accepted(done)[-1]))
+        kept.append((cold.x, cold.value, _moved(done)))
         rounds += done
     position, value, accepted = (torch.stack(parts) for parts in zip(*kept, strict=True))
     nonfinite = np.sum([done.num_nonfinite for done in burnt + rounds], axis=0)
@@ -101,11 +110,22 @@ def _accepted(rounds: list[Round]) -> Int[Tensor, "level chain"]:
     return torch.stack([done.is_accepted for done in rounds]).sum(0, dtype=torch.int32)
 
 
+def _moved(rounds: list[Round]) -> Int[Tensor, " chain"]:
+    """Rounds in which each chain accepted a step or a jump at the last level."""
+    return torch.stack([done.is_accepted[-1] | done.has_jumped for done in rounds]).sum(0, dtype=torch.int32)
+
+
 def _advance(
-    program: Program, block: int, first: int, replicas: Replicas, target: Target, num_rounds: int
+    program: Program,
+    block: int,
+    first: int,
+    replicas: Replicas,
+    target: Target,
+    jumps: Jumps | None,
+    num_rounds: int,
 ) -> tuple[Replicas, list[Round]]:
     stream, kernel, rounds = Stream(program.seed, block, "ladder"), KERNELS[program.kernel], []
     for r in range(first, first + num_rounds):
-        replicas, done = exchange_round(stream, r, replicas, target, program.ladder, kernel)
+        replicas, done = exchange_round(stream, r, replicas, target, program.ladder, kernel, jumps)
         rounds.append(done)
     return replicas, rounds

@@ -23,6 +23,10 @@ class Limited(NamedTuple):
     steps: Float[Tensor, "chain memory dim"]
     changes: Float[Tensor, "chain memory dim"]
 
+    def widths(self) -> Float[Tensor, "chain dim"]:
+        """About the square roots of the diagonal of H: that of the scale."""
+        return self.scale.sqrt()[:, None].expand(-1, self.steps.shape[2])
+
     def apply(self, v: Float[Tensor, "chain dim column"]) -> Float[Tensor, "chain dim column"]:
         """`H v`."""
         curvature = (self.steps * self.changes).sum(2)

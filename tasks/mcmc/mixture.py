@@ -9,9 +9,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Random
 
 MOST_COMPONENTS, MOST_ROWS, NUM_PASSES, WORTH_IT = 16, 6000, 50, 0.01
+TAILS, TAIL_WIDTH = 0.1, 1.5
 
 
 class Mixture(NamedTuple):
@@ -40,6 +42,11 @@ class Mixture(NamedTuple):
         component = torch.searchsorted(edges, (chosen * edges[-1]).to(edges)).clamp(max=len(edges) - 1)
         noise = random.normal(num_rows, self.mean.shape[1]).to(self.mean)
         return self.mean[component] + (self.factor[component] @ noise[:, :, None])[:, :, 0]
+
+    def pushed(self, whitening: Whitening) -> "Mixture":
+        """The mixture of `x = mean + L z`, z from this one; L is no diagonal."""
+        factor = whitening.factor @ self.factor
+        return Mixture(self.log_weight, whitening.from_white(self.mean), torch.linalg.cholesky(factor @ factor.mT))
 
 
 def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:

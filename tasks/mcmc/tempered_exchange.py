@@ -18,8 +18,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import exchange, metropolis, overflow
+from tasks.mcmc import exchange, jump, metropolis, overflow
 from tasks.mcmc.exchange import Replicas
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.kernels import Kernel
 from tasks.mcmc.metropolis import Info, State, Target, acceptance_probability, choose
 from tasks.mcmc.streams import Stream
@@ -39,12 +40,14 @@ class Ladder:
 
 
 class Round(NamedTuple):
-    """What one round did: the chains that accepted at each level (none at the first), mean acceptance probabilities,
-    `1 - E min(1, r)` of each pair and the swaps made (NaN and 0 where it was not this round's turn), proposals at each
-    level whose density was undefined, those at the last level that overflowed, and evaluations of f a chain.
+    """What one round did: the chains that accepted at each level (none at the first), and those whose jump at the last
+    was accepted; mean acceptance probabilities, `1 - E min(1, r)` of each pair and the swaps made (NaN and 0 where it
+    was not this round's turn), proposals at each level whose density was undefined, those at the last level that
+    overflowed, and evaluations of f a chain.
     """
 
     is_accepted: Int[Tensor, "level chain"]
+    has_jumped: Int[Tensor, " chain"]
     acceptance: Float[np.ndarray, " level"]
     rejection: Float[np.ndarray, " pair"]
     num_swapped: Int[np.ndarray, " pair"]
@@ -81,10 +84,16 @@ def swap_log_ratio(
 
 
 def exchange_round(
-    stream: Stream, phase: int, replicas: Replicas, target: Target, ladder: Ladder, kernel: Kernel
+    stream: Stream,
+    phase: int,
+    replicas: Replicas,
+    target: Target,
+    ladder: Ladder,
+    kernel: Kernel,
+    jumps: Jumps | None = None,
 ) -> tuple[Replicas, Round]:
-    """A fresh draw at the first level, one transition at every other, then swaps of the pairs whose first level is
-    even in even rounds and odd in odd ones. The states of `replicas` hold f and its gradient.
+    """A fresh draw at the first level, one transition at every other and a jump at the last, then swaps of the pairs
+    whose first level is even in even rounds and odd in odd ones. The states of `replicas` hold f and its gradient.
     """
     reference, swaps = gaussian(ladder.scale), dataclasses.replace(stream, purpose=f"{stream.purpose}/swaps")
     target_at = tempered(target, reference)
@@ -105,9 +114,18 @@ def exchange_round(
         num_nonfinite.append(lost.num_nonfinite)
         num_overflowed = lost.num_overflowed
         num_evaluations += used
+    has_jumped = torch.zeros_like(accepted[-1])
+    if jumps is not None:
+        again = partial(_jump, swaps, phase, states[-1], jumps)
+        before, (states[-1], info) = states[-1], again(target)
+        lost = overflow.sort_out(info, before, target, again)
+        has_jumped = info.is_accepted.int().cpu()
+        num_nonfinite[-1] += lost.num_nonfinite
+        num_overflowed += lost.num_overflowed
+        num_evaluations += 1
     uniform = swaps.at(phase, 1).uniform(len(noise), len(states))
     swapped, rejection, num_swapped = exchange_pairs(uniform, phase, replicas._replace(states=tuple(states)), ladder)
-    moved = torch.stack(accepted), np.array(acceptance)
+    moved = torch.stack(accepted), has_jumped, np.array(acceptance)
     counts = np.array(num_nonfinite), num_overflowed, num_evaluations
     return swapped, Round(*moved, rejection, num_swapped, *counts)
 
@@ -117,6 +135,10 @@ def _step(
 ) -> tuple[State, Info, int]:
     step_size, length = ladder.step_sizes[level], ladder.lengths[level]
     return kernel.transition(stream, phase, level, state, target, step_size, length)
+
+
+def _jump(swaps: Stream, phase: int, state: State, jumps: Jumps, target: Target) -> tuple[State, Info]:
+    return jump.step(swaps.at(phase, 2), state, target, jumps.mixture)
 
 
 def exchange_pairs(

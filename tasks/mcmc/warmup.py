@@ -20,20 +20,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import bend, descent, metric, metropolis, mixture, rescue, skew, tail_fit
+from tasks.mcmc import bend, descent, metric, metropolis, mixture, modes, rescue, skew, tail_fit
 from tasks.mcmc.coordinates import Coordinates
 from tasks.mcmc.disperse import disperse
 from tasks.mcmc.jump import Jumps
 from tasks.mcmc.metropolis import State, Target
+from tasks.mcmc.modes import Modes
 from tasks.mcmc.preconditioning import identity
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.tails import TailsOfCoordinates
-from tasks.mcmc.windows import Tuned, Window, in_precision, run_window
+from tasks.mcmc.windows import LENGTH, Tuned, Window, in_precision, run_window
 
-WINDOWS, MAX_CLIMB, START_WIDTH, LENGTH = (16, 32, 64, 96, 128, 128), 100, 2.0, 1.75
+WINDOWS, MAX_CLIMB, START_WIDTH = (16, 32, 64, 96, 128, 128), 100, 2.0
 WIDEST = 100.0  # beyond, no trajectory is long enough
 MOST_DENSE = 500  # a window leaves some 2,000 rows, too few to tell more correlations
-MOST_JUMPED, WORTH_A_JUMP, TAILS, TAIL_WIDTH = 50, 0.02, 0.1, 1.5
+MOST_JUMPED, WORTH_A_JUMP = 50, 0.02
 STARTS, CLIMB, DISPERSE, DISPERSED_CLIMB, RESCUE, FITS, FIRST_WINDOW = range(7)
 AFTER_CLIMB, AFTER_DISPERSE, AFTER_WINDOW = range(3)
 
@@ -44,6 +45,7 @@ class Warm(NamedTuple):
     state: State
     tuned: Tuned
     num_gradients: int
+    modes: Modes
 
 
 def cold_start(stream: Stream, num_chains: int, dim: int) -> Float[Tensor, "chain dim"]:
@@ -85,7 +87,7 @@ def learn(stream: Stream, index: int, tuned: Tuned, window: Window, seen: Float[
     was_in_vain = window.jump_acceptance < WORTH_A_JUMP or (index > 1 and tuned.jumps is None)
     if not is_small or was_in_vain:
         return learned
-    fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), TAILS, TAIL_WIDTH)
+    fitted = mixture.with_tails(mixture.fit(stream.at(FITS, index), w), mixture.TAILS, mixture.TAIL_WIDTH)
     if not mixture.is_usable(fitted):
         return learned
     return with_share(learned._replace(jumps=Jumps(fitted, 0.0)), window.jump_acceptance)
@@ -163,7 +165,37 @@ def warm_up(stream: Stream, target: Target, x: Float[Tensor, "chain dim"], metri
             state, cost = look_around(stream, state, target, tuned.coordinates)
             used += cost
     last = windows[-1]
-    return Warm(state, with_share(tuned._replace(step_size=last.step_size), last.jump_acceptance), used)
+    tuned = with_share(tuned._replace(step_size=last.step_size), last.jump_acceptance)
+    w = tuned.coordinates.to_white(last.x.flatten(0, 1))
+    return look_far(stream, Warm(state, tuned, used, known_modes(w, tuned.jumps)), target)
+
+
+def known_modes(w: Float[Tensor, "row dim"], jumps: Jumps | None) -> Modes:
+    """What chains found by themselves: what they jump from, or a Gaussian of their draws."""
+    white = mixture.with_tails(mixture.white(w), mixture.TAILS, mixture.TAIL_WIDTH)
+    return modes.only(jumps.mixture if jumps else white)
+
+
+def look_far(stream: Stream, warm: Warm, target: Target, more: State | None = None, num_probes: int = 0) -> Warm:
+    """The chains in all modes that climbs from far away find, or from `more` points, or from those of as many probes;
+    and jumps between them. In float64.
+    """
+    dim, tuned, dtype = warm.state.x.shape[1], in_precision(warm.tuned, torch.float64), warm.state.x.dtype
+    if dim > MOST_DENSE:
+        return warm
+
+    def precise(x: Float[Tensor, "row dim"]) -> tuple[Float[Tensor, " row"], Float[Tensor, "row dim"]]:
+        value, score = target(x.to(dtype))
+        return value.double(), score.double()
+
+    start, known = in_precision(warm.state, torch.float64), in_precision(warm.modes, torch.float64)
+    found = modes.explore(stream, start, precise, tuned.coordinates, known, more, num_probes)
+    used = warm.num_gradients + found.num_gradients
+    if len(found.modes.share) == len(known.share):
+        return warm._replace(num_gradients=used)
+    share = share_of_jumps(1.0, tuned.length / tuned.step_size)
+    tuned = tuned._replace(jumps=Jumps(found.modes.mixture, share))
+    return in_precision(Warm(found.state, tuned, used, found.modes), dtype)
 
 
 def last_two(windows: list[Window]) -> Window:

@@ -13,7 +13,7 @@ from tasks.mcmc.keep import LARGEST_STEP, is_jump, transition
 from tasks.mcmc.metropolis import State, Target, acceptance_probability
 from tasks.mcmc.streams import Stream
 
-TARGET_ACCEPTANCE, SMALLEST_STEP = 0.8, 0.03
+TARGET_ACCEPTANCE, SMALLEST_STEP, LENGTH = 0.8, 0.03, 1.75
 """More than the .65 of many equal dimensions: where the bulk is nearly normal, all that is refused is in the tails."""
 
 

@@ -7,6 +7,7 @@ from tests.mutants import (
     gates,
     kernels,
     ladders,
+    modes,
     nodes,
     processes,
     stores,
@@ -21,6 +22,7 @@ from tests.mutants import (
 MUTANTS = (
     *kernels.MUTANTS,
     *ladders.MUTANTS,
+    *modes.MUTANTS,
     *streams.MUTANTS,
     *training.MUTANTS,
     *densities.MUTANTS,

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from tasks.mcmc import exchange, ladder_travel, metropolis, tempered_exchange
+from tasks.mcmc.jump import Jumps
 from tasks.mcmc.kernels import KERNELS
+from tasks.mcmc.mixture import Mixture
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import Ladder
@@ -24,12 +27,12 @@ TARGET = from_log_density(ring)
 
 
 class Counted:
-    def __init__(self):
-        self.count = 0
+    def __init__(self, target=TARGET):
+        self.count, self.target = 0, target
 
     def __call__(self, x):
         self.count += 1
-        return TARGET(x)
+        return self.target(x)
 
 
 def replicas(num_chains=400):
@@ -101,3 +104,22 @@ def test_the_first_level_is_drawn_afresh_every_round():
     first, _ = tempered_exchange.exchange_round(Stream(0, 0), 1, cold, TARGET, LADDER, KERNELS["mala"])
     second, _ = tempered_exchange.exchange_round(Stream(0, 0), 3, first, TARGET, LADDER, KERNELS["mala"])
     assert (first.states[0].x != second.states[0].x).all()  # odd rounds do not swap it
+
+
+def test_jumps_at_the_last_level_keep_the_density_and_are_counted():
+    """4,000 chains that start at the density, N(0, I), and jump from a mixture that is wrong in place and width, six
+    rounds: Kolmogorov-Smirnov, 1e-6.
+    """
+    wrong = Mixture(torch.zeros(1).double(), torch.ones(1, 2).double(), 1.5 * torch.eye(2)[None].double())
+    normal = Counted(from_log_density(lambda x: -0.5 * x.square().sum(1)))
+    points = [Stream(1, 0).at(k, 0).normal(4000, 2).double() for k in range(4)]
+    moved, num_jumped = exchange.start([metropolis.init(x, normal) for x in points]), 0
+    for phase in range(6):
+        before = normal.count
+        moved, done = tempered_exchange.exchange_round(
+            Stream(4, 0), phase, moved, normal, LADDER, KERNELS["mala"], Jumps(wrong, 0.5)
+        )
+        assert normal.count - before == done.num_evaluations
+        num_jumped += int(done.has_jumped.sum())
+    assert 0.2 < num_jumped / 24_000 < 0.9
+    assert stats.kstest(moved.states[-1].x[:, 0].numpy(), "norm").pvalue > 1e-6

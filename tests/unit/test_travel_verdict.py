@@ -3,6 +3,8 @@ import math
 
 import pytest
 
+from tasks.mode_search import not_tested
+from tasks.modes_visited import Visited
 from tasks.travel_verdict import Travel, judge_travel
 from tasks.travel_wording import next_steps
 
@@ -68,3 +70,27 @@ def test_proposals_that_overflowed_are_told_apart_and_not_trusted():
     assert not verdict.is_converged
     assert verdict.reasons[0].startswith("9 proposals overflowed where the density had fallen to nothing")
     assert "--support" not in verdict.reasons[0]
+
+
+def test_a_mode_that_was_found_and_holds_no_draws_fails():
+    """Half of the mass was seen in a second mode; a third holds too little to ask for."""
+    found = (Visited(0.4995, 1.0), Visited(0.5, 0.0), Visited(0.0005, 0.0))
+    verdict = judge_travel(dataclasses.replace(GOOD, visited=found))
+    assert not verdict.is_converged
+    assert "0.00% of the draws are in one that holds about 50.0% of the mass" in verdict.reasons[0]
+    held = (Visited(0.7, 0.6), Visited(0.3, 0.4), Visited(0.0005, 0.0))
+    assert judge_travel(dataclasses.replace(GOOD, visited=held)).is_converged
+
+
+@pytest.mark.parametrize(
+    ("dim", "num_levels", "words"),
+    [
+        (2, 1, "--num_levels 8 adds a tempering ladder"),
+        (2, 8, "at 524,288 scattered points"),
+        (600, 1, "no search for other modes ran"),
+    ],
+)
+def test_what_no_check_can_see_stands_with_every_verdict(dim, num_levels, words):
+    (sentence,) = not_tested({"dim": dim, "config": {"num_levels": num_levels}})
+    assert "R-hat cannot detect modes that no chain visited" in sentence
+    assert words in sentence
