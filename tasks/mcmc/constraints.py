@@ -57,9 +57,9 @@ class Support:
         """`z(x)`, of points inside; whatever it is for others, `constrain` does not lead back to them."""
         zs = list[Tensor]()
         for part, values in zip(self.parts, x.split([part.dim for part in self.parts], dim=1), strict=True):
-            inverse = part.transform.inv
-            assert inverse is not None
-            zs.append(inverse(values))
+            z = part.transform.inv(values)
+            assert z is not None  # as torch types it
+            zs.append(z)
         return torch.cat(zs, dim=1)
 
     def pull(self, log_density: LogDensity) -> LogDensity:
