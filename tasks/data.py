@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from tasks import config
 from tasks.errors import DataError, UsageError
-from tasks.redaction import redact
 from tasks.store import bundled, no_data, objects
 from tasks.store.checks import check
 from tasks.store.files import Source, digest_of, read_source
@@ -73,7 +72,7 @@ def _folder(config: config.Prepare) -> Path:
     scheme, is_uri, _ = config.data.partition("://")
     if is_uri and "/" not in scheme and scheme.lower() != "file":
         raise UsageError(
-            f"prepare.data {redact(config.data)} cannot be opened: only a folder or file:// can be here, so "
-            "download it and give the file"
+            f"{scheme}:// cannot be opened: only a folder or file:// can be here, so download the data, and give the file "
+            "in prepare.data"
         )
     return objects.folder_of(config.data)
