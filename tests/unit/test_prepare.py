@@ -149,7 +149,7 @@ def test_the_digest_of_the_source_follows_the_contents_of_its_files(data: Path):
         ("s3://bucket/data", UsageError, "only a folder or file://"),
         ("sklearn:iris", UsageError, "is not one of sklearn:digits"),
         ("missing.csv", DataError, "missing.csv does not exist"),
-        ("https://example.com/x.csv", UsageError, "https://example.com/x.csv cannot be opened: .* download it"),
+        ("https://example.com/x.csv", UsageError, "https:// cannot be opened: .* download the data"),
         ("file://host/data.csv", UsageError, "of the machine 'host'"),
     ],
 )
