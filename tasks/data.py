@@ -72,7 +72,7 @@ def _folder(config: config.Prepare) -> Path:
     scheme, is_uri, _ = config.data.partition("://")
     if is_uri and "/" not in scheme and scheme.lower() != "file":
         raise UsageError(
-            f"{scheme}:// cannot be opened: only a folder or file:// can be here, so download the data, and give the file "
-            "in prepare.data"
+            f"{scheme}:// cannot be opened: only a folder or file:// can be here, so download the data, and give "
+            "the file in prepare.data"
         )
     return objects.folder_of(config.data)
