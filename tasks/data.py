@@ -70,4 +70,10 @@ def _chosen(table: pa.Table, label: str | None, config: config.Prepare) -> tuple
 def _folder(config: config.Prepare) -> Path:
     if not config.data:
         raise UsageError("prepare.data is not set: give a file, a folder or one of " + ", ".join(bundled.NAMES))
+    scheme, is_uri, _ = config.data.partition("://")
+    if is_uri and "/" not in scheme and scheme.lower() != "file":
+        raise UsageError(
+            f"{scheme}:// cannot be opened: only a folder or file:// can be here, so download the data, and give the "
+            "file in prepare.data"
+        )
     return folder_of(config.data)

@@ -228,6 +228,6 @@ MUTANTS = (
         "outside = (~z.isfinite().all(1)).nonzero()[:, 0]",
         (POINTS,),
     ),
-    Mutant("points that are not in the key", "tasks/travellers.py", "} | given", "}", (POINTS,)),
+    Mutant("points that are not in the key", "tasks/travellers.py", ", *init_digest(config).values()]", "]", (POINTS,)),
     Mutant("a start without a density", "tasks/density.py", "if not bool(is_finite.all()):", "if False:", (POINTS,)),
 )

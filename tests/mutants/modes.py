@@ -27,8 +27,8 @@ MUTANTS = (
     Mutant(
         "jumps of a ladder at a heated level",
         _TEMPERED,
-        "states[-1], target, jumps",
-        "states[-1], target_at(0.3), jumps",
+        "states[-1], again(target)",
+        "states[-1], again(target_at(0.3))",
         (TEMPERED,),
     ),
     Mutant("jumps of a ladder not counted", _TEMPERED, "        num_evaluations += 1\n", "", (TEMPERED,)),
