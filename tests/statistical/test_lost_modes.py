@@ -76,14 +76,6 @@ def test_a_narrow_mode_among_scattered_points_is_held_by_half_of_the_draws():
     assert_share(draws(log_density, found)[:, :, 1] > 4, 0.5)
 
 
-def test_three_modes_of_unequal_widths_and_weights():
-    log_density = mixture(3, (0.5, 0.0, 0.0, 1.0), (0.3, 40.0, 0.0, 1.0), (0.2, 0.0, 60.0, 3.0))
-    found = warm(log_density, 3)
-    x = draws(log_density, found)
-    assert_share(x[:, :, 0] > 20, 0.3)
-    assert_share(x[:, :, 1] > 30, 0.2)
-
-
 def test_modes_of_positive_numbers():
     """Log-normal: at 1 and at e^20 of the first of two coordinates."""
     support = parse("positive*2", 2)
