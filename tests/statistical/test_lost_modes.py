@@ -83,13 +83,3 @@ def test_modes_of_positive_numbers():
     free = support.pull(lambda x: of_logs(x.log()) - x.log().sum(1))
     x = draws(free, warm(free, 2))
     assert_share(x[:, :, 0] > 10, 0.3)
-
-
-def test_one_mode_costs_a_few_per_cent_more_and_stays_one():
-    """A skewed and a bent density."""
-    for log_density, dim in (
-        (lambda x: (3 * x - x.exp()).sum(1), 3),
-        (lambda x: -0.5 * (x[:, 0].square() + (x[:, 1] - x[:, 0].square()).square() / 0.1), 2),
-    ):
-        found = warm(log_density, dim)
-        assert len(found.modes.share) == 1
