@@ -25,7 +25,7 @@ MUTANTS = (
     ),
     Mutant("jumps of a ladder left out", _TEMPERED, "if jumps is not None:", "if False:", (TEMPERED,)),
     Mutant(
-        "jumps of a ladder at a heated level",
+        "ladder jumps at a heated level",
         _TEMPERED,
         "states[-1], again(target)",
         "states[-1], again(target_at(0.3))",

@@ -76,14 +76,6 @@ def test_a_narrow_mode_among_scattered_points_is_held_by_half_of_the_draws():
     assert_share(draws(log_density, found)[:, :, 1] > 4, 0.5)
 
 
-def test_three_modes_of_unequal_widths_and_weights():
-    log_density = mixture(3, (0.5, 0.0, 0.0, 1.0), (0.3, 40.0, 0.0, 1.0), (0.2, 0.0, 60.0, 3.0))
-    found = warm(log_density, 3)
-    x = draws(log_density, found)
-    assert_share(x[:, :, 0] > 20, 0.3)
-    assert_share(x[:, :, 1] > 30, 0.2)
-
-
 def test_modes_of_positive_numbers():
     """Log-normal: at 1 and at e^20 of the first of two coordinates."""
     support = parse("positive*2", 2)
@@ -91,13 +83,3 @@ def test_modes_of_positive_numbers():
     free = support.pull(lambda x: of_logs(x.log()) - x.log().sum(1))
     x = draws(free, warm(free, 2))
     assert_share(x[:, :, 0] > 10, 0.3)
-
-
-def test_one_mode_costs_a_few_per_cent_more_and_stays_one():
-    """A skewed and a bent density."""
-    for log_density, dim in (
-        (lambda x: (3 * x - x.exp()).sum(1), 3),
-        (lambda x: -0.5 * (x[:, 0].square() + (x[:, 1] - x[:, 0].square()).square() / 0.1), 2),
-    ):
-        found = warm(log_density, dim)
-        assert len(found.modes.share) == 1
