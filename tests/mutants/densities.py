@@ -72,8 +72,8 @@ MUTANTS = (
     Mutant(
         "classifier sees standardised points",
         "tasks/classifier.py",
-        "classify, location + scale * z)",
-        "classify, z)",
+        "classify(location + scale * z)",
+        "classify(z)",
         (COMPOSITIONS,),
     ),
     Mutant(
