@@ -17,6 +17,7 @@ import argparse
 import sys
 import tempfile
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ from tasks.store.layout import Layout
 from tasks.store.manifest import SampleStore
 from tasks.travel_measures import Draws, measure_travel, read_draws
 from tasks.travel_verdict import judge_travel
-from tasks.travellers import TargetMaker, description_of, program_of
+from tasks.travellers import WARM, TargetMaker, description_of, program_of
 
 QUANTILES = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 NUM_EXACT, BLOCK, FALSE_ALARM_RATE, TOLERANCE = 400_000, 256, 1e-3, 0.01
@@ -78,6 +79,7 @@ def _sample(chains: config.Chains, seed: int) -> Run:
             ).entry
             for place in layout.places()
         ]
+        (Path(folder) / WARM).write_bytes(data)
         store = SampleStore(folder)
         store.publish(entries, description_of(chains, seed, program, data, None))
         verdict, draws = judge_travel(measure_travel(store).travel), read_draws(store)

@@ -49,6 +49,6 @@ def as_run(settings: commands.Generate) -> commands.Run:
 def _check(chains: config.Sample, settings: commands.Generate) -> None:
     """Fetch the models into a folder that goes again, and refuse what does not fit them."""
     with tempfile.TemporaryDirectory() as folder:
-        dim = json.loads((Path(fetch_into(settings, Path(folder)).uri) / "model.json").read_text())["dim"]
+        dim = json.loads((Path(fetch_into(settings, Path(folder)).uri) / "model.json").read_bytes())["dim"]
         completed(chains, Path(folder))
     require_room(chains, dim, ITEM_BYTES, settings.store or settings.root, settings.cluster.address is None)

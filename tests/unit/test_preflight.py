@@ -43,12 +43,12 @@ def refused(capsys, root, *words):
         ),
         ((*RUN, "--sample.num_chains", str(10**18)), 2, "sample.num_chains must be"),
         ((*RUN, "--sample.num_chains", str(10**14)), 4, "GB free"),
-        ((*RUN, "--sample.block_size", str(10**13)), 2, "GB of memory"),
+        ((*RUN, "--sample.block_size", str(10**13)), 2, "sample.block_size must be at most"),
         ((*SAMPLE, "--num-chains", str(10**18)), 2, "num_chains must be"),
         ((*SAMPLE, "--num-draws", str(2**31)), 2, "num_draws must be"),
         ((*SAMPLE, "--num-chains", str(10**14), "--num-draws", str(10**9)), 2, "numbers, of which a store has"),
         ((*SAMPLE, "--num-chains", str(10**13)), 4, "GB free"),
-        ((*SAMPLE, "--block-size", str(10**13), "--num-draws", "1"), 2, "GB of memory"),
+        ((*SAMPLE, "--block-size", str(2**22), "--dim", "100000", "--num-draws", "1"), 2, "GB of memory"),
     ],
 )
 def test_what_no_step_could_do_is_refused_first(capsys, tmp_path, words, code, says):
