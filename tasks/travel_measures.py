@@ -9,10 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import torch
 from jaxtyping import Float, Int
 
+from tasks import config, density
 from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
+from tasks.mcmc.edges import thinning_out
 from tasks.mcmc.tail_index import tail_index
 from tasks.mode_search import visits
 from tasks.store.layout import Layout
@@ -61,6 +64,7 @@ def measure_travel(store: SampleStore) -> Measured:
         min_chain_acceptance=made["min_chain_acceptance"],
         num_nonfinite=made["num_nonfinite"],
         num_overflowed=made["num_overflowed"],
+        thinning_out=_thinning_out(description, draws) if made["num_overflowed"] else None,
         num_round_trips=made["round_trips"] if ladder else None,
         visited=visits(store, draws.position),
     )
@@ -78,6 +82,13 @@ def measure_travel(store: SampleStore) -> Measured:
         metrics |= _ladder_metrics(ladder, made, description["num_chains"])
     metrics |= {f"evidence/{key}": value for key, value in (description["evidence"] or {}).items()}
     return Measured(travel, metrics, {"summary": summary} | ({"ladder": ladder} if ladder else {}))
+
+
+def _thinning_out(description: dict[str, Any], draws: Draws) -> float:
+    """`thinning_out` of the draws, in free coordinates."""
+    support = density.support_of(config.Chains(**description["config"]))
+    x = torch.from_numpy(draws.position.reshape(-1, draws.position.shape[2])).double()
+    return thinning_out(support.to_free(x).numpy())
 
 
 def read_draws(store: SampleStore) -> Draws:

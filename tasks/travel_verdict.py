@@ -8,6 +8,7 @@ import dataclasses
 import math
 from dataclasses import dataclass
 
+from tasks.mcmc.edges import EDGE
 from tasks.modes_visited import Visited, check_visits
 from tasks.verdict import Check, Verdict, check_finite
 
@@ -21,8 +22,8 @@ UNDEFINED = (
     "outside it, and make it finite inside"
 )
 NECK = (
-    "That is exact for a proper density, but a neck without end, as of a flat prior on the log of a scale, looks the "
-    "same: write the density without the neck (non-centred), or check the prior of the scale."
+    "the draws of a coordinate end in an edge, as where the density narrows without end (a flat prior on the log of a "
+    "scale): write it without the neck (non-centred), or check the prior of the scale"
 )
 
 
@@ -47,6 +48,8 @@ class Travel:
     """Proposals with an undefined density where the mass is."""
     num_overflowed: int = 0
     """Proposals whose density overflowed where it had fallen to nothing."""
+    thinning_out: float | None = None
+    """How the draws thin out towards the ends of the worst coordinate (`edges`), where proposals overflowed."""
     num_round_trips: int | None = None
     """None where there is no ladder."""
     visited: tuple[Visited, ...] = ()
@@ -120,12 +123,14 @@ def _moving(measured: Travel) -> Check:
 
 
 def _finite(measured: Travel) -> Check:
-    """The first check, for one that fails explains what else does. Overflows fail it too: a proper density is not to
-    blame for them, but an improper one that narrows without end has the same.
+    """The first check, for one that fails explains what else does. Overflows alone do not fail it: rejecting what has
+    no mass is exact. They do where draws end in an edge, for behind it there may be any mass.
     """
     check, far = check_finite(measured.num_nonfinite, UNDEFINED), measured.num_overflowed
     if not far:
         return check
-    said = f"{far:,} proposals overflowed where the density had fallen to nothing and were rejected. {NECK}"
+    is_edge = measured.thinning_out is None or not measured.thinning_out >= EDGE  # NaN fails
+    said = f"{far:,} proposals overflowed where the density had fallen to nothing, and were rejected"
+    said = f"{said}, and {NECK}." if is_edge else f"{said}, which is exact."
     sentence = said if check.is_passed else f"{check.sentence} {said}"
-    return dataclasses.replace(check, is_passed=False, sentence=sentence)
+    return dataclasses.replace(check, is_passed=check.is_passed and not is_edge, sentence=sentence)

@@ -64,12 +64,16 @@ def test_an_undefined_density_is_the_first_reason_and_its_remedy_is_the_support(
     assert "--support" in steps[0]
 
 
-def test_proposals_that_overflowed_are_told_apart_and_not_trusted():
+def test_proposals_that_overflowed_fail_only_where_draws_end_in_an_edge():
     """An improper posterior with a neck without end has them too, and may have a good R-hat."""
-    verdict = judge_travel(dataclasses.replace(GOOD, num_overflowed=9))
-    assert not verdict.is_converged
-    assert verdict.reasons[0].startswith("9 proposals overflowed where the density had fallen to nothing")
-    assert "--support" not in verdict.reasons[0]
+    tail = judge_travel(dataclasses.replace(GOOD, num_overflowed=9, thinning_out=0.7))
+    assert tail.is_converged
+    assert tail.checks[0].sentence.endswith("were rejected, which is exact.")
+    for edge in (0.3, math.nan):
+        verdict = judge_travel(dataclasses.replace(GOOD, num_overflowed=9, thinning_out=edge))
+        assert not verdict.is_converged
+        assert verdict.reasons[0].startswith("9 proposals overflowed where the density had fallen to nothing")
+        assert "--support" not in verdict.reasons[0]
 
 
 def test_a_mode_that_was_found_and_holds_no_draws_fails():
