@@ -143,13 +143,15 @@ def _observed(name: str, what: str, try_out: TryOut) -> Observed:
         function = load(name, what)
         values = try_out(function)
     code = sources.own_sources(modules) | _loaded_since(loaded)
+    native = sources.packages(modules) & watching.NATIVE_READERS
     written = {path for path, is_read in watch.is_read.items() if not is_read}
-    files = {*watch.files(), *filter(is_data, sources.named_files(modules) - written)} - {str(p) for p in code.values()}
+    files = {*watch.files(), *filter(is_data, sources.named_files(modules, bool(native)) - written)} - {
+        str(p) for p in code.values()
+    }
     reads = {MODULE + key: sha256_of(str(path)) for key, path in code.items()}
     reads |= {named(path): _unchanged_sha256(path, watch) for path in files}
     reads |= {f"{named(folder)}/": listing_of(folder, files) for folder in watch.folders}
     reads |= variables_of(watch.variables)
-    native = sources.packages(modules) & watching.NATIVE_READERS
     unseen = (
         *sorted(watch.unseen),
         *(f"files that {package} opens by names not in the source" for package in sorted(native)),

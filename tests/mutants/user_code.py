@@ -16,7 +16,7 @@ MUTANTS = (
     Mutant(
         "files named in the source not followed",
         _INPUTS,
-        "sources.named_files(modules) - written",
+        "sources.named_files(modules, bool(native)) - written",
         "set[str]()",
         (INPUTS,),
     ),
