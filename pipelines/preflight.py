@@ -9,7 +9,8 @@ from tasks.dag import Pipeline, Step
 from tasks.errors import StorageError, UsageError
 from tasks.room import existing
 from tasks.store import bucket, signature
-from tasks.store.objects import folder_of, open_store
+from tasks.store.objects import open_store
+from tasks.store.places import folder_of
 from tasks.tracking import tracking_uri
 
 

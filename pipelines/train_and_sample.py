@@ -22,7 +22,7 @@ from tasks.register import check as check_experiment
 from tasks.report import report
 from tasks.room import require_room
 from tasks.sample import ITEM_BYTES, require_kernel, sample
-from tasks.store.objects import folder_of
+from tasks.store.places import folder_of
 from tasks.train import RAY, train
 
 

@@ -23,7 +23,8 @@ from tasks.errors import StorageError
 from tasks.journal import Journal
 from tasks.memory import PeakMemory
 from tasks.provenance import code_digest
-from tasks.store.objects import folder_of, open_store, place_of
+from tasks.store.objects import open_store
+from tasks.store.places import folder_of, place_of
 
 
 @dataclass(frozen=True)

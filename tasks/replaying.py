@@ -29,6 +29,7 @@ from tasks.store import objects
 from tasks.store.entry import Entry
 from tasks.store.layout import Layout
 from tasks.store.manifest import DATASET, from_safetensors, to_safetensors
+from tasks.store.places import folder_of
 from tasks.store.proven import read_description, read_entries
 from tasks.store.shards import logical_digest, to_parquet
 from tasks.store.verify import check_rows
@@ -144,7 +145,7 @@ def _where(stored: pa.Table | str, table: pa.Table) -> str:
 
 
 def _model_make(description: dict[str, Any], entry: Entry, model: str | None) -> Make:
-    folder = objects.folder_of(model or str(description.get("model")))
+    folder = folder_of(model or str(description.get("model")))
     _require_same_model(folder, description)
     program = rebuild(programs.Program, description.get("program"), f"program of {DATASET}")
     maker = ChainMaker(str(folder), device_like(str(entry.facts.get("hardware"))))

@@ -9,7 +9,7 @@ from tasks import config
 from tasks.errors import StorageError, UsageError
 from tasks.store import bucket
 from tasks.store.layout import draws_per_segment
-from tasks.store.objects import folder_of
+from tasks.store.places import folder_of
 
 LEAST_PACKED = 0.5
 """Share of its size to which Parquet packs a chain's number: 0.53 was seen of correlated chains, 0.84 of noise."""

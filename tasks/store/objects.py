@@ -23,8 +23,7 @@ from tasks.locks import locked
 from tasks.remedies import remedy_of
 from tasks.store import bounds, bucket, bucket_files, synced
 from tasks.store.direct import Memory
-from tasks.store.places import folder_of as folder_of
-from tasks.store.places import place_of as place_of
+from tasks.store.places import folder_of
 
 LARGE_BYTES = 64 * 2**20
 """Of files that are read at once without a look at how much memory there is."""
