@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import ray
@@ -55,7 +56,7 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
 
 def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
     if cluster.address is None:
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        os.environ["RAY_AUTH_TOKEN"] = _own_token()
         _start(cluster)
         return
     _require_head(cluster.address)
@@ -71,6 +72,12 @@ def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:
     except (ConnectionError, RuntimeError, ValueError) as error:  # what answers there is no head, or not one of ours
         line = str(error).strip().partition("\n")[0][:160]
         raise ServiceError(f"{_nobody_at(cluster.address)} ({line})") from error
+
+
+@cache
+def _own_token() -> str:
+    """Return the token of every Ray that this process starts: Ray's library reads it once a process."""
+    return secrets.token_hex(32)
 
 
 def _require_head(address: str) -> None:

@@ -60,14 +60,15 @@ class Published:
             raise StorageError(f"{flaw}; {f'run `scorefleet repair {place}`' if place else again}")
 
     def flaws(self) -> Iterator[tuple[str, str | None]]:
-        """Return what is not as it was published, each with the store outside the root that it is of, if it is."""
+        """Return what is not as it was published, each with the store outside of the folder that it is of, if it is."""
         for name, (num_bytes, sha256) in self.document["files"].items():
             if flaw := flaw_of(self.folder / name, num_bytes, sha256):
                 yield flaw, None
         for place, digest in self.document["stores"].items():
             uri = _placed(place, self.root)
-            if flaw := flaw_of_store(uri, digest, may_be_extended=uri == place):
-                yield flaw, uri if uri == place else None
+            is_own = uri.startswith(f"{self.folder}/")
+            if flaw := flaw_of_store(uri, digest, may_be_extended=not is_own):
+                yield flaw, None if is_own else uri
 
 
 def manifest_of(folder: Path, root: Path, artifact: Any, place: str | None, scratch: str | None) -> dict[str, Any]:
