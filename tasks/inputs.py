@@ -118,10 +118,13 @@ def _place(name: str) -> tuple[str, str]:
 
 
 def require_same(seen: Observed, reads: Reads) -> None:
-    """Refuse to continue where a function reads something else than it did where the work began."""
-    for key in sorted(seen.reads.keys() - {VALUES}):
+    """Refuse to continue where a function reads something else than it did where the work began. What was below the
+    working folder there, and so has a relative name, may be elsewhere here.
+    """
+    for key, digest in sorted(seen.reads.items()):
+        there = key if key in reads else next((name for name in reads if key.endswith(f"/{name}")), key)
         is_chance = key.startswith(MODULE) and key not in reads  # loaded elsewhere before it was observed
-        if seen.reads[key] != reads.get(key) and not is_chance:
+        if key != VALUES and digest != reads.get(there) and not is_chance:
             raise DataError(
                 f"{seen.function.what} is not what the work began with: {difference(key, reads, seen.reads)}; all "
                 "workers must see the same files and environment variables: run the same command again where they do"
@@ -145,9 +148,8 @@ def _observed(name: str, what: str, try_out: TryOut) -> Observed:
     code = sources.own_sources(modules) | _loaded_since(loaded)
     native = sources.packages(modules) & watching.NATIVE_READERS
     written = {path for path, is_read in watch.is_read.items() if not is_read}
-    files = {*watch.files(), *filter(is_data, sources.named_files(modules, bool(native)) - written)} - {
-        str(p) for p in code.values()
-    }
+    in_source = filter(is_data, sources.named_files(modules) - written) if native else ()
+    files = {*watch.files(), *in_source} - {str(path) for path in code.values()}
     reads = {MODULE + key: sha256_of(str(path)) for key, path in code.items()}
     reads |= {named(path): _unchanged_sha256(path, watch) for path in files}
     reads |= {f"{named(folder)}/": listing_of(folder, files) for folder in watch.folders}

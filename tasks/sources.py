@@ -63,13 +63,13 @@ def packages(modules: Iterable[str]) -> set[str]:
     return {name.partition(".")[0] for path in paths for name in _imported(path, "")}
 
 
-def named_files(modules: Iterable[str], has_patterns: bool) -> set[str]:
+def named_files(modules: Iterable[str]) -> set[str]:
     """Files that strings in a user's own sources name: from the working folder, from that of the source, or from a
-    folder that is itself named so; with `has_patterns`, `part-{k}.csv` and `part-*.csv` name all that fit.
+    folder that is itself named so; `part-{k}.csv` and `part-*.csv` name all that fit.
     """
     found = set[str]()
     for path in _own_paths(modules):
-        patterns = {pattern for pattern in _patterns(_parsed(path)) if has_patterns or "*" not in pattern}
+        patterns = set(_patterns(_parsed(path)))
         for folder in _named_folders(patterns, [str(Path.cwd()), str(path.parent)]):
             found |= {place for pattern in patterns for place in _matches(folder, pattern) if os.path.isfile(place)}  # noqa: PTH113
     return {place for place in found if not place.endswith((".py", ".pyc"))}

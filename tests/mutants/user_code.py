@@ -16,15 +16,15 @@ MUTANTS = (
     Mutant(
         "files named in the source not followed",
         _INPUTS,
-        "sources.named_files(modules, bool(native)) - written",
-        "set[str]()",
+        "filter(is_data, sources.named_files(modules) - written) if native else ()",
+        "()",
         (INPUTS,),
     ),
     Mutant("modules imported at run time not followed", _INPUTS, " | _loaded_since(loaded)", "", (INPUTS,)),
     Mutant("environment not followed", _INPUTS, "    reads |= variables_of(watch.variables)\n", "", (INPUTS,)),
     Mutant("new files of a folder not seen", _INPUTS, "for folder in watch.folders}", "for folder in ()}", (INPUTS,)),
     Mutant("late reading borne", _INPUTS, "    if late:", "    if not late:", (INPUTS,)),
-    Mutant("workers with other files borne", _INPUTS, "seen.reads[key] != reads.get(key) and", "False and", (INPUTS,)),
+    Mutant("workers with other files borne", _INPUTS, "key != VALUES and digest != reads.get(there) and", "False and", (INPUTS,)),
     Mutant(
         "a changed module not imported again",
         _INPUTS,

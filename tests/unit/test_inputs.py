@@ -218,6 +218,14 @@ def test_a_worker_that_sees_another_file_is_refused(folder):
         inputs.require_same(observed("y = Path('y.csv').read_text()"), then)
 
 
+def test_a_worker_that_stands_in_a_copy_of_the_folder_may_read_the_file_where_it_is(folder, tmp_path, monkeypatch):
+    source = f"y = Path({str(folder / 'y.csv')!r}).read_text()"
+    then = observed(source).reads
+    (tmp_path / "copy").mkdir()
+    monkeypatch.chdir(tmp_path / "copy")
+    inputs.require_same(observed(source), then)
+
+
 def test_a_file_that_is_read_at_every_call_must_stay_as_it_is(folder):
     source = "def log_density(x):\n    return -(x**2).sum(1) * float(Path('y.csv').read_text())\n"
     Path("rereading.py").write_text(HEAD + source)
