@@ -24,7 +24,13 @@ MUTANTS = (
     Mutant("environment not followed", _INPUTS, "    reads |= variables_of(watch.variables)\n", "", (INPUTS,)),
     Mutant("new files of a folder not seen", _INPUTS, "for folder in watch.folders}", "for folder in ()}", (INPUTS,)),
     Mutant("late reading borne", _INPUTS, "    if late:", "    if not late:", (INPUTS,)),
-    Mutant("workers with other files borne", _INPUTS, "key != VALUES and digest != reads.get(there) and", "False and", (INPUTS,)),
+    Mutant(
+        "workers with other files borne",
+        _INPUTS,
+        "key != VALUES and digest != reads.get(there) and",
+        "False and",
+        (INPUTS,),
+    ),
     Mutant(
         "a changed module not imported again",
         _INPUTS,
