@@ -1,7 +1,7 @@
 """Finds how a CSV file is laid out: where its table begins, and what separates and quotes its fields.
 
-Three sniffers were tried on 45 files. The one of duckdb takes files with decimal commas apart at these commas, and so do
-those of Python and clevercsv where there is a single column. Here every separator is tried, and that one is taken
+Three sniffers were tried on 45 files. The one of duckdb takes files with decimal commas apart at these commas, and so
+do those of Python and clevercsv where there is a single column. Here every separator is tried, and that one is taken
 under which most fields are numbers.
 """
 
