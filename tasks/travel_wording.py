@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from tasks.travel_verdict import MAX_RHAT
+from tasks.travel_verdict import MAX_RHAT, MIN_ROUND_TRIPS
 from tasks.wording import Line, Metrics
 
 HEAVY = 0.25
@@ -139,18 +139,22 @@ def next_steps(is_converged: bool, metrics: Metrics, program: Mapping[str, Any])
             f"Raise --num_draws to {4 * program['num_draws']:,} and --burn_in to {max(500, 4 * program['burn_in']):,}: "
             "chains that mix slowly need longer to forget where they began."
         )
-        steps.append(
-            f"Raise --num_levels to {metrics['ladder/best_num_levels']:.0f}, about twice the measured barrier."
-            if has_ladder and metrics["ladder/best_num_levels"] > metrics["ladder/num_levels"]
-            else "If marginals below show groups of chains in different places, these are modes: add a ladder, "
-            "--num_levels 8."
-            if not has_ladder
-            else "The ladder has levels enough; round trips are what is scarce, and longer chains bring more."
-        )
+        if not has_ladder:
+            steps.append(
+                "If marginals below show groups of chains in different places, these are modes: add a ladder, "
+                "--num_levels 8."
+            )
         steps.append(
             "Write the density in other coordinates where one sets the scale of others (in a funnel, draw the "
             "standardised deviation, and multiply)."
         )
     elif not metrics.get("chains/bulk_ess_min", 0) >= 400 or not metrics.get("chains/tail_ess_min", 0) >= 400:
         steps.append(f"Raise --num_draws to {4 * program['num_draws']:,} or --num_chains: draws are too few so far.")
-    return steps
+    if has_ladder and metrics["ladder/round_trips"] < MIN_ROUND_TRIPS:
+        steps.append(
+            f"Raise --num_levels to {metrics['ladder/best_num_levels']:.0f}, about twice the measured barrier."
+            if metrics["ladder/best_num_levels"] > metrics["ladder/num_levels"]
+            else "The ladder has enough levels but too few round trips: run longer chains, "
+            f"--num_draws {4 * program['num_draws']:,}."
+        )
+    return steps or ["Do what the sentence of the check that failed names; the table of checks has all of them."]

@@ -67,6 +67,11 @@ def weigh(place: Place, k: int, x: Float[Tensor, " dim"], width: Float[Tensor, "
     return Found(gaussian, white, log_mass) if white else None, used
 
 
+def height(place: Place, found: Found, log_q: Float[Tensor, " mode"]) -> float:
+    """`f - ln q` at the maximum of a mode, in white coordinates: about 0 where q knows the mode."""
+    return float(place.coordinates.pull(place.target)(found.white.mean)[0] - log_q)
+
+
 def _gaussian(place: Place, z: Float[Tensor, "row dim"]) -> Mixture | None:
     """The Gaussian of points in white coordinates, where all are finite."""
     w = place.coordinates.to_white(place.affine.from_white(z))

@@ -99,24 +99,30 @@ def search(
 ) -> tuple[list[Mixture], int]:
     """A mixture for each new mode that holds a part of Z worth it, in white coordinates, and the evaluations."""
     ends, widths, used = climb(place, num_climbs, more, num_probes)
-    warm, white, new = place.white(place.state), place.white(ends), []
+    warm, white, new = place.white(place.state), place.white(ends), list[Mixture]()
     log_z = float((warm.value - known.mixture.log_density(warm.x)).median())
-    value, log_q = white.value.clone(), log_z + known.mixture.log_density(white.x)
-    for k in range(MOST_TRIES if len(value) else 0):
-        excess = (value - log_q).nan_to_num(-torch.inf, -torch.inf)
+    held = [(log_z, known.mixture)]
+    excess = white.value - log_mixture(held, white.x)
+    for k in range(MOST_TRIES if len(excess) else 0):
+        excess = excess.nan_to_num(-torch.inf, -torch.inf)
         best = int(excess.argmax())
         if not float(excess[best]) > STANDS_OUT:
             break
-        value[best] = -torch.inf
         found, cost = local.weigh(place, k, ends.x[best], widths[best])
-        used += cost
-        if found is None:
-            continue
-        log_q = torch.logaddexp(log_q, found.log_mass + found.white.log_density(white.x))
+        used, excess[best] = used + cost, -torch.inf
+        if found is None or not local.height(place, found, log_mixture(held, found.white.mean)) > STANDS_OUT:
+            continue  # no maximum, or that of a mode that is known
+        held.append((found.log_mass, found.white))
+        excess = excess.minimum(white.value - log_mixture(held, white.x))
         if found.log_mass - log_z > math.log(LEAST_SHARE):
             part, cost = local.warm_up(place, k, found)
             new, used = [*new, part], used + cost
     return new, used
+
+
+def log_mixture(held: list[tuple[float, Mixture]], w: Float[Tensor, "row dim"]) -> Float[Tensor, " row"]:
+    """`ln` of the sum of mixtures, each of a mass whose logarithm is given."""
+    return torch.stack([log_mass + part.log_density(w) for log_mass, part in held]).logsumexp(0)
 
 
 def climb(

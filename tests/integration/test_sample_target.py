@@ -228,7 +228,17 @@ def test_the_same_command_again_does_nothing_and_a_changed_density_starts_anew(s
     assert "report   done already" in again.stderr
     (folder / "rates.py").write_text("RATE = 4\n")  # not the density's own file, but one that it imports
     planned = subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "sample", "--target", "posterior:log_density", "--dry-run"],
+        [
+            sys.executable,
+            "-m",
+            "pipelines.cli",
+            "sample",
+            "--target",
+            "posterior:log_density",
+            "--dim",
+            "4",
+            "--dry-run",
+        ],
         cwd=folder,
         env=clean_environment() | {"PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
