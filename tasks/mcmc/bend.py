@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from tasks.mcmc.triangular import Triangular
@@ -51,7 +51,7 @@ def fit(x: Float[Tensor, "draw chain dim"]) -> Triangular | None:
     order, dim = ordering(rows), x.shape[2]
     rows, z, linear, is_bent = rows[:, order], torch.zeros_like(rows), x.new_zeros(dim, dim), False
     # Of all squares and slopes about two are beyond this by chance.
-    likely = float(stats.norm.isf(1 / max(dim * (dim - 1), 3)))
+    likely = -float(special.ndtri(1 / max(dim * (dim - 1), 3)))
     shift, square, log_scale, slope = (x.new_zeros(shape) for shape in ((dim,), (dim, dim), (dim,), (dim, dim)))
     for i in range(dim):
         line = _regress(rows[:, :i], z[:, :i], rows[:, i], x.shape[1], likely)

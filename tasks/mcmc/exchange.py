@@ -15,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
-from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from tasks.errors import UsageError
@@ -149,6 +148,8 @@ def respace(levels: Sequence[float], rejections: Float[np.ndarray, " pair"], num
     `Lambda(level)`, the rejections summed up to a level, is interpolated monotonically and cut into equal parts
     (Syed et al., algorithm 3). About `2 Lambda` levels are best.
     """
+    from scipy.interpolate import PchipInterpolator  # which the workers that draw need not wait for
+
     if num_levels < 2:
         raise UsageError(f"a ladder of {num_levels} levels has no two ends; give at least 2")
     # Pairs that never reject get a little of the ladder too: a barrier that does not rise has no inverse.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from tasks.errors import UsageError
@@ -104,5 +104,5 @@ def interval(by_population: Sequence[float], confidence: float = 0.95) -> LogZ:
     ratio = (logs - logs.max()).exp()
     estimate = log_mean_exp(logs)
     error = float(ratio.std() / ratio.mean()) / math.sqrt(len(ratio))
-    reach = float(stats.t.ppf(0.5 + confidence / 2, len(ratio) - 1)) * error
+    reach = float(special.stdtrit(len(ratio) - 1, 0.5 + confidence / 2)) * error
     return LogZ(estimate, estimate - reach, estimate + reach, float(logs.std()))

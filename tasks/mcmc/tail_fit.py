@@ -8,9 +8,10 @@ falls below MUCH of what it is without.
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
-from scipy import stats
+from scipy import special
 from torch import Tensor
 
 from tasks.mcmc import metric
@@ -35,7 +36,7 @@ def is_worth(before: float, after: float) -> bool:
 def of_coordinates(x: Float[Tensor, "row dim"]) -> TailsOfCoordinates | None:
     """Of each coordinate by itself; None where all have light tails."""
     centre = x.quantile(0.5, 0)
-    z = torch.tensor(stats.norm.isf([p / 2 for p in SIDES])).to(x)
+    z = torch.tensor(-special.ndtri([p / 2 for p in SIDES])).to(x)
     log_size = torch.stack([_log_of_side(centre - x, z), _log_of_side(x - centre, z)])
     terms = torch.zeros(2, len(z), 3).to(x)
     terms[:, :, 0] = 1
@@ -55,10 +56,15 @@ def _log_of_side(away: Float[Tensor, "row dim"], z: Float[Tensor, " level"]) -> 
     return ordered[rank].clamp(min=1e-300).log() - z.log()[:, None]
 
 
+def of_chi(levels: tuple[float, ...], dim: int) -> Float[np.ndarray, " level"]:
+    """Quantiles of the length of a standard normal vector."""
+    return np.sqrt(2 * special.gammaincinv(dim / 2, levels))
+
+
 def of_radius(r: Float[Tensor, " row"], dim: int) -> tuple[RadialTail, float]:
     """The tail of the distance from the centre, and the scale inside it, by the knee that leaves least."""
     levels = torch.tensor(LEVELS).to(r)
-    log_r, s = r.quantile(levels).clamp(min=1e-300).log(), torch.tensor(stats.chi.ppf(LEVELS, dim)).to(r)
+    log_r, s = r.quantile(levels).clamp(min=1e-300).log(), torch.tensor(of_chi(LEVELS, dim)).to(r)
     best, least = (0.0, 0.0, 0.0), math.inf
     for knee in torch.linspace(0, 1.5 * math.sqrt(dim), 13).tolist():
         bend = 0.5 * ((knee**2 + s.square()).sqrt() - knee).square()

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration import tiny
 
-NUM_SCHEDULES, FIRST_SEED = 40, 1000
+NUM_SCHEDULES, FIRST_SEED = 20, 1000
 
 
 def run(*words: str) -> None:

@@ -13,7 +13,7 @@ import safetensors.numpy
 
 from tests.integration import tiny
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 
 SETTINGS = {
     "name": "tiny",
