@@ -22,6 +22,8 @@ from tests import looking
 from tests.integration.test_report import Page
 from tests.integration.tiny import clean_environment, summary_of
 
+pytestmark = pytest.mark.timeout(600)
+
 DENSITY = '''
 """Two normals of correlation .95, beside them a Gamma(3, 2), and a normal whose scale is exp of the first."""
 
