@@ -13,7 +13,7 @@ import pytest
 
 from tests.integration import tiny
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)
 
 WORDS = ["--target", "tests.tiny_density:log_density", "--dim", "2", "--num-chains", "640", "--num-draws", "3072"]
 
