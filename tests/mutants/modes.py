@@ -14,6 +14,13 @@ _VISITED = "tasks/modes_visited.py"
 MUTANTS = (
     Mutant("climbs that stay near", _MODES, "NEAREST, FARTHEST, MOST_CLIMB", "FARTHEST, NEAREST, MOST_CLIMB", (LOST,)),
     Mutant("new modes taken for known ones", _MODES, "if not float(excess[best]) > STANDS_OUT", "if True", (LOST,)),
+    Mutant(
+        "known modes taken for new ones",
+        _MODES,
+        "if found is None or not local.height(",
+        "if found is None or not math.inf + local.height(",
+        (LOST,),
+    ),
     Mutant("chains that do not settle in new modes", _MODES, "range(NUM_SETTLING)", "range(0)", (LOST,)),
     Mutant("importance weights without their densities", _MODES, "each.logsumexp(0))", "each[0])", (LOST,)),
     Mutant(

@@ -83,3 +83,14 @@ def test_modes_of_positive_numbers():
     free = support.pull(lambda x: of_logs(x.log()) - x.log().sum(1))
     x = draws(free, warm(free, 2))
     assert_share(x[:, :, 0] > 10, 0.3)
+
+
+def test_one_mode_is_not_taken_for_several():
+    """A normal, a Gamma in logarithms, and a normal whose scale is exp of the first: climbs end early in its bend."""
+
+    def log_density(x):
+        a, b, s, scaled = x.unbind(1)
+        gamma = 3 * s - 2 * s.exp()
+        return -0.5 * (a**2 + (b - 0.95 * a) ** 2 / (1 - 0.95**2) + (scaled / a.exp()) ** 2) - a + gamma
+
+    assert len(warm(log_density, 4, 2**17).modes.share) == 1
