@@ -18,9 +18,6 @@ from tasks.fetch import fetch, fetch_into, versions_of
 from tasks.room import require_room
 from tasks.sample import ITEM_BYTES, completed, sample
 
-LONGEST = 50
-"""Characters of the name that a run has in MLflow."""
-
 
 def steps(settings: commands.Generate) -> list[Step]:
     """The steps and what each needs."""
@@ -36,14 +33,7 @@ def steps(settings: commands.Generate) -> list[Step]:
 def as_run(settings: commands.Generate) -> commands.Run:
     """Where the steps run, and under which name: that of the model."""
     name = settings.model.removeprefix("models:/").partition("@")[0].partition("/")[0]
-    return commands.Run(
-        name=name[:LONGEST],
-        root=settings.root,
-        store=settings.store,
-        seed=settings.seed,
-        register=settings.register,
-        cluster=settings.cluster,
-    )
+    return settings.as_run(name)
 
 
 def _check(chains: config.Sample, settings: commands.Generate) -> None:

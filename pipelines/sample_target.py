@@ -18,9 +18,6 @@ from tasks.travellers import key_of, sample_target
 ITEM_BYTES = 8
 """Of a number of a draw: float64."""
 
-LONGEST = 50
-"""Characters of the name that a run has in MLflow."""
-
 
 def steps(settings: commands.SampleTarget) -> list[Step]:
     """The steps and what each needs."""
@@ -42,11 +39,4 @@ def steps(settings: commands.SampleTarget) -> list[Step]:
 def as_run(settings: commands.SampleTarget) -> commands.Run:
     """Where the steps run, and under which name: that of the function."""
     name = settings.target.partition(":")[2]
-    return commands.Run(
-        name=name[:LONGEST],
-        root=settings.root,
-        store=settings.store,
-        seed=settings.seed,
-        register=settings.register,
-        cluster=settings.cluster,
-    )
+    return settings.as_run(name)

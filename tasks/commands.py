@@ -5,10 +5,14 @@ variable (`SCOREFLEET_TRAIN__LEARNING_RATE`).
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from tasks.allowed import LARGEST_COUNT, MODEL_NAME, MODEL_NAME_BYTES, MODEL_URI, require, require_function
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
+
+
+LONGEST_NAME = 50
+"""Characters of the name that a run has in MLflow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +31,11 @@ class Placed:
 
     def __post_init__(self) -> None:
         require(0 <= self.seed < 2**63, "seed", self.seed, "from 0 to 2^63 - 1")
+
+    def as_run(self, name: str) -> "Run":
+        """Return where the steps run, under a name that is cut to what MLflow shows of it."""
+        placed = {key.name: getattr(self, key.name) for key in fields(Placed)}
+        return Run(**placed, name=name[:LONGEST_NAME])
 
 
 @dataclass(frozen=True)
