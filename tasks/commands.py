@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, fields
 from tasks.allowed import LARGEST_COUNT, MODEL_NAME, MODEL_NAME_BYTES, MODEL_URI, require, require_function
 from tasks.config import Chains, Cluster, Evaluate, Normalise, Prepare, Register, Report, Retrain, Sample, Train
 
-
 LONGEST_NAME = 50
 """Characters of the name that a run has in MLflow."""
 
