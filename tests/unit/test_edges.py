@@ -7,7 +7,9 @@ from tasks.mcmc.edges import EDGE, LEVELS, thinning_out
 P = (np.arange(100_000) + 0.5) / 100_000
 
 
-@pytest.mark.parametrize("law", [stats.norm, stats.laplace, stats.logistic, stats.t(2)], ids=lambda law: str(law))
+@pytest.mark.parametrize(
+    "law", [stats.norm, stats.laplace, stats.logistic, stats.t(2)], ids=["normal", "Laplace", "logistic", "t(2)"]
+)
 def test_tails_are_no_edges(law):
     assert thinning_out(law.ppf(P)[:, None]) > 0.7
 
