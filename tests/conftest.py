@@ -15,8 +15,10 @@ from tests import ceph, faulty_proxy
 
 install_import_hook(["tasks.ebm", "tasks.mcmc"], "beartype.beartype")
 
-# What a shell runs in the background ignores Ctrl-C, and so would the commands that tests start and interrupt.
+# What a shell runs in the background, or by nohup, ignores these, and so would the commands that tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGHUP, signal.SIGQUIT):
+    signal.signal(number, signal.SIG_DFL)
 
 Copy = Callable[[str], Path]
 
