@@ -12,11 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from tasks import artifacts, commands, config
-from tasks.dag import Step
-from tasks.evaluate import judge_chains
+from tasks.dag import Step, imported
 from tasks.fetch import fetch, fetch_into, versions_of
-from tasks.room import require_room
-from tasks.sample import ITEM_BYTES, completed, sample
+from tasks.room import MODEL_ITEM_BYTES, require_room
+from tasks.sample import completed, sample
+
+evaluate = imported("tasks.evaluate:judge_chains")
 
 
 def steps(settings: commands.Generate) -> list[Step]:
@@ -26,7 +27,7 @@ def steps(settings: commands.Generate) -> list[Step]:
     return [
         Step("fetch", fetch, settings, artifacts.Model, reads=versions_of, check=partial(_check, chains)),
         Step("sample", sample, chains, artifacts.Samples, ("fetch",), place=settings.store),
-        Step("evaluate", judge_chains, settings.evaluate, artifacts.Evaluation, ("sample",)),
+        Step("evaluate", evaluate, settings.evaluate, artifacts.Evaluation, ("sample",)),
     ]
 
 
@@ -41,4 +42,4 @@ def _check(chains: config.Sample, settings: commands.Generate) -> None:
     with tempfile.TemporaryDirectory() as folder:
         dim = json.loads((Path(fetch_into(settings, Path(folder)).uri) / "model.json").read_bytes())["dim"]
         completed(chains, Path(folder))
-    require_room(chains, dim, ITEM_BYTES, settings.store or settings.root, settings.cluster.address is None)
+    require_room(chains, dim, MODEL_ITEM_BYTES, settings.store or settings.root, settings.cluster.address is None)

@@ -19,9 +19,9 @@ import dataclasses
 from pipelines import train_and_sample
 from tasks import artifacts, commands
 from tasks.champion import Seat, fetch_champion
-from tasks.dag import Step
-from tasks.judge import judge
-from tasks.news import find_news
+from tasks.dag import Step, imported
+
+judge, find_news = imported("tasks.judge:judge"), imported("tasks.news:find_news")
 
 BEFORE_TRAINING = ("prepare", "champion", "news")
 

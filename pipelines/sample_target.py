@@ -8,15 +8,12 @@
 import dataclasses
 
 from tasks import artifacts, commands, config
-from tasks.dag import Step
+from tasks.dag import Step, imported
 from tasks.density import support_of
-from tasks.evaluate import judge_travellers
-from tasks.room import require_room
-from tasks.travel_report import report_travel
+from tasks.room import TARGET_ITEM_BYTES, require_room
 from tasks.travellers import key_of, sample_target
 
-ITEM_BYTES = 8
-"""Of a number of a draw: float64."""
+evaluate, report = imported("tasks.evaluate:judge_travellers"), imported("tasks.travel_report:report_travel")
 
 
 def steps(settings: commands.SampleTarget) -> list[Step]:
@@ -27,12 +24,12 @@ def steps(settings: commands.SampleTarget) -> list[Step]:
     place, is_here = settings.store or settings.root, settings.cluster.address is None
 
     def check(chains: config.Chains) -> None:
-        require_room(chains, chains.dim, ITEM_BYTES, place, is_here)
+        require_room(chains, chains.dim, TARGET_ITEM_BYTES, place, is_here)
 
     return [
         Step("sample", sample_target, chains, artifacts.Samples, (), key_of, settings.store, check),
-        Step("evaluate", judge_travellers, config.Evaluate(), artifacts.Evaluation, ("sample",)),
-        Step("report", report_travel, chains, artifacts.Report, ("sample", "evaluate")),
+        Step("evaluate", evaluate, config.Evaluate(), artifacts.Evaluation, ("sample",)),
+        Step("report", report, chains, artifacts.Report, ("sample", "evaluate")),
     ]
 
 

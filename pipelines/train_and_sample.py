@@ -11,19 +11,18 @@
 
 from functools import partial
 
-from tasks import artifacts, commands, config, known_score
-from tasks.dag import Step
+from tasks import artifacts, commands, config
+from tasks.dag import Step, imported
 from tasks.data import source_digest
-from tasks.evaluate import evaluate
-from tasks.normalise import Descent, normalise
+from tasks.descent import Descent
 from tasks.prepare import check_data, prepare
 from tasks.register import Record, register
 from tasks.register import check as check_experiment
-from tasks.report import report
-from tasks.room import require_room
-from tasks.sample import ITEM_BYTES, require_kernel, sample
+from tasks.room import MODEL_ITEM_BYTES, require_room
 from tasks.store.places import folder_of
-from tasks.train import RAY, train
+
+train, sample, normalise = (imported(f"tasks.{name}:{name}") for name in ("train", "sample", "normalise"))
+evaluate, report = (imported(f"tasks.{name}:{name}") for name in ("evaluate", "report"))
 
 
 def steps(run: commands.Run) -> list[Step]:
@@ -34,7 +33,7 @@ def steps(run: commands.Run) -> list[Step]:
     judged = ("prepare", "train", "sample", *(step.name for step in density))
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest, check=refuses),
-        Step("train", train, run.train, artifacts.Model, ("prepare",), known_score.digest_of, scratch=RAY),
+        Step("train", train, run.train, artifacts.Model, ("prepare",), _reads, scratch=artifacts.CHECKPOINTS),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store, check=partial(_check, run)),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
@@ -50,7 +49,19 @@ def steps(run: commands.Run) -> list[Step]:
     ]
 
 
+def _reads(train: config.Train) -> str:
+    """What training reads beside the data."""
+    if train.known_score is None:
+        return ""
+    from tasks import known_score
+
+    return known_score.digest_of(train.known_score)
+
+
 def _check(run: commands.Run, chains: config.Sample) -> None:
     """Refuse chains that do not fit the model that is to be trained, or that have no room, whatever the data are."""
-    require_kernel(chains, has_density=run.train.energy != "score_only")
-    require_room(chains, 1, ITEM_BYTES, run.store or run.root, run.cluster.address is None)
+    if run.train.energy == "score_only":
+        from tasks.sample import require_kernel
+
+        require_kernel(chains, has_density=False)
+    require_room(chains, 1, MODEL_ITEM_BYTES, run.store or run.root, run.cluster.address is None)

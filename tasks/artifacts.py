@@ -5,6 +5,9 @@ Each is written into its step's manifest as JSON and read back from there when t
 
 from dataclasses import dataclass
 
+CHECKPOINTS = "ray"
+"""Where Ray Train keeps checkpoints, which nothing reads once the step is done."""
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from tasks import artifacts, config, published
 from tasks.context import Context
 from tasks.errors import StorageError, UsageError
-from tasks.fetch import fetch_model
 from tasks.locks import locked
+from tasks.registry import fetch_model
 from tasks.store.intact import flaw_of_store
 from tasks.store.objects import open_store
 from tasks.tracking_server import connect, service, tracking_uri

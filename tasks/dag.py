@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,17 @@ from tasks.memory import PeakMemory
 from tasks.provenance import code_digest
 from tasks.store.objects import open_store
 from tasks.store.places import folder_of, place_of
+
+
+def imported(name: str) -> Callable[..., Any]:
+    """The function `module:name`, whose module is imported when it is called: what is done need not wait for torch."""
+    module, _, function = name.partition(":")
+
+    def run(*given: Any) -> Any:
+        return getattr(import_module(module), function)(*given)
+
+    run.__module__ = module
+    return run
 
 
 @dataclass(frozen=True)

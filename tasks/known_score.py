@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks import config, inputs
+from tasks import inputs
 from tasks.errors import DataError, UsageError
 from tasks.prepare import read_schema, read_split
 from tasks.store.schema import DataSchema, rows_of
@@ -22,11 +22,9 @@ MAX_ERRORS = 6
 """Standard errors between a mean and what it must be (false alarm 2e-9 for a normal mean)."""
 
 
-def digest_of(settings: config.Train) -> str:
-    """Names the known score and all that it reads, empty without one: what a step's key holds of it."""
-    if settings.known_score is None:
-        return ""
-    return inputs.for_key(inputs.observe(settings.known_score, "known score", inputs.try_out))
+def digest_of(name: str) -> str:
+    """Names the known score and all that it reads: what a step's key holds of it."""
+    return inputs.for_key(inputs.observe(name, "known score", inputs.try_out))
 
 
 def scores_of_rows(name: str, folder: Path) -> Float[Tensor, "row dim"]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.artifacts import Dataset, Model
-from tasks.ebm.model import is_score_only
 from tasks.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +35,8 @@ def _signature(folder: Path) -> "ModelSignature":
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
+
+    from tasks.ebm.model import is_score_only
 
     float32, description = np.dtype("float32"), json.loads((folder / "model.json").read_bytes())
     dim = description["dim"]

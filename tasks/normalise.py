@@ -13,9 +13,10 @@ from pathlib import Path
 import ray
 import torch
 
-from tasks import cluster, config
+from tasks import cluster
 from tasks.artifacts import Model, Normaliser
 from tasks.context import Context
+from tasks.descent import Descent
 from tasks.ebm import model as models
 from tasks.ebm import noise
 from tasks.errors import DataError
@@ -30,23 +31,6 @@ from tasks.seats import Seated
 from tasks.store.objects import exists, open_store, put_if_absent, read
 
 TUNING_CHAINS, TUNING_STEPS = 128, 10
-
-
-@dataclass(frozen=True)
-class Descent:
-    """The part of the sampling's settings that the particles share, and how many they are."""
-
-    populations: config.Normalise
-    num_levels: int
-    steps_per_level: int
-    temperature: float
-    lowest_noise: float | None
-
-    @classmethod
-    def of(cls, populations: config.Normalise, sample: config.Sample) -> "Descent":
-        """Particles go down the levels that the chains go down."""
-        keys = [field.name for field in dataclasses.fields(cls) if field.name != "populations"]
-        return cls(populations, **{key: getattr(sample, key) for key in keys})
 
 
 @dataclass(frozen=True)

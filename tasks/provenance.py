@@ -5,7 +5,6 @@ import hashlib
 import json
 import platform
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -66,9 +65,11 @@ def code_digest(module: str) -> str:
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
-def _imported_names(source: str) -> Iterator[str]:
+@cache
+def _imported_names(source: str) -> tuple[str, ...]:
     """Every dotted name that could be a module of this package."""
+    names: list[str] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith(PACKAGE.name):
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(names)

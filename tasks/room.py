@@ -14,6 +14,9 @@ from tasks.store.places import folder_of
 LEAST_PACKED = 0.5
 """Share of its size to which Parquet packs a chain's number: 0.53 was seen of correlated chains, 0.84 of noise."""
 
+MODEL_ITEM_BYTES, TARGET_ITEM_BYTES = 4, 8
+"""Of a number of a draw: float32 of a model, float64 of a user's density."""
+
 LARGEST_NUMBERS = 2**63 - 1
 BLOCK_COPIES = 2
 """The draws of a segment are in memory as tensors and as a table."""

@@ -25,15 +25,13 @@ from tasks.mcmc.program import Program
 from tasks.mcmc.streams import Stream
 from tasks.progress import RowsWatcher
 from tasks.provenance import digest_of, provenance
-from tasks.room import require_room
+from tasks.room import MODEL_ITEM_BYTES, require_room
 from tasks.store.layout import Layout, draws_per_segment
 from tasks.store.manifest import Entry, SampleStore
 from tasks.store.objects import exists, open_store, put_if_absent, read
 from tasks.store.schema import DataSchema
 
 TUNING_STEPS = 16
-ITEM_BYTES = 4
-"""Of a number of a draw: float32."""
 
 LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
@@ -54,7 +52,7 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     config = completed(config, Path(model.uri))
     context.resolve("sample", config)
     dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
-    require_room(config, dim, ITEM_BYTES, context.draws, context.cluster.address is None)
+    require_room(config, dim, MODEL_ITEM_BYTES, context.draws, context.cluster.address is None)
     cluster.connect(context.cluster)
     fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
     run = Run(context, fleet, dim, made_from(model, context.seed))

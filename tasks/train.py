@@ -28,7 +28,7 @@ from ray.train import (
 from ray.train.torch import TorchTrainer
 
 from tasks import cluster, config
-from tasks.artifacts import Champion, Dataset, Model
+from tasks.artifacts import CHECKPOINTS, Champion, Dataset, Model
 from tasks.config import UNWARPED
 from tasks.context import Context
 from tasks.ebm import checkpoint, model
@@ -43,8 +43,6 @@ from tasks.training_worker import CHECKPOINT, train_worker, untrained
 from tasks.watch import Watch, mailbox_here
 
 KNOWN = "known.safetensors"
-RAY = "ray"
-"""Where Ray Train keeps checkpoints, which nothing reads once the step is done."""
 MAX_FAILURES = 8
 LOOK_EVERY_S = 30.0
 """Between two looks whether more workers would have room; each time that they have, all start anew."""
@@ -162,7 +160,7 @@ def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -
             elastic_resize_monitor_interval_s=LOOK_EVERY_S,
         ),
         run_config=RunConfig(
-            name=RAY,  # the folder is named by the step's key, so this can never meet another run's checkpoints
+            name=CHECKPOINTS,  # the folder is named by the step's key, so this can never meet another run's checkpoints
             storage_path=str(context.folder),
             failure_config=FailureConfig(max_failures=MAX_FAILURES, preemption_grace_s=GRACE_S),
             checkpoint_config=CheckpointConfig(num_to_keep=2),

@@ -14,8 +14,8 @@ from pipelines.cli import main
 from tasks import config
 from tasks.champion import Registry, promote, rollback
 from tasks.errors import ServiceError
-from tasks.fetch import fetch_model
 from tasks.register import Record, register
+from tasks.registry import fetch_model
 from tasks.tracking_server import connect, limit_mlflow
 from tests.clusters.conftest import Team
 from tests.integration.registered import artifacts_of, context_of

@@ -9,8 +9,8 @@ from mlflow.models import Model as MlflowModel
 
 from tasks import config
 from tasks.errors import StorageError, UsageError
-from tasks.fetch import fetch_model
 from tasks.register import Record, register
+from tasks.registry import fetch_model
 from tasks.tracking_server import connect
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 

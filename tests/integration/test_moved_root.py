@@ -5,9 +5,9 @@ from pathlib import Path
 
 from tasks import config
 from tasks.champion import Registry, find
-from tasks.fetch import fetch_model
 from tasks.journal import Journal
 from tasks.register import Record, register
+from tasks.registry import fetch_model
 from tasks.tracking import Mirror
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 

@@ -13,8 +13,8 @@ from mlflow.models import Model as MlflowModel
 
 from tasks import config
 from tasks.errors import ServiceError, UsageError
-from tasks.fetch import fetch_model
 from tasks.register import Record, register
+from tasks.registry import fetch_model
 from tasks.tracking import Mirror
 from tasks.tracking_server import connect
 from tests import faulty_proxy
