@@ -9,7 +9,7 @@ import psutil
 class PeakMemory:
     """The largest memory of this process and its descendants while the block runs, in bytes; looks once a second.
 
-    Proportional set size: a page that several processes share counts once.
+    A page that could be shared, such as one of a library or of mapped data, does not count.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ def used_bytes() -> int:
 
 def _used_by(process: psutil.Process) -> int:
     try:
-        memory = process.memory_full_info()
+        memory = process.memory_info()
     except (psutil.NoSuchProcess, psutil.AccessDenied):  # it ended between the listing and the look
         return 0
-    return getattr(memory, "pss", memory.rss)
+    return memory.rss - getattr(memory, "shared", 0)

@@ -5,12 +5,10 @@ Ray opens its folders to every user of the machine (mode 0777), and whoever reac
 
 import os
 import resource
-import stat
-import tempfile
 from pathlib import Path
 
-from tasks.errors import StorageError, UsageError
-from tasks.remedies import remedy_of
+from tasks.errors import UsageError
+from tasks.private_folder import make_private_folder, private_folder, temporary_folder
 
 LONGEST_SOCKET = 107
 """Bytes of a socket's path, by Linux."""
@@ -24,12 +22,12 @@ FEWEST_FILES = 256
 
 def require_room_for_ray() -> None:
     """`UsageError` where no Ray could start here: the folder's path is too long, or too few files can be opened."""
-    folder, longest = _folder(), LONGEST_SOCKET - len(SOCKET)
+    folder, longest, temporary = _folder(), LONGEST_SOCKET - len(SOCKET), temporary_folder()
     if len(os.fsencode(folder)) > longest:
-        above = len(os.fsencode(folder)) - len(os.fsencode(_temporary()))
+        above = len(os.fsencode(folder)) - len(os.fsencode(temporary))
         raise UsageError(
-            f"TMPDIR is too long for the sockets of Ray, {len(os.fsencode(_temporary()))} bytes where at most "
-            f"{longest - above} can be ({_temporary()}): set RAY_TMPDIR to a shorter folder, such as /tmp"
+            f"TMPDIR is too long for the sockets of Ray, {len(os.fsencode(temporary))} bytes where at most "
+            f"{longest - above} can be ({temporary}): set RAY_TMPDIR to a shorter folder, such as /tmp"
         )
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # up to which Ray raises the limit itself
     if most != resource.RLIM_INFINITY and most < FEWEST_FILES:
@@ -37,24 +35,10 @@ def require_room_for_ray() -> None:
 
 
 def make_ray_folder() -> Path:
-    """Make the folder, if it is not there, in one that is this user's alone; `StorageError` where it is another's."""
-    private = _folder().parent
-    try:
-        private.mkdir(mode=0o700, exist_ok=True)
-        found = private.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
-            raise StorageError(f"{private} is another user's, or no folder: remove it, or set RAY_TMPDIR to another")
-        private.chmod(0o700)
-    except OSError as error:
-        raise StorageError(f"{private} cannot be made: {error.strerror}; {remedy_of(error)}, by RAY_TMPDIR") from error
+    """The folder, in one that is this user's alone: Ray opens its own to all."""
+    make_private_folder()
     return _folder()
 
 
 def _folder() -> Path:
-    """Ray opens this one itself to all, so that it lies in another."""
-    return _temporary() / f"scorefleet-{os.geteuid()}" / "ray"
-
-
-def _temporary() -> Path:
-    """Where Ray too would put it."""
-    return Path(os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()).absolute()
+    return private_folder() / "ray"

@@ -11,7 +11,7 @@ RAY_FOLDER = "tests/unit/test_ray_folder.py"
 _CONSOLE = "tasks/console.py"
 _ENDING = "pipelines/ending.py"
 _PLACES = "tasks/store/places.py"
-_RAY_FOLDER = "tasks/ray_folder.py"
+_PRIVATE = "tasks/private_folder.py"
 
 MUTANTS = (
     Mutant("escape codes reach the terminal", _CONSOLE, '{"Cc", "Cf", "Cs"', '{"Cf", "Cs"', (CONSOLE,)),
@@ -37,8 +37,8 @@ MUTANTS = (
         "another machine's folder is one here", _PLACES, 'if host not in ("", "localhost"):', "if False:", (PLACES,)
     ),
     Mutant("no folder is this one", _PLACES, "or not uri.strip()", "", (PLACES,)),
-    Mutant("Ray's folder is open to all", _RAY_FOLDER, "private.chmod(0o700)", "private.chmod(0o755)", (RAY_FOLDER,)),
+    Mutant("Ray's folder is open to all", _PRIVATE, "folder.chmod(0o700)", "folder.chmod(0o755)", (RAY_FOLDER,)),
     Mutant(
-        "Ray's folder is another's", _RAY_FOLDER, "if not stat.S_ISDIR(found.st_mode) or", "if False and", (RAY_FOLDER,)
+        "Ray's folder is another's", _PRIVATE, "if not stat.S_ISDIR(found.st_mode) or", "if False and", (RAY_FOLDER,)
     ),
 )

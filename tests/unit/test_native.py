@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 import shutil
 
@@ -80,6 +81,45 @@ def test_a_file_that_cannot_be_compiled_is_a_warning_and_not_an_error(tmp_path, 
     with caplog.at_level(logging.WARNING):
         assert native.library(broken) is None
     assert "broken is slower than it could be" in caplog.text
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """A source of this test's own, whose compiled file lies in a folder of this test's own."""
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    made = tmp_path / "seven.cpp"
+    made.write_text('extern "C" void seven(double* x) { *x = 7; }')
+    return made
+
+
+def value_of(source):
+    native.library.cache_clear()
+    number = np.zeros(1)
+    native.library(source).seven(native.ADDRESS(number.ctypes.data))
+    return number[0]
+
+
+@needs_compiler
+def test_a_file_is_compiled_once_and_again_when_it_has_changed(source):
+    assert value_of(source) == 7
+    (compiled,) = source.parent.glob("scorefleet-*/native/*")
+    made_at = compiled.stat().st_mtime_ns
+    assert value_of(source) == 7
+    assert compiled.stat().st_mtime_ns == made_at
+    source.write_text(source.read_text().replace("7", "8"))
+    assert value_of(source) == 8
+
+
+@needs_compiler
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_compiled_file_that_another_user_has_put_there_is_not_loaded(source):
+    assert value_of(source) == 7
+    (compiled,) = source.parent.glob("scorefleet-*/native/*")
+    compiled.unlink()  # which stays loaded
+    compiled.write_bytes(b"another's")
+    os.chown(compiled, 1234, 1234)
+    assert value_of(source) == 7
+    assert compiled.stat().st_uid == 0
 
 
 def test_memory_has_the_shape_and_type_that_were_asked_for():
