@@ -42,7 +42,7 @@ class Mirror:
         self._run_id, self._offset = self._read_sent()
         self._replay: Replay | None = None
         self._reason: str | None = None
-        self._is_over = threading.Event()
+        self._is_over, self._is_left = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)
 
     def start(self) -> None:
@@ -54,6 +54,7 @@ class Mirror:
         """Send what is left, for at most `timeout_s`, and say what the server has."""
         self._is_over.set()
         self._thread.join(timeout_s)
+        self._is_left.set()  # what fails from here on fails because the process ends
         num_pending = len(self._journal.read(self._offset)[0])
         reason = self._reason or f"MLflow at {redact(self._uri)} has not taken everything in time"
         return MirrorStatus(self._run_id, num_pending, reason if num_pending else None)
@@ -75,7 +76,7 @@ class Mirror:
             self._reason = None
         except UserError as error:
             self._replay = None
-            if self._reason is None:
+            if self._reason is None and not self._is_left.is_set():
                 notify(f"scorefleet: {error}; the run goes on, its journal keeps all")
             self._reason = str(error)
 

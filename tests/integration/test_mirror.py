@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -183,6 +184,21 @@ def test_a_bad_server_costs_a_run_nothing(
     assert shown.count("\n") == 1
     assert "127.0.0.1" in shown
     assert "canary" not in shown + status.reason + (tmp_path / "journal" / "key.jsonl").read_text()
+
+
+def test_what_fails_because_the_process_ends_is_not_told(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The last line of a command is what has ended it."""
+    journal = Journal(tmp_path / "journal" / "key.jsonl")
+    journal.metrics({"loss": 1.0}, 1)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        mirror = mirror_of(journal, f"http://127.0.0.1:{listener.getsockname()[1]}", tmp_path)
+        mirror.start()
+        asking, _ = listener.accept()
+        assert mirror.finish(0.1).num_pending == 1
+        asking.close()
+    mirror._thread.join(60)
+    assert not mirror._thread.is_alive()
+    assert capfd.readouterr().err == ""
 
 
 def test_a_run_that_goes_on_does_not_wait_while_the_server_is_asked_for_it(tmp_path: Path, mlflow_server: str) -> None:
