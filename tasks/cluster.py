@@ -102,24 +102,32 @@ def _nobody_at(address: str) -> str:
 
 def _start(cluster: config.Cluster) -> None:
     folder = make_ray_folder()
-    try:
-        ray.init(
-            address="local",
-            namespace=OWN,
-            num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
-            include_dashboard=False,
-            object_store_memory=256 * 2**20,
-            _temp_dir=str(folder),
-            _node_ip_address="127.0.0.1",
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except Exception as error:  # Ray has no narrower class for a node of its own that is not up in time
-        line = str(error).strip().partition("\n")[0]
-        remedy = (
-            remedy_of(error) if isinstance(error, OSError) else "if the machine was busy, run the same command again"
-        )
-        raise ServiceError(f"Ray did not start ({line}; logs in {folder}/session_latest/logs): {remedy}") from error
+    for is_last in (False, True):
+        try:
+            ray.init(
+                address="local",
+                namespace=OWN,
+                num_cpus=cluster.num_cpus or max(2, os.cpu_count() or 1),
+                include_dashboard=False,
+                object_store_memory=256 * 2**20,
+                _temp_dir=str(folder),
+                _node_ip_address="127.0.0.1",
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+            return
+        except OSError as error:
+            raise _not_started(folder, error, remedy_of(error)) from error
+        except Exception as error:  # Ray gives a node 30 s, and has no narrower class for one that is not up by then
+            ray.shutdown()
+            if is_last:
+                remedy = "if the machine was busy, run the same command again"
+                raise _not_started(folder, error, remedy) from error
+
+
+def _not_started(folder: Path, error: Exception, remedy: str) -> ServiceError:
+    line = str(error).strip().partition("\n")[0]
+    return ServiceError(f"Ray did not start ({line}; logs in {folder}/session_latest/logs): {remedy}")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -60,11 +61,13 @@ def sample(folder, root, *path, **changes):
 
 
 @pytest.fixture(scope="module")
-def sampled(tmp_path_factory):
+def sampled(tmp_path_factory, empty_database):
     folder = tmp_path_factory.mktemp("density")
     (folder / "posterior.py").write_text(DENSITY)
     (folder / "rates.py").write_text(RATES)
-    (folder / "one").mkdir()
+    for name in ("one", "two", "ladder-one", "ladder-three"):
+        (folder / name).mkdir()
+        shutil.copyfile(empty_database, folder / name / "mlflow.db")
     done = sample(folder, folder / "one", cluster__num_actors="1")
     assert done.returncode == 0, done.stderr
     assert "The chains converged. Not tested: R-hat cannot detect modes that no chain visited" in done.stderr
@@ -120,7 +123,6 @@ def test_the_verdict_rests_on_rhat_and_effective_draws(sampled):
 
 def test_the_number_of_actors_changes_no_byte(sampled):
     folder, first = sampled
-    (folder / "two").mkdir()
     done = sample(folder, folder / "two", cluster__num_actors="3")
     assert done.returncode == 0, done.stderr
     assert summary_of(folder / "two" / "summary.json")["samples_digest"] == first["samples_digest"]
@@ -136,8 +138,6 @@ def laddered(sampled):
     """
     folder, _ = sampled
     one, three = folder / "ladder-one", folder / "ladder-three"
-    for root in (one, three):
-        root.mkdir()
     done = sample(folder, one, **LADDER, cluster__num_actors="1")
     assert done.returncode in (0, 6), done.stderr
     words = command(three, **LADDER, cluster__num_actors="3")
