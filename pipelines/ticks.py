@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from pipelines import retrain as pipeline
@@ -26,9 +27,10 @@ def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
     root = folder_of(settings.root)
     require_writable(str(root))
     require_file(flow.summary, "--summary")
-    open_store(str(root))
+    if not flow.dry_run:
+        open_store(str(root))
     registry = Registry(settings.register, settings.name, root)
-    with locked(root / "retrain" / f"{settings.name}.lock"):
+    with nullcontext() if flow.dry_run else locked(root / "retrain" / f"{settings.name}.lock"):
         found = champion.find(registry)
         first = placed(settings, "")
         own = Pipeline.of(train_and_sample.steps(first), first)
@@ -38,6 +40,8 @@ def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
         settings = placed(settings, version)
         seat = Seat(settings.register, f"models:/{settings.name}/{version}", tags.get(KEY_TAG, ""))
         tick = Pipeline.of(pipeline.steps(settings, seat), settings)
+        if flow.dry_run and not all(map(tick.is_done, pipeline.BEFORE_TRAINING)):
+            return runner.run(tick.steps, settings, flow)
         if (flow.force or flow.start in pipeline.BEFORE_TRAINING) and not flow.dry_run:
             tick.forget(flow.start)
         news = _news(tick)

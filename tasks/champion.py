@@ -14,10 +14,10 @@ from tasks import artifacts, config, published
 from tasks.context import Context
 from tasks.errors import StorageError, UsageError
 from tasks.locks import locked
-from tasks.registry import fetch_model
+from tasks.registry import fetch_model, require_made
 from tasks.store.intact import flaw_of_store
 from tasks.store.objects import open_store
-from tasks.tracking_server import connect, service, tracking_uri
+from tasks.tracking_server import connect, is_made, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -67,6 +67,8 @@ def champion_of(client: "MlflowClient", name: str, alias: str) -> str | None:
 
 def find(registry: Registry) -> tuple[str, Mapping[str, str]] | None:
     """Number and tags of the champion; None where there is none."""
+    if not is_made(registry.uri):
+        return None
     with service(registry.uri):
         client = connect(registry.uri)
         version = champion_of(client, registry.name, registry.register.alias)
@@ -123,6 +125,7 @@ def promote(registry: Registry, expected: str, version: str) -> str:
 
 def rollback(registry: Registry) -> tuple[str, str, Mapping[str, str]]:
     """Give the alias back to the former champion: the version that lost it, the one that has it, and its tags."""
+    require_made(registry.uri)
     with locked(registry.lock), service(registry.uri):
         client, alias = connect(registry.uri), registry.register.alias
         now = champion_of(client, registry.name, alias)

@@ -6,7 +6,7 @@ from tasks import commands, composing
 from tasks.artifacts import Model
 from tasks.context import Context
 from tasks.ebm import model as models
-from tasks.registry import fetch_model, parse, resolve
+from tasks.registry import fetch_model, parse, require_made, resolve
 from tasks.store.places import folder_of
 from tasks.tracking_server import connect, service, tracking_uri
 
@@ -35,6 +35,7 @@ def versions_of(config: commands.Generate) -> str:
     """
     uri = tracking_uri(config.register, folder_of(config.root))
     matches = [parse(model_uri) for model_uri in (config.model, *config.times)]
+    require_made(uri)
     with service(uri):
         versions = [resolve(connect(uri), **match.groupdict()) for match in matches]
     return " ".join([*versions, composing.digest_of(config)])

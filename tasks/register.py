@@ -23,7 +23,7 @@ from tasks.once import found_or_made
 from tasks.provenance import git_commit, versions
 from tasks.store import objects
 from tasks.store.document import NAME as DATASET
-from tasks.tracking_server import SQLITE, connect, open_run, require_experiment, service, tracking_uri
+from tasks.tracking_server import connect, is_made, open_run, require_experiment, service, tracking_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -85,7 +85,7 @@ def register(
 def check(config: Record, root: Path) -> None:
     """Refuse an experiment that is deleted, where its server answers; one that does not answer costs a run nothing."""
     uri = tracking_uri(config.register, root)
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).exists():
+    if not is_made(uri):
         return
     try:
         with service(uri):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tasks import mlflow_model
 from tasks.allowed import MODEL_URI
 from tasks.errors import UsageError
-from tasks.tracking_server import connect, service
+from tasks.tracking_server import connect, is_made, service
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -23,12 +23,22 @@ def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
     registered one.
     """
     match = parse(model_uri)
+    require_made(tracking_uri)
     with service(tracking_uri):
         client = connect(tracking_uri)
         version = resolve(client, **match.groupdict())
         source = client.get_model_version_download_uri(match["name"], version)
         _download(source, model_uri, tracking_uri, destination)
     return destination
+
+
+def require_made(tracking_uri: str) -> None:
+    """Refuse to look for a model under a root where nothing was registered yet."""
+    if not is_made(tracking_uri):
+        raise UsageError(
+            f"no model is registered at {tracking_uri}: give the --root of the run that registered it, or the server's "
+            "address with register.tracking_uri"
+        )
 
 
 def parse(model_uri: str) -> re.Match[str]:

@@ -65,6 +65,11 @@ def tracking_uri(config: config.Register, root: Path) -> str:
     return uri
 
 
+def is_made(uri: str) -> bool:
+    """Whether the database under a root is there yet; to look into one makes it. A server is taken to have its own."""
+    return not uri.startswith(SQLITE) or Path(uri.removeprefix(SQLITE)).exists()
+
+
 @contextmanager
 def service(uri: str) -> Iterator[None]:
     """Turn every way in which MLflow fails into a `ServiceError` of one line."""

@@ -64,6 +64,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     commands = {
         "first": retrain(few),
         "nothing new": retrain(few),
+        "planned": retrain(many, "--dry-run"),
         "more rows": retrain(many),
         "a column lost": retrain(lost),
         "drifted": retrain(drifted),
@@ -103,6 +104,14 @@ def test_nothing_new_trains_nothing(nights):
     assert "nothing new: data and configuration are those of the champion models:/tiny/1" in night["err"]
     assert "train" not in night["err"]
     assert night["summary"]["samples"] == nights["first"]["summary"]["samples"]
+
+
+def test_a_plan_names_every_step_of_a_challenger_and_runs_none(nights):
+    night = nights["planned"]
+    assert night["code"] == 0, night["err"]
+    assert night["out"].count("would run") == 10
+    assert night["summary"] == {}
+    assert "started" not in night["err"]
 
 
 def test_twelve_times_the_rows_make_a_better_model_and_new_samples(nights):

@@ -1,6 +1,7 @@
 """What a user gets wrong is one line that says so, the right exit code, and nothing half-written."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -98,7 +99,9 @@ def test_usage_that_cannot_be_is_refused(refused):
     assert "models:/NAME@ALIAS" in refused("generate", "--model", "digits", code=2)
 
 
-def test_a_model_that_is_not_registered_is_refused_with_those_that_are(refused):
+def test_a_model_that_is_not_registered_is_refused_with_those_that_are(refused, tmp_path, empty_database):
+    (tmp_path / "root").mkdir()
+    shutil.copyfile(empty_database, tmp_path / "root" / "mlflow.db")
     assert "there are none" in refused("generate", "--model", "models:/digits@champion", code=2)
 
 
@@ -109,6 +112,21 @@ def test_a_dead_mlflow_server_is_a_service_that_fails(refused):
 
 def test_a_dry_run_writes_nothing(tmp_path, capsys):
     assert main(["run", "--data", "sklearn:wine", "--root", str(tmp_path / "root"), "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("would run") == 7
+    assert not (tmp_path / "root").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["generate", "--model", "models:/x@champion"], ["generate", "--model", "models:/x/1"], ["rollback", "x"]]
+)
+def test_a_model_is_looked_for_where_none_was_registered(refused, tmp_path, words):
+    assert "no model is registered at sqlite:" in refused(*words, code=2)
+    assert not (tmp_path / "root").exists()
+
+
+def test_a_dry_run_of_the_first_night_writes_nothing(tmp_path, capsys):
+    words = ["retrain", "--data", "sklearn:wine", "--root", str(tmp_path / "root"), "--dry-run"]
+    assert main(words) == 0
     assert capsys.readouterr().out.count("would run") == 7
     assert not (tmp_path / "root").exists()
 
