@@ -15,7 +15,7 @@ from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(900)
 
-WORDS = ["--target", "tests.tiny_density:log_density", "--dim", "2", "--num-chains", "640", "--num-draws", "3072"]
+WORDS = ["--target", "tests.tiny_density:log_density", "--dim", "2", "--num-chains", "640", "--num-draws", "1024"]
 
 
 def command(root: Path) -> list[str]:
