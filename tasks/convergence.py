@@ -62,12 +62,6 @@ def measure(samples: Samples, false_alarm_rate: float, seed: int) -> Chains:
     return Chains(measurements, metrics, draws, pa.Table.from_pylist(_rows_of_levels(ladder)))
 
 
-def of_largest_superchains(superchain: np.ndarray) -> np.ndarray:
-    """Which chains belong to a superchain that has as many as any: nested R-hat needs superchains of one size."""
-    _, index, sizes = np.unique(superchain, return_inverse=True, return_counts=True)
-    return (sizes == sizes.max())[index]
-
-
 def _log_density_p_value(draws: pa.Table, control: pa.Table) -> float:
     """Kolmogorov-Smirnov test in the one direction in which a hasty descent shows first."""
     return float(stats.ks_2samp(draws["log_density"].to_numpy(), control["log_density"].to_numpy()).pvalue)
@@ -155,10 +149,9 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         "chains/bulk_ess_min": min(diagnostics.bulk_ess(x) for x in coordinates),
         "chains/tail_ess_min": min(diagnostics.tail_ess(x) for x in coordinates),
     }
-    is_even = of_largest_superchains(superchain)
-    is_nested = len(np.unique(superchain[is_even])) not in (1, is_even.sum())
+    is_nested = len(np.unique(superchain)) not in (1, num_chains)
     if is_nested:
-        nested = max(diagnostics.nested_rhat(x[is_even], superchain[is_even]) for x in coordinates)
+        nested = max(diagnostics.nested_rhat(x, superchain) for x in coordinates)
         metrics["chains/nested_rhat_max"] = nested
     if "log_density" not in table.column_names:
         return metrics
@@ -169,7 +162,7 @@ def _mixing(store: SampleStore) -> dict[str, float]:
         "chains/tail_ess_log_density": diagnostics.tail_ess(log_density),
     }
     if is_nested:
-        nested = diagnostics.nested_rhat(log_density[is_even], superchain[is_even])
+        nested = diagnostics.nested_rhat(log_density, superchain)
         metrics["chains/nested_rhat_log_density"] = nested
         metrics["chains/nested_rhat_max"] = max(nested, metrics["chains/nested_rhat_max"])
     return metrics

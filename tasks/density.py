@@ -24,6 +24,9 @@ NUM_PROBES = 16
 NUM_FIRST = 4
 """Points of the first call."""
 
+LARGEST_FLOAT32 = 80_000
+"""Float32 numbers of this size are .01 nat apart."""
+
 
 def load(name: str) -> UserFunction:
     """The function that `name`, MODULE:FUNCTION, stands for; UsageError when there is none."""
@@ -87,17 +90,24 @@ def check(name: str, log_density: LogDensity, support: Support, start: Tensor | 
             f"target {name!r} returns numbers that torch cannot differentiate by the points: leave out .detach(), "
             "numpy and torch.tensor(...); a constant density is 0 * x.sum(1)"
         )
-    first = _evaluated(name, lambda: log_density(x[:1]))
-    if not torch.allclose(first, value[:1], rtol=1e-6, equal_nan=True):
-        raise DataError(
-            f"target {name!r} gives a row another log density beside other rows: {float(first[0]):.6g} alone and "
-            f"{float(value[0]):.6g} among {NUM_PROBES}; sum over dim=1 only"
-        )
+    _require_rows_apart(name, log_density, x, value)
     target = from_log_density(support.pull(log_density))
     if start is None:
         _require_start(name, target, z)
     else:
         _require_finite(name, target, start)
+
+
+def _require_rows_apart(name: str, log_density: LogDensity, x: Tensor, value: Tensor) -> None:
+    """A row's log density is its own, up to rounding; a constant as large as 1e7 hides no more than .01 nat."""
+    rtol, atol = (1e-9, 1e-6) if value.dtype == torch.float64 else (1e-5, 1e-3)
+    for row in (0, NUM_PROBES - 1):
+        alone, beside = _evaluated(name, lambda row=row: log_density(x[row : row + 1]))[0], value[row]
+        if not torch.allclose(alone, beside, rtol=rtol, atol=atol, equal_nan=True):
+            raise DataError(
+                f"target {name!r} gives a row another log density beside other rows: {float(alone):.10g} alone and "
+                f"{float(beside):.10g} among {NUM_PROBES}; sum over dim=1 only"
+            )
 
 
 def _require_start(name: str, target: Target, z: Tensor) -> None:
@@ -126,6 +136,12 @@ def _require_precise(name: str, value: Tensor) -> None:
         raise DataError(
             f"target {name!r} must return float64 on the CPU, as its points are, but returned {value.dtype} on "
             f"{value.device}"
+        )
+    largest = float(value.detach().abs().nan_to_num(0, 0).max())
+    if value.dtype == torch.float32 and largest > LARGEST_FLOAT32:
+        raise DataError(
+            f"target {name!r} returns float32 as large as {largest:.3g}, of which .01 nat is lost to rounding beyond "
+            f"{LARGEST_FLOAT32:.0f}: compute in float64, as the points are, or leave out a constant"
         )
 
 

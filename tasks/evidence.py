@@ -22,6 +22,7 @@ from tasks.mcmc import evidence, smc
 from tasks.mcmc.evidence import Schedule
 from tasks.mcmc.ladder_warmup import SCALE
 from tasks.mcmc.metropolis import Target
+from tasks.mcmc.modes import Modes
 from tasks.mcmc.streams import Stream
 from tasks.progress import Progress
 from tasks.store.extents import Extent
@@ -51,14 +52,16 @@ class EvidenceJob(Job[Program]):
     draws: str
 
 
-def planned(seed: int, target: Target, dim: int) -> Schedule:
-    """The frozen levels and step sizes, of a target in white coordinates."""
-    return evidence.plan(Stream(seed, 0, "evidence-plan"), target, dim, NUM_PARTICLES, SCALE)
+def planned(seed: int, target: Target, dim: int, modes: Modes | None) -> Schedule:
+    """The frozen levels and step sizes, of a target in white coordinates and its modes in them."""
+    return evidence.plan(Stream(seed, 0, "evidence-plan"), target, dim, NUM_PARTICLES, SCALE, modes)
 
 
-def walk(job: EvidenceJob, block: int, target: Target) -> tuple[pa.Table, dict[str, np.ndarray], dict[str, Any]]:
+def walk(
+    job: EvidenceJob, block: int, target: Target, modes: Modes | None
+) -> tuple[pa.Table, dict[str, np.ndarray], dict[str, Any]]:
     """The row of one population, the state after it, which is none, and what was counted."""
-    found = evidence.population(Stream(job.program.seed, block, "evidence"), job.program.schedule, target)
+    found = evidence.population(Stream(job.program.seed, block, "evidence"), job.program.schedule, target, modes)
     row = {"chain": pa.array([block]), "draw": pa.array([0], pa.int32()), "log_z": pa.array([found.log_z])}
     return pa.table(row), {}, {"num_nonfinite": found.num_nonfinite}
 

@@ -4,7 +4,10 @@ from typing import NamedTuple
 
 from tasks.verdict import Check
 
-WORTH_A_VISIT, LEAST_OF_SHARE = 0.01, 0.01
+WORTH_A_VISIT = 0.01
+"""Share of the mass from which on a mode is judged."""
+LEAST_OF_SHARE = 0.1
+"""Part of a mode's share that must be drawn: the warm-up knows shares up to a factor of a few."""
 
 
 class Visited(NamedTuple):

@@ -55,7 +55,9 @@ def to_free(init: str, x: np.ndarray, support: Support) -> torch.Tensor:
     given = torch.from_numpy(x)
     z = support.to_free(given)
     back, _ = support.constrain(z)
-    is_inside = z.isfinite().all(1) & ((back - given).abs() <= 1e-6 * given.abs() + 1e-300).all(1)
+    ends, _ = support.constrain(torch.tensor([[-1.0], [1.0]]).double().expand(2, z.shape[1]))
+    tolerance = 1e-6 * given.abs() + 1e-9 * (ends[1] - ends[0]).abs()  # of a wide box the rounding is its width's
+    is_inside = z.isfinite().all(1) & ((back - given).abs() <= tolerance).all(1)
     outside = (~is_inside).nonzero()[:, 0]
     if len(outside):
         row = int(outside[0])
@@ -81,7 +83,7 @@ def _returned(init: str) -> np.ndarray:
 def _numbers(init: str, made: Callable[[], Any]) -> np.ndarray:
     try:
         return np.asarray(made(), dtype=np.float64)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, EOFError) as error:
         raise DataError(f"--init {init} must give numbers [n, dim]: {str(error).partition(chr(10))[0]}") from error
 
 

@@ -13,7 +13,6 @@ import torch
 from jaxtyping import Float, Int
 
 from tasks import config, density
-from tasks.convergence import of_largest_superchains
 from tasks.mcmc import diagnostics
 from tasks.mcmc.edges import thinning_out
 from tasks.mcmc.tail_index import tail_index
@@ -112,24 +111,29 @@ def summarise(draws: Draws) -> pa.Table:
     """Mean, standard deviation and quantiles with their Monte Carlo standard errors, R-hat and effective sample sizes,
     of the log density and of every coordinate.
     """
-    is_even = of_largest_superchains(draws.superchain)
-    superchain = draws.superchain[is_even]
-    is_nested = len(np.unique(superchain)) not in (1, len(superchain))
+    is_nested = len(np.unique(draws.superchain)) not in (1, len(draws.superchain))
     dim = draws.position.shape[2]
     named = {LOG_DENSITY: draws.log_density} | {f"x[{k}]": draws.position[:, :, k] for k in range(dim)}
     rows = []
     for name, values in named.items():
         with np.errstate(invalid="ignore", divide="ignore"):  # of what is constant they are no numbers
-            nested = _nested(values[is_even], superchain) if is_nested else None
+            nested = _nested(values, draws.superchain) if is_nested else None
             rows.append({"coordinate": name} | _moments(values) | _rhats(values) | {"nested_rhat": nested})
     return pa.Table.from_pylist(rows)
 
 
 def _nested(values: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarray, " chain"]) -> float:
-    """Between superchains, of the values and of their distances from the median: chains in a tail that others have not
-    seen agree in the mean where it has two sides."""
-    folded = np.abs(values - np.median(values))
-    return max(diagnostics.nested_rhat(part, superchain) for part in (values, folded))
+    """Between superchains and between the halves of all chains, which differ where all drift together; of the ranks of
+    the values and of their distances from the median, since chains in a tail that others have not seen agree in the
+    mean where it has two sides.
+    """
+    folded, half = np.abs(values - np.median(values)), values.shape[1] // 2
+    which = np.repeat([0, 1], len(values))
+    found = []
+    for ranked in map(diagnostics.rank_normalised, (values, folded)):
+        halves = np.concatenate([ranked[:, :half], ranked[:, -half:]])
+        found += [diagnostics.nested_rhat(ranked, superchain), diagnostics.nested_rhat(halves, which)]
+    return max(found)
 
 
 def _moments(values: Float[np.ndarray, "chain draw"]) -> dict[str, float]:

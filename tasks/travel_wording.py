@@ -28,7 +28,7 @@ def measures(metrics: Metrics, seconds: float, num_effective: float) -> list[Lin
             f"{metrics.get('chains/rhat_max', float('nan')):.4f}",
             None,
             "Between half chains, rank-normalised; with many short chains it stays above 1.01 even where all have one "
-            "law, and nested R-hat between starting points counts instead.",
+            "law, and nested R-hat between starting points, and between halves of all chains, counts instead.",
             "",
         ),
         Line(

@@ -254,14 +254,16 @@ class TargetActor(TargetMaker, Seated):
 
     def plan(self, seed: int, store: str) -> Schedule:
         """How populations walk to log Z, in the coordinates of a store's warm-up."""
-        return evidence.planned(seed, self.white_target(read_warm(store)), self.support.free)
+        warm = read_warm(store)
+        return evidence.planned(seed, self.white_target(warm), self.support.free, frozen.modes_from_arrays(warm))
 
     def advance(self, job: Job[travel.Program] | evidence.EvidenceJob, block: int, segment: int) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
 
         def make(before: dict[str, np.ndarray] | None) -> Made:
             if isinstance(job, evidence.EvidenceJob):
-                return Made(*evidence.walk(job, block, self.white_target(read_warm(job.draws))))
+                warm = read_warm(job.draws)
+                return Made(*evidence.walk(job, block, self.white_target(warm), frozen.modes_from_arrays(warm)))
             return self.make(job.program, job.layout, read_warm(job.store), block, segment, before)
 
         return advanced(job.store, block, segment, make, made_on("cpu"))

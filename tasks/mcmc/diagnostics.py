@@ -68,20 +68,33 @@ def _number(value: Any) -> float:
 
 
 def nested_rhat(draws: Float[np.ndarray, "chain draw"], superchain: Int[np.ndarray, " chain"]) -> float:
-    """`sqrt(1 + B/W)` over superchains, which are chains of one starting point and equal in number.
+    """`sqrt(1 + B/W)` over superchains, which are chains of one starting point.
 
     B is the variance of the superchains' means; W is the variance between the chains of a superchain plus
     that within a chain, averaged over superchains. With M chains of N independent draws it is near `sqrt(1 +
-    1/(M N))`.
+    1/(M N))`. Where superchains differ in size both variances are pooled as in an analysis of variance of one way, M
+    being `(n - sum M_k^2/n)/(K - 1)` of K superchains of M_k chains, n in all.
     """
-    _, sizes = np.unique(superchain, return_counts=True)
-    if len(sizes) < 2 or sizes.min() != sizes.max():
-        raise ValueError(f"nested R-hat needs 2 or more superchains of equal size, but got sizes {sizes.tolist()}")
-    nested = draws[np.argsort(superchain, kind="stable")].reshape(len(sizes), sizes[0], -1)
-    means = nested.mean(2)
-    between_chains = means.var(1, ddof=1).mean() if nested.shape[1] > 1 else 0.0
-    within_chain = nested.var(2, ddof=1).mean() if nested.shape[2] > 1 else 0.0
-    return math.sqrt(1 + means.mean(1).var(ddof=1) / (between_chains + within_chain))
+    _, index, sizes = np.unique(superchain, return_inverse=True, return_counts=True)
+    num_chains, num_superchains = len(index), len(sizes)
+    if num_superchains < 2:
+        raise ValueError(f"nested R-hat needs 2 or more superchains, but got {num_superchains}")
+    means = draws.mean(1)
+    of_superchain = np.bincount(index, means) / sizes
+    size = (num_chains - (sizes**2).sum() / num_chains) / (num_superchains - 1)
+    between = (sizes * (of_superchain - means.mean()) ** 2).sum() / (num_superchains - 1) / size
+    is_alone = num_chains == num_superchains
+    between_chains = 0.0 if is_alone else ((means - of_superchain[index]) ** 2).sum() / (num_chains - num_superchains)
+    within_chain = draws.var(1, ddof=1).mean() if draws.shape[1] > 1 else 0.0
+    return math.sqrt(1 + between / (between_chains + within_chain))
+
+
+def rank_normalised(draws: Float[np.ndarray, "chain draw"]) -> Float[np.ndarray, "chain draw"]:
+    """Normal scores of the ranks among all draws, `Phi^-1((r - 3/8)/(n + 1/4))`: they have a mean and a variance
+    whatever the law of the draws.
+    """
+    ranks = stats.rankdata(draws).reshape(draws.shape)
+    return special.ndtri((ranks - 0.375) / (draws.size + 0.25))
 
 
 class Drift(NamedTuple):

@@ -6,6 +6,7 @@ effective sample size (Zhou, Johansen & Aston, JCGS 25, 2016), and the step size
 estimate of Z of every later population is unbiased.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +17,10 @@ from torch import Tensor
 from tasks.mcmc import mala, metropolis, smc
 from tasks.mcmc.adaptation import StepSize
 from tasks.mcmc.metropolis import State, Target, acceptance_probability
-from tasks.mcmc.streams import Stream
+from tasks.mcmc.mixture import Mixture
+from tasks.mcmc.modes import Modes
+from tasks.mcmc.streams import Random, Stream
+from tasks.mcmc.targets import from_log_density
 from tasks.mcmc.tempered_exchange import cooled, heated
 from tasks.mcmc.tempering import gaussian, tempered
 
@@ -42,6 +46,24 @@ class Schedule:
         return 1 + NUM_STEPS * (len(self.levels) - 1)
 
 
+class Reference(NamedTuple):
+    """A normalised density that covers the target, and independent draws from it."""
+
+    target: Target
+    draw: Callable[[Random, int], Tensor]
+
+
+def reference_of(scale: float, dim: int, modes: Modes | None) -> Reference:
+    """`N(0, scale^2 I)`, or where the warm-up found several modes the mixture of all of them, each component `scale`
+    times as wide: no particle would find a mode that is far from the others.
+    """
+    if modes is None or len(modes.share) == 1:
+        return Reference(gaussian(scale), lambda random, num: scale * random.normal(num, dim).double())
+    known = modes.mixture
+    wide = Mixture(known.log_weight.log_softmax(0), known.mean, scale * known.factor)
+    return Reference(from_log_density(wide.log_density), wide.draw)
+
+
 class Estimate(NamedTuple):
     """The log of an unbiased estimate of Z, and values of f on the way that were no numbers."""
 
@@ -49,12 +71,12 @@ class Estimate(NamedTuple):
     num_nonfinite: int
 
 
-def population(stream: Stream, schedule: Schedule, target: Target) -> Estimate:
-    """One population, from the reference to f: a pure function of (stream, schedule)."""
-    state = _start(stream, schedule, target)
+def population(stream: Stream, schedule: Schedule, target: Target, modes: Modes | None = None) -> Estimate:
+    """One population, from the reference to f: a pure function of (stream, schedule, modes)."""
+    reference, draw = reference_of(schedule.scale, schedule.dim, modes)
+    state = metropolis.init(draw(stream.at(0, 0), schedule.num_particles), target)
     log_weight = torch.zeros(schedule.num_particles, dtype=torch.float64)
     num_nonfinite = int((state.value.isnan() | state.value.isposinf()).sum())
-    reference = gaussian(schedule.scale)
     target_at = tempered(target, reference)
     for level in range(1, len(schedule.levels)):
         b = schedule.levels[level]
@@ -69,12 +91,14 @@ def population(stream: Stream, schedule: Schedule, target: Target) -> Estimate:
     return Estimate(smc.log_mean_exp(log_weight), num_nonfinite)
 
 
-def plan(stream: Stream, target: Target, dim: int, num_particles: int, scale: float) -> Schedule:
+def plan(
+    stream: Stream, target: Target, dim: int, num_particles: int, scale: float, modes: Modes | None = None
+) -> Schedule:
     """The levels and step sizes that a pilot population finds on its way."""
     levels, step_sizes = [0.0], [1.0]
-    reference = gaussian(scale)
+    reference, draw = reference_of(scale, dim, modes)
     target_at = tempered(target, reference)
-    state = _start(stream, Schedule((0.0,), (1.0,), scale, dim, num_particles), target)
+    state = metropolis.init(draw(stream.at(0, 0), num_particles), target)
     while levels[-1] < 1:
         excess, phase = _excess(state, reference), len(levels)
         b = next_level(levels[-1], excess)
@@ -110,11 +134,6 @@ def next_level(b: float, excess: Float[Tensor, " particle"]) -> float:
 
 def _kept(excess: Float[Tensor, " particle"], gap: float) -> float:
     return 1 / (len(excess) * float((gap * excess).softmax(0).square().sum()))
-
-
-def _start(stream: Stream, schedule: Schedule, target: Target) -> State:
-    noise = stream.at(0, 0).normal(schedule.num_particles, schedule.dim).double()
-    return metropolis.init(schedule.scale * noise, target)
 
 
 def _excess(state: State, reference: Target) -> Float[Tensor, " particle"]:

@@ -45,8 +45,9 @@ class Mixture(NamedTuple):
 
     def pushed(self, whitening: Whitening) -> "Mixture":
         """The mixture of `x = mean + L z`, z from this one; L is no diagonal."""
-        factor = whitening.factor @ self.factor
-        return Mixture(self.log_weight, whitening.from_white(self.mean), torch.linalg.cholesky(factor @ factor.mT))
+        factor = torch.linalg.qr((whitening.factor @ self.factor).mT)[1].mT  # F F' would square its condition
+        factor = factor * factor.diagonal(dim1=1, dim2=2).sign()[:, None]
+        return Mixture(self.log_weight, whitening.from_white(self.mean), factor)
 
 
 def fit(random: Random, x: Float[Tensor, "draw chain dim"]) -> Mixture:

@@ -123,6 +123,20 @@ MUTANTS = (
         (EVIDENCE,),
     ),
     Mutant(
+        "log Z without the modes that were found",
+        _EVIDENCE,
+        "if modes is None or len(modes.share) == 1:",
+        "if True:",
+        (EVIDENCE,),
+    ),
+    Mutant(
+        "a reference of many modes that is not normalised",
+        _EVIDENCE,
+        "known.log_weight.log_softmax(0)",
+        "known.log_weight.log_softmax(0) + 0.2",
+        (EVIDENCE,),
+    ),
+    Mutant(
         "a density known by its own file alone", "tasks/sources.py", "pending += _imported(", "_imported(", (SOURCES,)
     ),
     Mutant(

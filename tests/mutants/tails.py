@@ -72,8 +72,29 @@ MUTANTS = (
     Mutant(
         "superchains compared in their means alone",
         "tasks/travel_measures.py",
-        "for part in (values, folded))",
-        "for part in (values,))",
+        "map(diagnostics.rank_normalised, (values, folded))",
+        "map(diagnostics.rank_normalised, (values,))",
         (TRAVEL_MEASURES,),
+    ),
+    Mutant(
+        "superchains compared in values that have no mean",
+        "tasks/travel_measures.py",
+        "map(diagnostics.rank_normalised, (values, folded))",
+        "(values, folded)",
+        (TRAVEL_MEASURES,),
+    ),
+    Mutant(
+        "chains that drift together agree",
+        "tasks/travel_measures.py",
+        "[diagnostics.nested_rhat(ranked, superchain), diagnostics.nested_rhat(halves, which)]",
+        "[diagnostics.nested_rhat(ranked, superchain)]",
+        (TRAVEL_MEASURES,),
+    ),
+    Mutant(
+        "superchains of any size weigh the same",
+        "tasks/mcmc/diagnostics.py",
+        "(sizes * (of_superchain - means.mean()) ** 2).sum()",
+        "(size * (of_superchain - means.mean()) ** 2).sum() * 2",
+        ("tests/unit/test_diagnostics.py",),
     ),
 )

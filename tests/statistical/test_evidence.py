@@ -8,6 +8,8 @@ from scipy import stats
 
 from tasks.mcmc import evidence, smc
 from tasks.mcmc.constraints import parse
+from tasks.mcmc.mixture import Mixture
+from tasks.mcmc.modes import Modes
 from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 from tasks.mcmc.targets import from_log_density
@@ -64,6 +66,24 @@ def test_log_z_is_within_a_twentieth_of_a_nat(name):
     assert abs(result.estimate + volume - expected) < 0.05
     assert result.low < expected - volume < result.high
     assert result.high - result.low < 0.3
+
+
+@pytest.mark.parametrize(("weight", "distance"), [(0.5, 30.0), (0.2, 40.0)])
+def test_a_mode_that_the_warm_up_found_is_counted_however_far_it_is(weight, distance):
+    """Two Gaussians of widths 1 and .1, of which one alone lies within reach of N(0, 5^2 I): a 99.99 % interval from
+    12 populations, and within .05. Without the modes the estimate is off by ln of a weight.
+    """
+    factor = torch.eye(2).double() * torch.tensor([1.0, 0.1]).double()[:, None, None]
+    mean = torch.tensor([[0.0, 0.0], [distance, 0.0]]).double()
+    known = Mixture(torch.tensor([1 - weight, weight]).double().log(), mean, factor)
+    modes = Modes(known, torch.tensor([0, 1]), torch.tensor([1 - weight, weight]).double())
+    target = from_log_density(known.log_density)
+    schedule = evidence.plan(Stream(0, 0, "plan"), target, 2, 1024, 5.0, modes)
+    found = [evidence.population(Stream(0, k, "evidence"), schedule, target, modes).log_z for k in range(12)]
+    result = smc.interval(found, 0.9999)
+    assert abs(result.estimate) < 0.05
+    assert result.low < 0 < result.high
+    assert evidence.population(Stream(0, 0, "evidence"), schedule, target).log_z < math.log(1 - weight) / 2
 
 
 def test_intervals_hold_the_truth_as_often_as_they_say():

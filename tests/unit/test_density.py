@@ -16,6 +16,15 @@ def normal(x):
 def coupled(x):
     return -0.5 * (x - x.mean(0)).square().sum(1)
 
+def coupled_behind_a_constant(x):
+    return coupled(x) - 1e7
+
+def rounded(x):
+    return (normal(x) - 1e8).float()
+
+def in_float32(x):
+    return normal(x.float())
+
 def scalar(x):
     return -0.5 * x.square().sum()
 
@@ -70,6 +79,11 @@ def test_a_name_without_a_function_is_refused(name, message):
     ("function", "message"),
     [
         ("coupled", "another log density beside other rows"),
+        ("coupled_behind_a_constant", "another log density beside other rows"),
+        (
+            "rounded",
+            r"float32 as large as 1e\+08, of which .01 nat is lost to rounding beyond 80000: compute in float64",
+        ),
         ("scalar", r"shape \(16,\)"),
         ("undefined", "finite, with its gradient, at none"),
         ("broken", "raised IndexError"),
@@ -82,6 +96,10 @@ def test_a_function_that_is_no_density_of_rows_is_refused(function, message):
     with pytest.raises(DataError, match=message) as caught:
         density.check(name, density.load(name), parse("real", 3))
     assert "\n" not in str(caught.value)
+
+
+def test_a_density_in_float32_that_is_precise_enough_is_taken():
+    density.check("my_densities:in_float32", density.load("my_densities:in_float32"), parse("real", 3))
 
 
 def test_a_density_of_torch_distributions_is_no_number_where_a_chain_diverged():

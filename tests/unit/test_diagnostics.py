@@ -53,10 +53,33 @@ def test_nested_rhat_exposes_superchains_that_keep_their_start():
     assert diagnostics.nested_rhat(normal(5, 200, 4) + superchain[:, None], superchain) > 2
 
 
-@pytest.mark.parametrize("superchain", [np.zeros(6, int), np.array([0, 0, 0, 1, 1, 2])])
-def test_nested_rhat_refuses_what_it_cannot_compare(superchain):
-    with pytest.raises(ValueError, match="superchains of equal size, but got sizes"):
-        diagnostics.nested_rhat(normal(6, 6, 4), superchain)
+def test_nested_rhat_of_superchains_of_one_size_is_that_of_its_definition():
+    draws = normal(6, 30, 7)
+    means = draws.reshape(10, 3, 7).mean(2)
+    within = means.var(1, ddof=1).mean() + draws.var(1, ddof=1).mean()
+    expected = math.sqrt(1 + means.mean(1).var(ddof=1) / within)
+    assert diagnostics.nested_rhat(draws, np.repeat(np.arange(10), 3)) == pytest.approx(expected, rel=1e-12)
+
+
+def test_nested_rhat_counts_every_chain_of_superchains_that_differ_in_size():
+    """Of 10 superchains 3 have two chains and 7 have one: with N draws B is near `1/(M N)`, and M is 1.28."""
+    superchain = np.array([*range(10), 0, 1, 2])
+    rhats = [diagnostics.nested_rhat(normal(seed, 13, 100), superchain) for seed in range(200)]
+    size = (13 - (3 * 4 + 7) / 13) / 9
+    assert np.square(rhats).mean() - 1 == pytest.approx(1 / (size * 100), rel=0.2)
+    alone = normal(7, 13, 100) + 2 * (superchain == 9)[:, None]
+    assert diagnostics.nested_rhat(alone, superchain) > 1.1
+
+
+def test_nested_rhat_of_one_superchain_is_refused():
+    with pytest.raises(ValueError, match="needs 2 or more superchains, but got 1"):
+        diagnostics.nested_rhat(normal(6, 6, 4), np.zeros(6, int))
+
+
+def test_rank_normalised_draws_are_normal_whatever_their_law():
+    scores = diagnostics.rank_normalised(np.random.default_rng(0).standard_cauchy((40, 50)))
+    assert stats.kstest(scores.ravel(), "norm").pvalue > 0.999
+    assert scores.shape == (40, 50)
 
 
 def test_weights_ess_is_one_for_one_heavy_weight_and_all_for_equal_ones():

@@ -3,6 +3,7 @@ import torch
 from scipy import stats
 
 from tasks.mcmc import mixture
+from tasks.mcmc.preconditioning import Whitening
 from tasks.mcmc.streams import Stream
 
 WEIGHT = torch.tensor([0.3, 0.7]).double()
@@ -30,6 +31,16 @@ def test_draws_have_the_density_they_are_scored_with():
         near, far = (stats.norm(float(MEAN[k, axis]), float(scale[k, axis])) for k in range(2))
         law = lambda value, near=near, far=far: 0.3 * near.cdf(value) + 0.7 * far.cdf(value)  # noqa: E731
         assert stats.kstest(x[:, axis], law).pvalue > 1e-6
+
+
+def test_a_mixture_is_pushed_through_a_factor_whose_square_no_cholesky_could_take():
+    turn = torch.linalg.qr(random(6).normal(2, 2).double())[0]
+    narrow = Whitening(torch.tensor([1.0, 2.0]).double(), turn @ torch.diag(torch.tensor([1.0, 1e-9]).double()))
+    pushed = TRUTH.pushed(narrow)
+    assert bool((pushed.factor.diagonal(dim1=1, dim2=2) > 0).all())
+    assert float(pushed.factor[:, 0, 1].abs().max()) == 0
+    expected = narrow.factor @ FACTOR @ (narrow.factor @ FACTOR).mT
+    torch.testing.assert_close(pushed.factor @ pushed.factor.mT, expected, rtol=1e-9, atol=1e-18)
 
 
 def test_two_modes_are_found_with_their_weights():

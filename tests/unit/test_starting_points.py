@@ -44,6 +44,7 @@ def folder(tmp_path, monkeypatch):
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     (tmp_path / "words.csv").write_text("a,b\nx,y\n")
     (tmp_path / "cut.parquet").write_bytes(b"PAR1")
+    (tmp_path / "empty.npy").touch()
     (tmp_path / "my_points.py").write_text(MODULE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -70,6 +71,7 @@ def test_points_are_the_same_however_they_are_given(init):
         ("objects.npy", DataError, "must give numbers"),
         ("words.csv", DataError, "must give numbers"),
         ("cut.parquet", DataError, "cannot be read"),
+        ("empty.npy", DataError, "must give numbers"),
         ("nowhere.csv", UsageError, "cannot be read .No such file"),
         ("my_points:words", DataError, "must give numbers"),
         ("my_points:broken", DataError, "init 'my_points:broken' raised ZeroDivisionError"),
@@ -93,6 +95,11 @@ def test_points_inside_lead_to_free_coordinates_and_back(support):
     inside = parse(support, 2)
     z = starting_points.to_free("points.npy", POINTS, inside)
     torch.testing.assert_close(inside.constrain(z)[0], torch.from_numpy(POINTS))
+
+
+@pytest.mark.parametrize(("support", "x"), [("box(-3, 7)", 0.0), ("box(-1000000, 1000000)", 1e-5), ("positive", 1e-12)])
+def test_a_point_near_zero_is_inside_a_wide_support(support, x):
+    assert starting_points.to_free("points.npy", np.array([[x]]), parse(support, 1)).isfinite().all()
 
 
 @pytest.mark.parametrize("support", ["box(0, 1)*2", "simplex*2", "positive, box(3, 4)"])

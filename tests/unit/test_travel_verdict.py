@@ -46,6 +46,12 @@ def test_each_measurement_can_refuse_and_says_so_first(changes, words):
     assert words in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(("drawn", "is_passed"), [(0.006, False), (0.04, False), (0.2, True)])
+def test_a_mode_of_half_of_the_mass_holds_a_good_part_of_the_draws(drawn, is_passed):
+    found = judge_travel(dataclasses.replace(GOOD, visited=(Visited(0.5, 1 - drawn), Visited(0.5, drawn))))
+    assert found.is_converged == is_passed
+
+
 def test_too_few_draws_to_tell_are_told_from_chains_that_disagree():
     few = judge_travel(dataclasses.replace(GOOD, nested_rhat=1.016, bulk_ess=2000.0))
     assert (
