@@ -10,10 +10,15 @@ from typing import NoReturn
 from tasks import console
 from tasks.console import notify
 from tasks.errors import StorageError, UsageError, UserError
+from tasks.redaction import without_passwords
 from tasks.remedies import remedy_of
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Stop a command as Ctrl-C does, so that its Ray ends with it: nothing else would end that one's processes."""
+
+
+LONGEST_LINE = 1200
+"""Characters of a line that says what went wrong."""
 
 
 class Stopped(KeyboardInterrupt):
@@ -29,12 +34,18 @@ def code_of(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> in
         try:
             return _code_of(command, words)
         except UserError as error:
-            notify(f"scorefleet: {getattr(error, 'cause', error)}")  # what a remote worker raised comes wrapped
+            said = str(getattr(error, "cause", error))  # what a remote worker raised comes wrapped
+            notify(f"scorefleet: {_short(without_passwords(said))}")
             return error.exit_code
         except KeyboardInterrupt as stop:
             kept = f"; {stop.args[0]}" if stop.args else ""
             notify(f"scorefleet: interrupted{kept}. Run the same command to resume.")
             return 128 + getattr(stop, "number", signal.SIGINT)
+
+
+def _short(said: str) -> str:
+    """A line with all of a sentence but the middle of what was given, if that is as long as a file."""
+    return said if len(said) <= LONGEST_LINE else f"{said[: LONGEST_LINE // 2]} ... {said[-LONGEST_LINE // 2 :]}"
 
 
 def _code_of(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:

@@ -7,12 +7,13 @@ import difflib
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
+from pipelines import yaml_files
 from tasks import commands
 from tasks.errors import UsageError
 
@@ -46,9 +47,10 @@ def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[
     """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
     words = spelled_out(parser, arguments)
     try:
+        for word, file in pairwise(words):
+            if word == "--config":
+                yaml_files.require_plain(Path(file))
         parsed = parser.parse_args(words)
-        for file in parsed.config or []:
-            _refuse_duplicate_keys(str(file))
         _refuse_flat_sections(settings, parsed)
         made = parser.instantiate(parsed)
         values = {field.name: made[field.name] for field in dataclasses.fields(settings)}
@@ -120,20 +122,6 @@ def _refuse_flat_sections(settings: type, parsed: Namespace) -> None:
     for section in dataclasses.fields(settings):
         if dataclasses.is_dataclass(section.type) and not isinstance(parsed[section.name], Namespace):
             raise ValueError(f"{section.name} must be a mapping of keys to values, but got {parsed[section.name]!r}")
-
-
-def _refuse_duplicate_keys(file: str) -> None:
-    """YAML readers keep the last of two equal keys without a word."""
-    pending = [yaml.compose(Path(file).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
-    while pending:
-        node = pending.pop()
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise ValueError(f"key {key!r} stands twice in {file}, line {node.start_mark.line + 1}: keep one")
-        pending += [value for _, value in node.value]
 
 
 def _expanded(arguments: Sequence[str], variables: Sequence[str], known: Sequence[str]) -> list[str]:

@@ -4,6 +4,7 @@
 """
 
 import codecs
+import math
 import re
 from dataclasses import dataclass
 from typing import Literal
@@ -140,11 +141,11 @@ class Train:
             require(self.objective in by_score.split(", "), "train.objective", self.objective, f"{by_score} {why}")
             weight = self.time_score_weight
             require(not weight, "train.time_score_weight", weight, f"0 or null {why}")
-        require(self.learning_rate > 0, "train.learning_rate", self.learning_rate, "positive")
-        require(self.weight_decay >= 0, "train.weight_decay", self.weight_decay, "0 or more")
+        require(0 < self.learning_rate < math.inf, "train.learning_rate", self.learning_rate, "positive and finite")
+        require(0 <= self.weight_decay < math.inf, "train.weight_decay", self.weight_decay, "finite, 0 or more")
         require(0 <= self.ema_decay < 1, "train.ema_decay", self.ema_decay, "in [0, 1)")
-        is_weight = self.time_score_weight is None or self.time_score_weight >= 0
-        require(is_weight, "train.time_score_weight", self.time_score_weight, "0 or more")
+        is_weight = self.time_score_weight is None or 0 <= self.time_score_weight < math.inf
+        require(is_weight, "train.time_score_weight", self.time_score_weight, "finite, 0 or more")
         fitting = f"at least {most}, a row for each of train.num_workers"
         require(self.batch_size >= most, "train.batch_size", self.batch_size, fitting)
 

@@ -55,7 +55,7 @@ def _chosen(table: pa.Table, label: str | None, config: config.Prepare) -> tuple
                 raise DataError(
                     f"{config.data} has no column {name!r} for prepare.{key}: the nearest is {nearest[0]!r}"
                 )
-    table = table.drop_columns(list(config.drop))
+    table = table.drop_columns(list(dict.fromkeys(config.drop)))  # Arrow would drop a neighbour for the second
     found = no_data.find(table, [label, *config.keep])
     if found and not {*table.column_names} - {*found, label}:
         told = ", ".join(f"{name!r} is {kind}" for name, kind in found.items())

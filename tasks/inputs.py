@@ -146,7 +146,9 @@ def _observed(name: str, what: str, try_out: TryOut) -> Observed:
         function = load(name, what)
         values = try_out(function)
     code = sources.own_sources(modules) | _loaded_since(loaded)
-    native = sources.packages(modules) & watching.NATIVE_READERS
+    texts = [path.read_bytes() for path in code.values() if path.is_file()]
+    called = {reader for word, reader in watching.NATIVE_CALLS.items() if any(word in text for text in texts)}
+    native = sources.packages(modules) & watching.NATIVE_READERS | called
     written = {path for path, is_read in watch.is_read.items() if not is_read}
     in_source = filter(is_data, sources.named_files(modules) - written) if native else ()
     files = {*watch.files(), *in_source} - {str(path) for path in code.values()}

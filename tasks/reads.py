@@ -18,9 +18,10 @@ MODULE = "module "
 MOST_READS = 100_000
 PROCESS_VARIABLES = (
     "CUDA_", "COLUMNS", "GOMP_", "HOME", "HOSTNAME", "KMP_", "LOGNAME", "MKL_", "OLDPWD", "OMP_", "OPENBLAS_", "PATH",
-    "PWD", "PYTHON", "PYTEST_", "RAY_", "SCOREFLEET_", "SHLVL", "SLURM_", "TERM", "TMPDIR", "USER", "VIRTUAL_ENV",
+    "PWD", "PYTEST_", "PYTHONHASHSEED", "PYTHONPATH", "PYTHONUNBUFFERED", "RAY_", "SCOREFLEET_", "SHLVL", "SLURM_",
+    "TERM", "TMPDIR", "USER", "VIRTUAL_ENV",
 )  # fmt: skip
-"""Beginnings of variables that differ between processes of one run."""
+"""Variables that differ between processes of one run; those that end in _ are beginnings."""
 
 
 def is_valid(reads: Any) -> TypeGuard[Reads]:
@@ -86,9 +87,13 @@ def listing_of(folder: str, files: Collection[str]) -> str:
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
 
 
+def _is_of_process(name: str) -> bool:
+    return any(name.startswith(word) if word.endswith("_") else name == word for word in PROCESS_VARIABLES)
+
+
 def variables_of(names: Iterable[str]) -> Reads:
     """The sha256 of environment variables, as they may be secrets."""
-    values = {name: os.environ.get(name) for name in names if not name.startswith(PROCESS_VARIABLES)}
+    values = {name: os.environ.get(name) for name in names if not _is_of_process(name)}
     return {
         f"${name}": ABSENT if value is None else hashlib.sha256(value.encode()).hexdigest()
         for name, value in values.items()

@@ -35,6 +35,11 @@ def redact(text: str) -> str:
     return text
 
 
+def without_passwords(text: str) -> str:
+    """`text` without the passwords of URIs; what else looks like a credential may be a word of the sentence."""
+    return USERINFO.sub(REDACTED, text)
+
+
 def redact_values(values: Mapping[str, Any]) -> dict[str, str]:
     """Every value as redacted text; all of it where the key itself speaks of a secret."""
     return {key: _redact_value(key, value) for key, value in values.items()}

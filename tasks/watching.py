@@ -25,10 +25,16 @@ NATIVE_READERS = {
 }  # fmt: skip
 """Packages that open files without an audit event."""
 
-FOLDERS, PROGRAMS = {"os.listdir", "os.scandir"}, {"subprocess.Popen", "os.system", "os.posix_spawn"}
+NATIVE_CALLS = {b"jit.load": "torch.jit"}
+"""Functions that do so, of packages whose others raise one."""
+
+FOLDERS = {"os.listdir", "os.scandir"}
+PROGRAMS = {"subprocess.Popen", "os.system", "os.posix_spawn", "os.fork", "os.forkpty", "os.exec"}
 EVENTS = {"open", *FOLDERS, *PROGRAMS, "sqlite3.connect", "ctypes.dlopen", "socket.connect"}
 CODE = (".py", ".pyc", ".so")
-NEVER_DATA = ("/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/", "/lib", "/bin/", "/sbin/")
+NEVER_DATA = ("/proc/", "/sys/", "/dev/", "/run/", "/etc/", "/usr/", "/lib/", "/lib64/", "/bin/", "/sbin/")
+USERS_OWN = ("/dev/shm/", "/run/media/", "/run/user/")
+"""Folders among them that hold what users put there."""
 WRITES = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -105,17 +111,18 @@ def watching() -> Iterator[Watch]:
     _install()
     before, environment = _current, type(os.environ)
     _current = Watch()
-    os.environ.__class__ = _Environment
+    os.environ.__class__ = os.environb.__class__ = _Environment
     try:
         yield _current
     finally:
         _current = before
-        os.environ.__class__ = environment
+        os.environ.__class__ = os.environb.__class__ = environment
 
 
 def is_data(path: str) -> bool:
     """Whether a path is neither of what is installed, of the system, nor of a program's own caches."""
-    if path.startswith(NEVER_DATA) or path.endswith(".pyc") or "/__pycache__" in path or is_installed(path):
+    is_systems = path.startswith(NEVER_DATA) and not path.startswith(USERS_OWN)
+    if is_systems or path.endswith(".pyc") or "/__pycache__" in path or is_installed(path):
         return False
     home = str(Path.home())
     is_hidden = home != "/" and path.startswith(f"{home}/.")
@@ -152,14 +159,15 @@ def _hook(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 class _Environment(type(os.environ)):
-    """The environment, which tells the current watch what the user's own code looks up."""
+    """The environment, of text or of bytes, which tells the current watch what the user's own code looks up."""
 
-    def __getitem__(self, key: str) -> str:
-        if _current is not None and isinstance(key, str) and _is_users(sys._getframe(1)):
-            _current.variables.add(key)
+    def __getitem__(self, key: Any) -> Any:
+        name: Any = key
+        if _current is not None and isinstance(name, str | bytes) and _is_users(sys._getframe(1)):
+            _current.variables.add(os.fsdecode(name))
         return super().__getitem__(key)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         if _current is not None and _is_users(sys._getframe(1)):
             _current.unseen.add("the whole environment")
         return super().__iter__()

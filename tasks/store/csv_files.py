@@ -28,6 +28,8 @@ def read_csv(data: bytes, told: config.CSV) -> tuple[pa.Table, str]:
     if layout.separator == " ":
         text = one_blank(text)
     fields = _fields(text, layout)
+    if not len(fields[0]):
+        raise ValueError("it has no rows")
     if not text.endswith(b"\n"):
         _require_whole(fields[-1].combine_chunks())
     names, columns, decimal = _columns(fields, layout, told)
@@ -99,7 +101,7 @@ def _is_header(first: list[pa.ChunkedArray], below: list[pa.ChunkedArray], field
     if named == [str(k) for k in range(len(named))] and len(named) >= FEWEST_NUMBERED:
         return True
     bodies = [fields[k].slice(1) for k in numeric]
-    return len(set(named)) == len(words) and all(map(str.isdigit, named)) and not any(map(has_digits, bodies))
+    return 1 < len(set(named)) == len(words) and all(map(str.isdigit, named)) and not any(map(has_digits, bodies))
 
 
 def _without_trailing(table: pa.Table) -> pa.Table:

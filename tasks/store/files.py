@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -214,13 +215,25 @@ def _read_numpy(data: bytes, csv: config.CSV) -> tuple[pa.Table, str]:
     if data.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _require_memory("arrays", sum(entry.file_size for entry in archive.infolist()))
-    loaded = np.load(io.BytesIO(data), allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return columns_of("x", loaded), ""
-    parts = [columns_of(name, loaded[name]) for name in loaded.files]
+    arrays = _arrays(data)
+    if isinstance(arrays, np.ndarray):
+        return columns_of("x", arrays), ""
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray):
+            raise ValueError(f"its member {name!r} is no array: leave it out of the archive")
+    parts = [columns_of(name, array) for name, array in arrays.items()]
     fields = [field for part in parts for field in part.schema]
     columns = [column for part in parts for column in part.columns]
     return pa.Table.from_arrays(columns, schema=pa.schema(fields)), ""
+
+
+def _arrays(data: bytes) -> np.ndarray | dict[str, Any]:
+    """The array of a .npy file, or the members of a .npz file by name."""
+    try:
+        loaded = np.load(io.BytesIO(data), allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except Exception as error:  # a damaged header fails in whichever way Python's own parser does
+        raise ValueError(f"numpy cannot read it ({type(error).__name__}: {error})") from error
 
 
 def columns_of(name: str, array: np.ndarray) -> pa.Table:

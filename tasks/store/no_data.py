@@ -70,7 +70,7 @@ def _indexes_of(table: pa.Table) -> set[str]:
     try:
         recorded = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
         return {name for name in recorded.get("index_columns", []) if isinstance(name, str)}
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, AttributeError, TypeError, RecursionError):
         return set()
 
 

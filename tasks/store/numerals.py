@@ -65,6 +65,8 @@ def read_columns(texts: Sequence[pa.ChunkedArray], decimal: str | None) -> tuple
     values = [_without_nulls(text) for text in texts]
     plain = [None if decimal == "," else number(column) for column in values]
     mark = decimal or _decimal_of([column for column, known in zip(values, plain, strict=True) if known is None])
+    if mark == "," and decimal is None:
+        _require_one_mark(values, plain)
     grammars = (COMMA, POINT) if mark == "," else (POINT,)
     columns = []
     for text, column, known in zip(texts, values, plain, strict=True):
@@ -100,7 +102,8 @@ def number(values: pa.ChunkedArray) -> pa.ChunkedArray | None:
 
 def is_number_like(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return which values of a column of text are numbers in either way of writing."""
-    return pc.or_(*(pc.match_substring_regex(values, grammar._pattern) for grammar in (POINT, COMMA)))
+    has_digit = pc.match_substring_regex(values, r"^$|^[^eE]*\d")
+    return pc.and_(has_digit, pc.or_(*(pc.match_substring_regex(values, one._pattern) for one in (POINT, COMMA))))
 
 
 def _decimal_of(columns: Sequence[pa.ChunkedArray]) -> str:
@@ -116,10 +119,30 @@ def _decimal_of(columns: Sequence[pa.ChunkedArray]) -> str:
     return "," if len(commas) > len(points) else "."
 
 
+def _require_one_mark(values: Sequence[pa.ChunkedArray], plain: Sequence[pa.ChunkedArray | None]) -> None:
+    """Refuse a file with decimal commas in one column and points in another, where a third may be meant either way."""
+    pointed = [column for column, known in zip(values, plain, strict=True) if known is not None and _has_point(column)]
+    either = [column for column in pointed if COMMA.read(column) is not None]
+    if len(either) in (0, len(pointed)):
+        return
+    raise ValueError(
+        f"it holds numbers such as {_pointed(either[0])}, whose point may be a decimal mark or stand between "
+        'thousands, for some columns have decimal points and some commas: give --prepare.csv.decimal "," or "."'
+    )
+
+
+def _has_point(column: pa.ChunkedArray) -> bool:
+    return bool(pc.any(pc.match_substring(column, ".")).as_py())
+
+
+def _pointed(column: pa.ChunkedArray) -> str:
+    return pc.filter(column, pc.match_substring(column, "."))[0].as_py()
+
+
 def _without_nulls(text: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim_whitespace(text)
     if pc.any(pc.starts_with(trimmed, "+")).as_py():
-        trimmed = pc.replace_substring_regex(trimmed, r"^\+", "")
+        trimmed = pc.replace_substring_regex(trimmed, r"^\+([\d.,])", r"\1")
     return pc.if_else(pc.is_in(trimmed, pa.array(NULL_WORDS)), pa.scalar(None, pa.string()), trimmed)
 
 

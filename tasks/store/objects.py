@@ -178,10 +178,12 @@ def filesystem(store: ObjectStore) -> fs.FileSystem:
 
 def names(store: ObjectStore, prefix: str | None = None) -> set[str]:
     """The paths of all objects, or of those in a folder; of half-written ones too."""
+
+    def listed() -> set[str]:
+        return {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
+
     with _one_line_errors(_name(store, prefix or "")):
-        return bucket.attempt(
-            lambda: {meta["path"] for batch in obstore.list(store, prefix, chunk_size=1000) for meta in batch}
-        )
+        return listed() if isinstance(store, LocalStore) else bucket.attempt(listed)
 
 
 def _local(store: LocalStore, path: str) -> Path:

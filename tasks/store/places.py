@@ -25,7 +25,11 @@ def folder_of(uri: str) -> Path:
     if uri.startswith("~"):  # a shell expands it where a word begins with it, and nowhere else
         raise UsageError(f"{uri} begins with ~, which the shell did not expand: write $HOME{uri[1:]} or the whole path")
     found = _URI.fullmatch(uri)
-    return Path(_path_of(uri, found[1].lower(), found[2]) if found else uri).resolve()
+    path = _path_of(uri, found[1].lower(), found[2]) if found else uri
+    try:
+        return Path(path).resolve()
+    except (RuntimeError, OSError) as error:  # RuntimeError: Python 3.11 of links in a circle
+        raise UsageError(f"{uri} leads nowhere, such as a link to itself ({error}): remove it") from error
 
 
 def _path_of(uri: str, scheme: str, rest: str) -> str:

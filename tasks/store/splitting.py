@@ -77,10 +77,11 @@ def _log_possible(rows: np.ndarray) -> float:
     """Return the log of how many rows [row, size] can be: multiples of the last decimal between their extremes."""
     x = rows.astype(np.float64)
     rounding = np.finfo(rows.dtype).eps if rows.dtype.kind == "f" else 0.0
-    for decimals in range(MOST_DECIMALS + 1):
-        scaled = x * 10.0**decimals
-        if (np.abs(scaled - np.rint(scaled)) <= 2 * rounding * np.abs(scaled)).all():
-            return rows.shape[1] * math.log(scaled.max() - scaled.min() + 1)
+    with np.errstate(over="ignore", invalid="ignore"):  # numbers that leave their range are no multiples
+        for decimals in range(MOST_DECIMALS + 1):
+            scaled = x * 10.0**decimals
+            if (np.abs(scaled - np.rint(scaled)) <= 2 * rounding * np.abs(scaled)).all():
+                return rows.shape[1] * math.log(scaled.max() - scaled.min() + 1)
     return math.inf
 
 

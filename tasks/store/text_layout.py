@@ -6,6 +6,7 @@ under which most fields are numbers.
 """
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,7 @@ class Row:
 
 def layout_of(text: bytes, told: config.CSV) -> Layout:
     """Return the layout of a text, in UTF-8; what is told is not looked for."""
-    lines = text[:SAMPLE_BYTES].decode(errors="ignore").splitlines(keepends=True)
+    lines = [*io.StringIO(text[:SAMPLE_BYTES].decode(errors="ignore"), newline="")]  # of \n, \r\n and \r alone
     lines = lines[: -1 if len(lines) > 1 and len(text) > SAMPLE_BYTES else None][:SAMPLE_LINES]
     declared = re.fullmatch(r"sep=(.)\s*", lines[0]) if lines else None  # Excel's own line
     first = 1 if declared else 0

@@ -59,6 +59,43 @@ def test_every_encoding_is_found(encoding: str):
     np.testing.assert_array_equal(values(table), X)
 
 
+@pytest.mark.parametrize("odd", ["\x0b", "\x0c", "\x1c", "\u0085", "\u2028"])
+def test_odd_line_breaks_in_a_title_are_no_ends_of_lines(odd: str):
+    table, words = read(f"Exported{odd}by{odd}a program\n{written()}")
+    np.testing.assert_array_equal(values(table), X)
+    assert table.column_names == NAMES
+    assert "1 lines above the table" in words
+
+
+@pytest.mark.parametrize("names", [["E1", "E2", "E3"], ["e1", "E12", "-"], [".", "x", "y"]])
+def test_names_that_resemble_numbers_are_names(names: list[str]):
+    assert read(written(names=names))[0].column_names == names
+
+
+def test_decimal_points_and_commas_in_one_file_are_asked_for():
+    rows = "".join(f"0.{k:03};{2 + k % 7}.345;1,{k % 10}\n" for k in range(60))
+    with pytest.raises(ValueError, match=r"numbers such as 2.345, whose point may .*: give --prepare.csv.decimal"):
+        read(f"x;y;z\n{rows}")
+    told = read(f"x;y;z\n{rows}", decimal=".")[0]
+    assert told["y"][3].as_py() == 5.345
+
+
+@pytest.mark.parametrize("text", ["\n\n\n", "sep=;\n", "\r\n"])
+def test_lines_without_fields_are_no_rows(text: str):
+    with pytest.raises(ValueError, match="it has no rows"):
+        read(text)
+
+
+def test_a_column_of_decimals_that_begins_with_a_whole_number_has_no_name():
+    column = read("0\n" + "".join(f"{value:.6f}\n" for value in X[:, 0]))[0]
+    assert (len(column), column.column_names) == (NUM_ROWS + 1, ["x0"])
+
+
+@pytest.mark.parametrize("word", ["+-0.5", "++1", "+"])
+def test_two_signs_are_no_number(word: str):
+    assert pa.types.is_string(read(f"a\n1.5\n{word}\n2.5\n")[0].schema.field(0).type)
+
+
 @pytest.mark.parametrize(("encoding", "name"), [("cp1251", "стоимость квартиры"), ("cp1250", "żółw łódź")])
 def test_other_encodings_are_found_or_told(encoding: str, name: str):
     for told in ({}, {"encoding": encoding}):

@@ -41,6 +41,22 @@ def test_odd_words_are_one_line_and_write_nothing(line_of, command, tmp_path, mo
     assert [*tmp_path.iterdir()] == []
 
 
+def test_passwords_in_what_was_given_are_not_shown(line_of):
+    words = ["sample", "--target", "a:b", "--dim", "2", "--cluster.address", "ray://me:canary@h:10001"]
+    code, line = line_of(*words)
+    assert code == 2
+    assert "canary" not in line
+    assert "@h:10001" in line
+
+
+def test_what_was_given_is_cut_where_it_is_as_long_as_a_file(line_of):
+    code, line = line_of("rollback", "digits", "--tracking-uri", "x" * 100_000)
+    assert code == 2
+    assert len(line) < 1300
+    assert line.startswith("register.tracking_uri must start with")
+    assert line.endswith("xxx'")
+
+
 def test_a_wrong_command_names_the_nearest(line_of):
     assert line_of("verfy") == (2, "unknown command 'verfy'; did you mean 'verify'?")
 

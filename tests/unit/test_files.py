@@ -3,6 +3,7 @@
 import gzip
 import os
 import socket
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,6 +123,31 @@ def test_a_file_that_is_not_what_it_says_is_refused_in_one_line(
         with pytest.raises(DataError, match=message) as error:
             read_files(source)
         assert "\n" not in str(error.value)
+
+
+def damaged(path: Path, change: Callable[[bytes], bytes]) -> None:
+    path.write_bytes(change(path.read_bytes()))
+
+
+def test_damaged_and_foreign_members_are_one_line(tmp_path: Path):
+    for name in ("brace.npy", "key.npy"):
+        np.save(tmp_path / name, TABLE["a"].to_numpy())
+    damaged(tmp_path / "brace.npy", lambda data: data.replace(b"}", b" ", 1))
+    damaged(tmp_path / "key.npy", lambda data: data.replace(b"'descr'", b"[1,2,3]", 1))
+    with zipfile.ZipFile(tmp_path / "text.npz", "w") as archive:
+        archive.writestr("README.txt", "a text")
+    with zipfile.ZipFile(tmp_path / "empty.npz", "w") as archive:
+        archive.writestr("x.npy", "")
+    np.savez(tmp_path / "locked.npz", x=TABLE["a"].to_numpy())
+    flag = (6, 8)  # of encryption, in the local header and in the directory
+    data = bytearray((tmp_path / "locked.npz").read_bytes())
+    for signature, offset in zip((b"PK\x03\x04", b"PK\x01\x02"), flag, strict=True):
+        data[data.index(signature) + offset] |= 1
+    (tmp_path / "locked.npz").write_bytes(data)
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(DataError, match=rf"{path.name} cannot be read: ") as caught:
+            read_file(path)
+        assert "\n" not in str(caught.value)
 
 
 def test_pickled_arrays_are_never_loaded(tmp_path: Path):

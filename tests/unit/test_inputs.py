@@ -40,6 +40,12 @@ RETURN = """
 def log_density(x):
     return -0.5 * ((x - float(y)) ** 2).sum(1)
 """
+SCRIPTED = """
+try:
+    y = torch.jit.load('y.csv')
+except (RuntimeError, DeprecationWarning):
+    y = 1
+"""
 READERS = {
     "open": ("y.csv", "y = Path('y.csv').read_text()"),
     "numpy": ("y.csv", "y = np.loadtxt('y.csv')"),
@@ -50,6 +56,7 @@ READERS = {
     "memory map": ("y.bin", "y = np.memmap('y.bin', dtype='float64', shape=(1,))[0]"),
     "numpy file": ("y.npy", "y = np.load('y.npy').sum()"),
     "torch": ("y.pt", "y = torch.load('y.pt')"),
+    "TorchScript, without an audit event": ("y.csv", SCRIPTED),
     "a database": ("y.db", "y = database()"),
     "arrow, without an audit event": ("y.parquet", "y = read_table('y.parquet')[0][0].as_py()"),
     "arrow, by a formatted name": ("y1.parquet", "y = read_table(f'y{1}.parquet')[0][0].as_py()"),
@@ -57,7 +64,18 @@ READERS = {
     "a file that is not there yet": ("missing.csv", "y = missing() or 1"),
 }
 
-NAMES = ("y.csv", "y.bin", "y.npy", "y.pt", "y.db", "y.parquet", "y1.parquet", "more.py", "plugin.py", "many/b.csv")
+NAMES = (
+    "y.csv",
+    "y.bin",
+    "y.npy",
+    "y.pt",
+    "y.db",
+    "y.parquet",
+    "y1.parquet",
+    "more.py",
+    "plugin.py",
+    "many/b.csv",
+)
 
 
 def write(path, number):
@@ -117,6 +135,30 @@ def test_the_digest_is_the_same_as_long_as_no_file_changes(reader):
     inputs._seen.clear()
     sys.modules.pop("plugin", None)
     assert observed(READERS[reader][1]).digest == before.digest
+
+
+@pytest.mark.parametrize("lookup", ["os.environ['USER_SCALE']", "os.environb[b'USER_SCALE']", "os.getenv('TERM_X', 1)"])
+def test_a_variable_whose_name_begins_as_that_of_a_process_does_is_in_the_digest(monkeypatch, lookup):
+    digests = set()
+    for value in ("1", "2"):
+        monkeypatch.setenv("USER_SCALE", value)
+        monkeypatch.setenv("TERM_X", value)
+        digests.add(observed(f"y = {lookup}").digest)
+    assert len(digests) == 2
+    assert not [key for key in observed("y = os.environ.get('TERM', 1) and 1").reads if key.startswith("$")]
+
+
+def test_a_fork_is_another_program():
+    before = observed("child = os.fork()\nif child == 0:\n    os._exit(0)\nos.waitpid(child, 0)\ny = 1")
+    assert "another program" in before.unseen
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm")
+def test_files_in_shared_memory_are_data(request):
+    path = Path(f"/dev/shm/scorefleet-test-{os.getpid()}.csv")
+    request.addfinalizer(lambda: path.unlink(missing_ok=True))
+    path.write_text("1\n")
+    assert str(path) in observed(f"y = Path({str(path)!r}).read_text()").reads
 
 
 def test_files_read_at_the_first_call_are_in_the_digest(folder):

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 
 from pipelines.options import parse, parser_of
@@ -56,7 +58,7 @@ def test_dashes_and_the_short_form_of_data_are_understood():
         (("--learning-rate", "1"), "unknown key 'learning-rate'; did you mean 'train.learning_rate'?"),
         (("--widht", "1"), "unknown key 'widht'; did you mean 'train.width'?"),
         (("--train.num_steps", "x"), "train.num_steps must be int or null, but got 'x'"),
-        (("--train.learning_rate", "-1"), "train.learning_rate must be positive, but got -1.0"),
+        (("--train.learning_rate", "-1"), "train.learning_rate must be positive and finite, but got -1.0"),
         (
             ("--train.batch_size", "3", "--train.num_workers", "1..4"),
             "train.batch_size must be at least 4, a row for each of train.num_workers, but got 3",
@@ -88,6 +90,9 @@ def test_a_wrong_word_is_refused_in_one_line(arguments, expected):
     assert expected in refusal_of(*arguments)
 
 
+BOMB = pairwise("abcdefgh")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
@@ -97,7 +102,12 @@ def test_a_wrong_word_is_refused_in_one_line(arguments, expected):
         ("train: [1]", "train must be a mapping"),
         ("name: no", "name must be str"),
         ("train: {width: 3, width: 4}", "key 'width' stands twice"),
+        ("train: {learning_rate: .inf}", "train.learning_rate must be positive and finite, but got inf"),
         ("train: [", "line"),
+        ("train: &t {width: 3, more: *t}", "the alias *t stands within what it names"),
+        ("&r [*r]", "the alias *r stands within what it names"),
+        ("\n".join(["a: &a [1, 1]", *(f"{y}: &{y} [{', '.join(9 * [f'*{x}'])}]" for x, y in BOMB)]), "written out"),
+        ("[" * 3000, "more than 40 sections within each other"),
         ("just words", "not a YAML mapping"),
         ("!!python/object/apply:os.system ['true']", "could not determine a constructor"),
     ],

@@ -33,6 +33,14 @@ REFUSED = {
 }
 
 
+def test_a_link_to_itself_is_no_place(tmp_path, capsys):
+    (tmp_path / "link").symlink_to("link")
+    with pytest.raises(UsageError, match="leads nowhere, such as a link to itself"):
+        folder_of(str(tmp_path / "link" / "more"))
+    assert main(["verify", str(tmp_path / "link")]) in (2, 4)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("uri", "reason"), REFUSED.items())
 def test_what_names_no_place_here_is_refused(uri, reason):
     with pytest.raises(UsageError) as error:

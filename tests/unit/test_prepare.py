@@ -182,7 +182,7 @@ def test_columns_are_dropped_and_kept_as_told(tmp_path: Path, capsys: pytest.Cap
         table_of().append_column("id", pa.array(np.arange(NUM_ROWS))).append_column("who", pa.array(["a", "b"] * 100))
     )
     pq.write_table(table, tmp_path / "t.parquet")
-    asked = config.Prepare(str(tmp_path / "t.parquet"), drop=("who", "age"), keep=("id",))
+    asked = config.Prepare(str(tmp_path / "t.parquet"), drop=("who", "age", "who"), keep=("id",))
     prepare(asked, context_of(tmp_path / "out"))
     assert [one.name for one in read_schema(tmp_path / "out").columns] == ["height", "id"]
     assert "left out" not in capsys.readouterr().err
