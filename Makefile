@@ -21,7 +21,7 @@ test-faults: $(INSTALLED)
 # loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes. One cluster at work
 # at a time, since each is several machines, next to tests that wait (tests/clusters/conftest.py).
 test-clusters: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup tests/clusters
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope tests/clusters
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

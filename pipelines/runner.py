@@ -107,6 +107,7 @@ def _execute(pipeline: Pipeline, params: Mapping[str, Any]) -> Result:
     journal = Journal(pipeline.root / "journal" / f"{pipeline.key[:16]}.jsonl")
     uri = tracking_uri(settings.register, pipeline.root)
     mirror = Mirror(journal, uri, pipeline.root / "mlartifacts", settings.register.experiment, settings.name)
+    pipeline.load()
     mirror.start()
     journal.params(params)
     journal.tags(versions() | {"git_commit": git_commit() or "none"})

@@ -131,6 +131,12 @@ class Pipeline:
             if step.check and step.name in wanted:
                 step.check(step.config)
 
+    def load(self) -> None:
+        """Import what will run, while no other thread imports: two that meet in a circle of imports get half of it."""
+        for step in self.steps:
+            if not self.is_done(step.name):
+                import_module(step.run.__module__)
+
     def forget(self, start: str | None) -> None:
         """Remove what `start` and the steps after it have published, or everything when it is None."""
         names = list(self.keys)
