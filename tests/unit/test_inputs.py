@@ -148,6 +148,7 @@ def test_a_variable_whose_name_begins_as_that_of_a_process_does_is_in_the_digest
     assert not [key for key in observed("y = os.environ.get('TERM', 1) and 1").reads if key.startswith("$")]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork")  # of Python 3.12 and of JAX, where there are threads
 def test_a_fork_is_another_program():
     before = observed("child = os.fork()\nif child == 0:\n    os._exit(0)\nos.waitpid(child, 0)\ny = 1")
     assert "another program" in before.unseen
