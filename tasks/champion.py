@@ -125,7 +125,7 @@ def promote(registry: Registry, expected: str, version: str) -> str:
 
 def rollback(registry: Registry) -> tuple[str, str, Mapping[str, str]]:
     """Give the alias back to the former champion: the version that lost it, the one that has it, and its tags."""
-    require_made(registry.uri)
+    require_made(registry.name, registry.uri)
     with locked(registry.lock), service(registry.uri):
         client, alias = connect(registry.uri), registry.register.alias
         now = champion_of(client, registry.name, alias)

@@ -35,7 +35,7 @@ def versions_of(config: commands.Generate) -> str:
     """
     uri = tracking_uri(config.register, folder_of(config.root))
     matches = [parse(model_uri) for model_uri in (config.model, *config.times)]
-    require_made(uri)
+    require_made(matches[0]["name"], uri)
     with service(uri):
         versions = [resolve(connect(uri), **match.groupdict()) for match in matches]
     return " ".join([*versions, composing.digest_of(config)])

@@ -23,7 +23,7 @@ def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
     registered one.
     """
     match = parse(model_uri)
-    require_made(tracking_uri)
+    require_made(match["name"], tracking_uri)
     with service(tracking_uri):
         client = connect(tracking_uri)
         version = resolve(client, **match.groupdict())
@@ -32,12 +32,12 @@ def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
     return destination
 
 
-def require_made(tracking_uri: str) -> None:
+def require_made(name: str, tracking_uri: str) -> None:
     """Refuse to look for a model under a root where nothing was registered yet."""
     if not is_made(tracking_uri):
         raise UsageError(
-            f"no model is registered at {tracking_uri}: give the --root of the run that registered it, or the server's "
-            "address with register.tracking_uri"
+            f"there is no registered model {name!r}, nor any other at {tracking_uri}: give the --root of the run that "
+            "registered it, or the server's address with register.tracking_uri"
         )
 
 

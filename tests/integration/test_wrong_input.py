@@ -120,7 +120,7 @@ def test_a_dry_run_writes_nothing(tmp_path, capsys):
     "words", [["generate", "--model", "models:/x@champion"], ["generate", "--model", "models:/x/1"], ["rollback", "x"]]
 )
 def test_a_model_is_looked_for_where_none_was_registered(refused, tmp_path, words):
-    assert "no model is registered at sqlite:" in refused(*words, code=2)
+    assert "there is no registered model 'x', nor any other at sqlite:" in refused(*words, code=2)
     assert not (tmp_path / "root").exists()
 
 
