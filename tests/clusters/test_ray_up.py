@@ -85,12 +85,15 @@ def submitted(cluster: Cluster) -> Iterator["subprocess.Popen[str]"]:
     """A job whose actors wait at the gate, on all machines."""
     command = f"cd {cluster.project} && exec {cluster.of_the_page('scorefleet submit sample')}"
     wait_until(lambda: cluster.own.shell("exec 3<>/dev/tcp/127.0.0.1/8265", cluster.project).returncode == 0, 60)
+    wait_until(lambda: all("raylet" in _said(one, "ps", "-eo", "comm") for one in cluster.machines), PATIENCE_S)
     job = cluster.own.popen("bash", "-c", command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    with job:
+    try:
         nodes = {"host1", "host2", "host3"}
         wait_until(lambda: {host for host, _, _ in cluster.gate.seen()} == nodes or job.poll() is not None, PATIENCE_S)
         yield job
+    finally:
         job.kill()
+        job.communicate()
 
 
 def test_without_the_token_every_port_refuses_and_metrics_alone_can_be_read(cluster, submitted):
