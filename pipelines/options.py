@@ -47,9 +47,8 @@ def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[
     """The configuration, and all that was parsed. Command line beats environment beats file beats default."""
     words = spelled_out(parser, arguments)
     try:
-        for word, file in pairwise(words):
-            if word == "--config":
-                yaml_files.require_plain(Path(file))
+        for file in _files(words):
+            yaml_files.require_plain(file)
         parsed = parser.parse_args(words)
         _refuse_flat_sections(settings, parsed)
         made = parser.instantiate(parsed)
@@ -57,6 +56,13 @@ def parse(parser: ArgumentParser, settings: type[Settings], arguments: Sequence[
         return settings(**values), parsed
     except (ArgumentError, ValueError) as error:
         raise UsageError(explain(str(error), known_keys(parser))) from error
+
+
+def _files(words: Sequence[str]) -> list[Path]:
+    """The configuration files, however they are given: `--config FILE`, `--config=FILE`, or by the environment."""
+    following = [file for word, file in pairwise(words) if word == "--config"]
+    joined = [word.removeprefix("--config=") for word in words if word.startswith("--config=")]
+    return [Path(file) for file in (*following, *joined)]
 
 
 def spelled_out(parser: ArgumentParser, arguments: Sequence[str]) -> list[str]:

@@ -102,8 +102,13 @@ def _require_rows_apart(name: str, log_density: LogDensity, x: Tensor, value: Te
     """A row's log density is its own, up to rounding; a constant as large as 1e7 hides no more than .01 nat."""
     rtol, atol = (1e-9, 1e-6) if value.dtype == torch.float64 else (1e-5, 1e-3)
     for row in (0, NUM_PROBES - 1):
-        alone, beside = _evaluated(name, lambda row=row: log_density(x[row : row + 1]))[0], value[row]
-        if not torch.allclose(alone, beside, rtol=rtol, atol=atol, equal_nan=True):
+        alone, beside = _evaluated(name, lambda row=row: log_density(x[row : row + 1])), value[row]
+        if alone.shape != (1,):
+            raise DataError(
+                f"target {name!r} must return one log density a row, shape (1,) for one point, but returned "
+                f"{tuple(alone.shape)}: leave out .squeeze()"
+            )
+        if not torch.allclose(alone[0], beside, rtol=rtol, atol=atol, equal_nan=True):
             raise DataError(
                 f"target {name!r} gives a row another log density beside other rows: {float(alone):.10g} alone and "
                 f"{float(beside):.10g} among {NUM_PROBES}; sum over dim=1 only"

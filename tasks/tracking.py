@@ -11,7 +11,7 @@ from tasks.journal import Journal
 from tasks.redaction import redact
 from tasks.replay import Replay
 from tasks.store import objects
-from tasks.tracking_server import connect, endpoint_digest, limit_mlflow, open_run, service, tracking_uri
+from tasks.tracking_server import connect, endpoint_digest, is_made, limit_mlflow, open_run, service, tracking_uri
 
 __all__ = ["Journal", "Mirror", "MirrorStatus", "tracking_uri"]
 
@@ -99,9 +99,7 @@ class Mirror:
 
     def _read_sent(self) -> tuple[str | None, int]:
         """The run and the offset that this server is known to have, unless its database is gone."""
-        database = Path(self._uri.removeprefix("sqlite:///"))
-        is_gone = self._uri.startswith("sqlite:///") and not database.exists()
-        if is_gone or not self._sent_path.exists():
+        if not is_made(self._uri) or not self._sent_path.exists():
             return None, 0
         try:
             sent = json.loads(self._sent_path.read_bytes())

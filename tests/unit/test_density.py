@@ -25,6 +25,9 @@ def rounded(x):
 def in_float32(x):
     return normal(x.float())
 
+def squeezed(x):
+    return normal(x).squeeze()
+
 def scalar(x):
     return -0.5 * x.square().sum()
 
@@ -84,6 +87,7 @@ def test_a_name_without_a_function_is_refused(name, message):
             "rounded",
             r"float32 as large as 1e\+08, of which .01 nat is lost to rounding beyond 80000: compute in float64",
         ),
+        ("squeezed", r"shape \(1,\) for one point, but returned \(\): leave out .squeeze"),
         ("scalar", r"shape \(16,\)"),
         ("undefined", "finite, with its gradient, at none"),
         ("broken", "raised IndexError"),

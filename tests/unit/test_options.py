@@ -113,7 +113,9 @@ BOMB = pairwise("abcdefgh")
     ],
 )
 def test_a_wrong_file_is_refused_in_one_line(yaml_file, text, expected):
-    assert expected in refusal_of(yaml_file(text))
+    path = yaml_file(text)
+    for words in ([path], ["--config", path], [f"--config={path}"]):
+        assert expected in refusal_of(*words)
 
 
 def test_an_unknown_environment_variable_is_refused(monkeypatch):
