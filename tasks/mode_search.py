@@ -25,7 +25,7 @@ def visits(store: SampleStore, position: Float[np.ndarray, "chain draw dim"]) ->
         return ()
     support = density.support_of(config.Chains(**store.description()["config"]))
     rows = position.reshape(-1, position.shape[2])
-    x = torch.from_numpy(rows[:: -(-len(rows) // MOST_ROWS)]).double()
+    x = torch.tensor(rows[:: -(-len(rows) // MOST_ROWS)], dtype=torch.float64)  # a copy: Arrow's is read-only
     mode = modes.of(frozen.from_arrays(arrays).coordinates.to_white(support.to_free(x)))
     drawn = torch.bincount(mode, minlength=len(modes.share)).double() / len(mode)
     return tuple(Visited(*pair) for pair in zip(modes.share.tolist(), drawn.tolist(), strict=True))

@@ -86,7 +86,7 @@ def measure_travel(store: SampleStore) -> Measured:
 def _thinning_out(description: dict[str, Any], draws: Draws) -> float:
     """`thinning_out` of the draws, in free coordinates."""
     support = density.support_of(config.Chains(**description["config"]))
-    x = torch.from_numpy(draws.position.reshape(-1, draws.position.shape[2])).double()
+    x = torch.tensor(draws.position.reshape(-1, draws.position.shape[2]), dtype=torch.float64)
     return thinning_out(support.to_free(x).numpy())
 
 
