@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 CSV = "tests/unit/test_csv_files.py"
-FILES = "tests/unit/test_files.py"
+TABLE_FOLDERS = "tests/unit/test_table_folders.py"
 NO_DATA = "tests/unit/test_no_data.py"
 PREPARE = "tests/unit/test_prepare.py"
 CHECKS = "tests/unit/test_checks.py"
@@ -50,7 +50,7 @@ MUTANTS = (
         "tasks/store/table_folders.py",
         "if kind is not None:\n            remedy",
         "if False:\n            remedy",
-        (FILES,),
+        (TABLE_FOLDERS,),
     ),
     Mutant(
         "names in another case",
