@@ -11,15 +11,22 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import paced_density
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(900)
 
-WORDS = ["--target", "tests.tiny_density:log_density", "--dim", "2", "--num-chains", "640", "--num-draws", "1024"]
+SIZE = str(paced_density.BLOCK_SIZE)
+WORDS = ["--target", "tests.paced_density:log_density", "--dim", "2", "--block-size", SIZE, "--num-chains", SIZE]
+NUM_DRAWS = 4 * 4096
+"""As long as four commits: either run that is killed makes one before it is, and may make another before it ends."""
+
+PACE_S = "0.0005"
+"""Some eight seconds between two commits, more than a run needs to end."""
 
 
 def command(root: Path) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", "sample", *WORDS, "--root", str(root)]
+    return [sys.executable, "-m", "pipelines.cli", "sample", *WORDS, "--num-draws", str(NUM_DRAWS), "--root", str(root)]
 
 
 def shards(root: Path) -> dict[str, str]:
@@ -29,7 +36,7 @@ def shards(root: Path) -> dict[str, str]:
 
 def kill_under_it(root: Path, name: str) -> str:
     """Run, kill one of Ray's processes after the next commit, and return what the run said at its end."""
-    hasty = tiny.clean_environment() | {"RAY_gcs_rpc_server_reconnect_timeout_s": "5"}  # a minute when not given
+    hasty = tiny.clean_environment() | {"RAY_gcs_rpc_server_reconnect_timeout_s": "5", "PACE_S": PACE_S}  # not a minute
     there = len(commits(root))
     driver = subprocess.Popen(command(root), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=hasty)
     while len(commits(root)) == there:
