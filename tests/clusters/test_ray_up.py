@@ -4,6 +4,7 @@ The tests of this file are the life of one cluster, in order.
 """
 
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ pytestmark = [
 EXAMPLES = ("10.0.0.10", "10.0.0.11", "10.0.0.12")
 """Addresses of the head and its workers in cluster.yaml and on the page."""
 
+HEAD = f"{EXAMPLES[0]}:6379"
 DASHBOARD = "127.0.0.1:8265"
 PATIENCE_S = 300
 BOUND_EVERYWHERE = {
@@ -85,7 +87,7 @@ def submitted(cluster: Cluster) -> Iterator["subprocess.Popen[str]"]:
     """A job whose actors wait at the gate, on all machines."""
     command = f"cd {cluster.project} && exec {cluster.of_the_page('scorefleet submit sample')}"
     wait_until(lambda: cluster.own.shell("exec 3<>/dev/tcp/127.0.0.1/8265", cluster.project).returncode == 0, 60)
-    wait_until(lambda: all("raylet" in _said(one, "ps", "-eo", "comm") for one in cluster.machines), PATIENCE_S)
+    wait_until(lambda: _number_of_nodes(cluster) == len(cluster.machines), PATIENCE_S)
     job = cluster.own.popen("bash", "-c", command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         nodes = {"host1", "host2", "host3"}
@@ -142,6 +144,13 @@ def test_ray_down_and_a_stop_of_the_workers_leave_no_process_of_ray(cluster):
     for beginning in ("ray down", "for host in"):
         cluster.run(cluster.of_the_page(beginning))
     assert [_of_ray(machine) for machine in cluster.machines] == [[], [], []]
+
+
+def _number_of_nodes(cluster: Cluster) -> int:
+    """How many machines Ray counts that are up."""
+    code = f"import ray; ray.init({HEAD!r}, log_to_driver=False); print(sum(node['Alive'] for node in ray.nodes()))"
+    command = cluster.with_addresses(f"RAY_AUTH_MODE=token python -c {shlex.quote(code)} 2>/dev/null")
+    return int(cluster.machines[0].shell(command, cluster.project, PATIENCE_S).stdout)
 
 
 def _of_ray(machine: Machine) -> list[str]:

@@ -39,7 +39,7 @@ def replaced(value: Any, old: str, new: str) -> Any:
         ("--dashboard-host=127.0.0.1", "--dashboard-host=::", ["all addresses", "--dashboard-host=127.0.0.1"]),
         ("export RAY_AUTH_MODE=token && ", "", ["without RAY_AUTH_MODE", "without RAY_AUTH_MODE"]),
         ("RAY_AUTH_MODE=token", "RAY_AUTH_MODE=token RAY_AUTH_TOKEN=abc", ["a secret", "a secret"]),
-        ("export RAY_AUTH_MODE=token && ray start", "ray start && RAY_AUTH_MODE=token true", ["without", "without"]),
+        ("export RAY_AUTH_MODE=token && ", "RAY_AUTH_MODE=token true && ", ["without", "without"]),
     ],
 )
 @pytest.mark.parametrize("name", SHIPPED)
