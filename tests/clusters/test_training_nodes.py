@@ -55,9 +55,10 @@ def ended(process: "subprocess.Popen[str]", code: int) -> str:
 
 
 def record(root: Path) -> dict[tuple[str, int], float]:
-    """The metrics of each step, none of which is there twice."""
+    """The metrics of each training step, none of which is there twice."""
     entries = [entry for entry in Journal(root / "journal.jsonl").read(0)[0] if entry["kind"] == "metrics"]
     points = [((key, entry["step"]), float(value)) for entry in entries for key, value in entry["values"].items()]
+    points = [(point, value) for point, value in points if point[0].startswith("train/")]
     assert len(dict(points)) == len(points)
     return dict(points)
 
