@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 from sklearn.svm import SVC
 
-from pipelines.cli import main as scorefleet
-from tasks.figures import images
-from tasks.prepare import read_schema, read_split
-from tasks.store.manifest import SampleStore
-from tasks.subsets import vectors
+from scorefleet.pipelines.cli import main as scorefleet
+from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.reports.figures import images
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.subsets import vectors
 
 NUM_PICTURES, NUM_SHOWN, NUM_DRAWS, LABEL = 6, 12, 64, 7
 CLASSIFIER = "docs.examples.digits_classifier:log_probabilities"

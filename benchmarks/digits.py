@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.figures import Figure, report
-from pipelines.cli import main as scorefleet
+from scorefleet.pipelines.cli import main as scorefleet
 
 CONFIGS = {False: "pipelines/configs/digits.yaml", True: "pipelines/configs/digits-long.yaml"}
 HIGHEST_AUC = {False: 0.78, True: 0.70}

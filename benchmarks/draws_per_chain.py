@@ -14,11 +14,11 @@ import torch
 
 from benchmarks.figures import Figure, report
 from benchmarks.targets import two_gaussians
-from tasks.ebm import noise
-from tasks.mcmc.annealing import Tuning, tune
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import noise
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Tuning, tune
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
 
 DIM, NUM_LEVELS, STEPS_PER_LEVEL, THINNING, NUM_CHAINS = 16, 24, 5, 10, 4096
 NUM_DRAWS = (1, 4, 16)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import stats
 
-from tasks.drift import FALSE_ALARM_RATE, compare, out_of_range
+from scorefleet.tasks.retraining.drift import FALSE_ALARM_RATE, compare, out_of_range
 
 NUM_ROWS, NUM_NEW, DIM = 2000, 200, 8
 NAMES = [f"x{k}" for k in range(DIM)]

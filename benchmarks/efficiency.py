@@ -16,9 +16,10 @@ import numpy as np
 import torch
 
 from benchmarks.posteriors import Posterior, all_posteriors
-from tasks.mcmc import keep, warmup
-from tasks.mcmc.diagnostics import bulk_ess, split_rhat
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.diagnostics.diagnostics import bulk_ess, split_rhat
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_CHAINS, NUM_GRADIENTS, CHUNK, FIRST_KEPT = 64, 2000, 5, 100
 LONG_RUN = 8000

@@ -14,19 +14,20 @@ import torch
 
 from benchmarks.figures import Figure
 from benchmarks.scale import DIM, ROWS, entry_of
-from tasks import cluster, config
-from tasks.ebm import model as models
-from tasks.fleet import ChainActor, ChainMaker, Fleet
-from tasks.job import Advanced, Job
-from tasks.mcmc import program as programs
-from tasks.mcmc.annealing import Ladder
-from tasks.mcmc.program import Program
-from tasks.sample import program_of
-from tasks.store import objects
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.store.schema import Column, DataSchema
+from scorefleet.tasks import config
+from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.fleet import cluster
+from scorefleet.tasks.fleet.fleet import ChainActor, ChainMaker, Fleet
+from scorefleet.tasks.fleet.job import Advanced, Job
+from scorefleet.tasks.mcmc.noise_ladder import program as programs
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.mcmc.noise_ladder.program import Program
+from scorefleet.tasks.sampling.sample import program_of
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
 
 NUM_ACTORS, NUM_CONTROLLED, WIDTH, PLACES = 1_000, 5_000, 256, 4
 """Actors and segments of the control loop; the energy's width, and the segments of the pipeline."""

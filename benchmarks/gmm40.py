@@ -22,12 +22,12 @@ from torch import Tensor
 
 from benchmarks.figures import Figure, report
 from benchmarks.targets import Mixture, two_gaussians
-from tasks.ebm.noise import LOGIT_BETA_MAX
-from tasks.mcmc import annealing, ladder_exchange
-from tasks.mcmc.annealing import TargetAt, Tuning
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm.noise import LOGIT_BETA_MAX
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.noise_ladder import annealing, ladder_exchange
+from scorefleet.tasks.mcmc.noise_ladder.annealing import TargetAt, Tuning
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_CHAINS, NUM_RUNS, MAX_GRADIENTS = 1000, 8, 400
 LOWEST = 2 * math.log(0.005)  # noise of .005 standard deviations of all rows, a tenth of that of a mode

@@ -27,11 +27,11 @@ import torch
 from torch import nn
 
 from benchmarks.figures import Figure, report
-from tasks.ebm import energies, fused, model
-from tasks.mcmc import mala, metropolis, passes
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.ebm import energies, fused, model
+from scorefleet.tasks.mcmc.kernels import mala, metropolis, passes
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
 
 NUM_THREADS, NUM_TURNS, TURN_S, LARGE = 2, 15, 0.12, 1024
 STEP_SIZE = 0.01

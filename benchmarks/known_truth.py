@@ -27,16 +27,17 @@ from scipy import stats
 
 from benchmarks.known import KNOWN, identifier
 from benchmarks.known.known import Known
-from tasks import config, density, starting_points
-from tasks.errors import UserError
-from tasks.fleet import advanced
-from tasks.mcmc import diagnostics
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.travel_measures import Draws, measure_travel, read_draws
-from tasks.travel_verdict import judge_travel
-from tasks.travellers import WARM, TargetMaker, description_of, program_of
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import UserError
+from scorefleet.tasks.fleet.fleet import advanced
+from scorefleet.tasks.judging.target_measures import Draws, measure_travel, read_draws
+from scorefleet.tasks.judging.target_verdict import judge_travel
+from scorefleet.tasks.mcmc.diagnostics import diagnostics
+from scorefleet.tasks.sampling.sample_target import WARM, TargetMaker, description_of, program_of
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.user_code import density, starting_points
 
 QUANTILES = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 NUM_EXACT, BLOCK, FALSE_ALARM_RATE, TOLERANCE = 400_000, 256, 1e-3, 0.01

@@ -22,14 +22,14 @@ from torch import Tensor
 from benchmarks.figures import Figure, report
 from benchmarks.gmm40 import gmm40, mode_shares
 from benchmarks.targets import Mixture, two_gaussians
-from tasks.ebm import energies, model, noise, training
-from tasks.ebm.dequantise import Grid
-from tasks.ebm.objectives import EnergyLoss
-from tasks.mcmc import annealing, ladder_exchange
-from tasks.mcmc.annealing import Ladder, TargetAt, Tuning
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import energies, model, noise, training
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.noise_ladder import annealing, ladder_exchange
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, TargetAt, Tuning
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_ROWS, NUM_EXACT = 20_000, 100_000
 NUM_STEPS, BATCH_SIZE, WIDTH = 3000, 256, 64

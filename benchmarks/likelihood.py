@@ -26,9 +26,9 @@ import torch
 from benchmarks.figures import Figure, report
 from benchmarks.mixture import NUM_EXACT, run, write_rows
 from benchmarks.targets import Mixture
-from tasks.ebm import model as models
-from tasks.evaluate import HELD_OUT
-from tasks.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.judging.evaluate import HELD_OUT
 
 HALF_WIDTH, NUM_NODES = 8.0, 1601  # of the grid of the quadrature, in standard deviations of the data, each way
 

@@ -16,16 +16,17 @@ from torch import Tensor
 
 from benchmarks.score_matching import LOWEST, NUM_LEVELS, NUM_ROWS, STEPS_PER_LEVEL, learned, ring, total_variation
 from benchmarks.targets import Mixture
-from tasks.ebm import model, noise
-from tasks.ebm.conservative import antisymmetric_share
-from tasks.ebm.score_matching import rademacher
-from tasks.mcmc import annealing, line_integral, mala, metropolis
-from tasks.mcmc.adaptation import StepSize
-from tasks.mcmc.kernels import KERNELS, KernelName
-from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID, Rule
-from tasks.mcmc.metropolis import State, Target
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.ebm import model, noise
+from scorefleet.tasks.ebm.conservative import antisymmetric_share
+from scorefleet.tasks.ebm.score_matching import rademacher
+from scorefleet.tasks.mcmc.kernels import line_integral, mala, metropolis
+from scorefleet.tasks.mcmc.kernels.adaptation import StepSize
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, KernelName
+from scorefleet.tasks.mcmc.kernels.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID, Rule
+from scorefleet.tasks.mcmc.kernels.metropolis import State, Target
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
 
 NUM_PAIRS, NUM_CHAINS = 100_000, 4_000
 

@@ -27,12 +27,12 @@ import torch
 
 from benchmarks.figures import Figure, report
 from benchmarks.targets import Mixture, two_gaussians
-from pipelines.cli import main as scorefleet
-from tasks.ebm import model as models
-from tasks.ebm.noise import LOGIT_BETA_MAX
-from tasks.mcmc.twosample import energy_test
-from tasks.prepare import read_schema
-from tasks.store.manifest import SampleStore
+from scorefleet.pipelines.cli import main as scorefleet
+from scorefleet.tasks.data.prepare import read_schema
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.ebm.noise import LOGIT_BETA_MAX
+from scorefleet.tasks.mcmc.diagnostics.twosample import energy_test
+from scorefleet.tasks.store.manifest import SampleStore
 
 NUM_ROWS, NUM_DRAWS, NUM_JUDGED, NUM_EXACT = 20_000, 16_384, 5_000, 200_000
 

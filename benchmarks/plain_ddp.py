@@ -7,10 +7,11 @@ import torch
 from torch import distributed
 
 from benchmarks.turns import NUM_STEPS, SETTINGS, TIME_SCORE_WEIGHT, WIDTH, Turns
-from tasks.ebm import model
-from tasks.ebm.dequantise import Grid, dequantise, grid_of
-from tasks.ebm.objectives import EnergyLoss
-from tasks.ebm.training import (
+from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.ebm import model
+from scorefleet.tasks.ebm.dequantise import Grid, dequantise, grid_of
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.ebm.training import (
     draw_batch,
     in_parallel,
     learning_rate,
@@ -19,8 +20,7 @@ from tasks.ebm.training import (
     part,
     share,
 )
-from tasks.mcmc.streams import Stream
-from tasks.prepare import read_schema, read_split
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def main(data: str, folder: str) -> None:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from sklearn import datasets
 
-from tasks.mcmc import targets
-from tasks.mcmc.metropolis import Target
+from scorefleet.tasks.mcmc import targets
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
 
 
 @dataclass(frozen=True)

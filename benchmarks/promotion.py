@@ -15,7 +15,7 @@ import numpy as np
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from tasks.gate import FALSE_PROMOTION_RATE, Facts, compare_draws, compare_likelihoods, decide
+from scorefleet.tasks.retraining.gate import FALSE_PROMOTION_RATE, Facts, compare_draws, compare_likelihoods, decide
 
 NUM_TICKS, NUM_ROWS, NUM_TRAIN, NUM_DRAWS, NUM_POPULATIONS = 200, 1000, 720, 1000, 16
 SPREAD = 0.3

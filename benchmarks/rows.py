@@ -22,7 +22,7 @@ from benchmarks.figures import Figure, report
 DIM, NUM_DRAWS, BLOCK_SIZE = 16, 1000, 512
 DRIVER = """
 import json, resource, sys
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 code = main(sys.argv[1:])
 print(json.dumps({"code": code, "mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3}))
 """
@@ -36,7 +36,7 @@ def main() -> int:
         small = sample(Path(folder) / "small", 100)
         large = sample(Path(folder) / "large", num_rows // NUM_DRAWS)
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "pipelines.cli", "verify", large["store"]], check=True)
+        subprocess.run([sys.executable, "-m", "scorefleet", "verify", large["store"]], check=True)
         seconds = time.perf_counter() - start
         num_bytes = sum(path.stat().st_size for path in Path(large["store"]).rglob("*") if path.is_file())
     figures = [

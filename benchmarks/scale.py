@@ -26,11 +26,11 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.figures import Figure, report
-from tasks.secure import secure_ray
-from tasks.store.entry import Entry, shard_path, state_path
-from tasks.store.manifest import SampleStore
-from tasks.store.shards import writer
-from tasks.store.spool import Spool
+from scorefleet.tasks.fleet.secure import secure_ray
+from scorefleet.tasks.store.entry import Entry, shard_path, state_path
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.shards import writer
+from scorefleet.tasks.store.spool import Spool
 
 NUM_SHARDS, ROWS, DIM, NUM_ROUNDS = 100_000, 65_536, 64, 9
 

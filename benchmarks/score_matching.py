@@ -20,13 +20,13 @@ from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from benchmarks.targets import Mixture
-from tasks.ebm import energies, model, noise, objectives, training
-from tasks.ebm.dequantise import Grid
-from tasks.ebm.losses import LOSSES
-from tasks.ebm.score_matching import implicit, score_of
-from tasks.mcmc import annealing
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import energies, model, noise, objectives, training
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.ebm.losses import LOSSES
+from scorefleet.tasks.ebm.score_matching import implicit, score_of
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.streams import Stream
 
 SEPARATIONS, NUM_REPEATS, NUM_ROWS = (2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0), 8, 20_000
 DIMS, NUM_STEPS, BATCH_SIZE, WIDTH = (2, 4, 8, 16, 32), 1000, 256, 64

@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.figures import Figure, report
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.verify import verify
 
 NUM_SHARDS, BLOCK_SIZE, DRAWS, DIM, NUM_ROUNDS = 64, 256, 256, 16, 5
 

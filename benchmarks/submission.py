@@ -42,7 +42,7 @@ def main() -> int:
 
 def first_step_s(words: tuple[str, ...], folder: Path, environment: dict[str, str]) -> float:
     """Seconds from the start of a command until it says that its first step has started; its end is awaited."""
-    command = [sys.executable, "-m", "pipelines.cli", *words]
+    command = [sys.executable, "-m", "scorefleet", *words]
     start, started = time.monotonic(), 0.0
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -14,12 +14,15 @@ import sys
 import torch
 
 from benchmarks.figures import Figure, report
-from tasks.mcmc import evidence, ladder_travel, ladder_warmup, smc, travel, warmup
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.kernels import KERNELS, tune
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.noise_ladder import smc
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.tempering import evidence, ladder_travel, ladder_warmup
+from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_CHAINS, NUM_DRAWS, BURN_IN, NUM_WARM = 256, 400, 100, 64
 NUM_POPULATIONS, NUM_PARTICLES = 32, 1024

@@ -17,7 +17,7 @@ from typing import Any
 
 from benchmarks.figures import Figure, report
 from benchmarks.turns import SEGMENT, SETTINGS, SIDES, Turns, seconds_of
-from tasks.secure import secure_ray
+from scorefleet.tasks.fleet.secure import secure_ray
 
 PLAIN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m", "benchmarks.plain_ddp")
 
@@ -26,28 +26,30 @@ def train_worker(job: dict[str, Any]) -> int | None:
     """The real one, in turns."""
     import ray.train
 
-    from tasks import training_worker
+    from scorefleet.tasks.training import worker
 
     turns = Turns(Path(job["data"]).parents[2], "Ray Train", ray.train.get_context().get_world_rank())
-    draw_batch = training_worker.draw_batch
+    draw_batch = worker.draw_batch
 
     def draw(stream: Any, step: int, *what: Any, **more: Any) -> Any:
         if stream.purpose == "train":
             turns.take(step)
         return draw_batch(stream, step, *what, **more)
 
-    training_worker.draw_batch = draw
-    return training_worker.train_worker(job)
+    worker.draw_batch = draw
+    return worker.train_worker(job)
 
 
 def main() -> int:
     """The median ratio of neighbouring turns beside the target."""
     os.environ |= {"OMP_NUM_THREADS": "1", "RAY_worker_niceness": "0"}  # as processes of torchrun have it
     secure_ray(is_own=True)
-    from pipelines import train_and_sample
-    from tasks import commands, config, train
-    from tasks.dag import Pipeline
-    from tasks.journal import Journal
+    from scorefleet.pipelines import train_and_sample
+    from scorefleet.tasks import config
+    from scorefleet.tasks.config import commands
+    from scorefleet.tasks.dag.dag import Pipeline
+    from scorefleet.tasks.records.journal import Journal
+    from scorefleet.tasks.training import train
 
     train.train_worker = train_worker
     with tempfile.TemporaryDirectory() as name:

@@ -3,7 +3,7 @@
 import time
 from pathlib import Path
 
-from tasks import config
+from scorefleet.tasks import config
 
 NUM_SEGMENTS, SEGMENT = 17, 20  # of steps; the first segment warms up
 SIDES = ("Ray Train", "torchrun")

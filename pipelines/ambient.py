@@ -6,8 +6,8 @@ values may be secrets and are not printed.
 
 from collections.abc import Iterator, Mapping
 
-from tasks import commands
-from tasks.store import bucket
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.store import bucket
 
 WHERE = "runs are recorded where register.tracking_uri points, a file under the root if it is not given"
 REASONS = {

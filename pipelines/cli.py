@@ -3,14 +3,15 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from pipelines import lint, stores
-from pipelines.ending import code_of
-from pipelines.one_line_parser import OneLineParser, call
-from pipelines.reading import read
-from pipelines.utf8 import run_in_utf8
-from tasks import commands, config
-from tasks.errors import UsageError
-from tasks.secure import secure_ray
+from scorefleet.pipelines import lint, stores
+from scorefleet.pipelines.ending import code_of
+from scorefleet.pipelines.one_line_parser import OneLineParser, call
+from scorefleet.pipelines.reading import read
+from scorefleet.pipelines.utf8 import run_in_utf8
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.fleet.secure import secure_ray
 
 USAGE = """usage: scorefleet COMMAND [CONFIG.yaml] [--key value ...]
 
@@ -52,7 +53,10 @@ def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
     given = read("run", commands.Run, arguments)
     secure_ray(is_own=given.settings.cluster.address is None)
-    from pipelines import runner, train_and_sample  # seconds of Ray and torch, for which --help need not wait
+    from scorefleet.pipelines import (  # seconds of Ray and torch, for which --help need not wait
+        runner,
+        train_and_sample,
+    )
 
     return runner.run(train_and_sample.steps(given.settings), given.settings, given.flow)
 
@@ -61,7 +65,7 @@ def retrain(arguments: Sequence[str]) -> int:
     """`scorefleet retrain`."""
     given = read("retrain", commands.Run, arguments)
     secure_ray(is_own=given.settings.cluster.address is None)
-    from pipelines import ticks
+    from scorefleet.pipelines import ticks
 
     return ticks.retrain(given.settings, given.flow, given.accept_drift)
 
@@ -73,7 +77,7 @@ def rollback(arguments: Sequence[str]) -> int:
     parser.add_argument("--tracking-uri", help="MLflow tracking server; a file under the root if not given.")
     parser.add_argument("--alias", default=config.Register().alias, help="The alias, champion if not given.")
     given = parser.parse_args(arguments)
-    from pipelines import ticks
+    from scorefleet.pipelines import ticks
 
     try:
         register = config.Register(tracking_uri=given.tracking_uri, alias=given.alias)
@@ -86,8 +90,8 @@ def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
     given = read("generate", commands.Generate, arguments)
     secure_ray(is_own=given.settings.cluster.address is None)
-    from pipelines import generate as pipeline
-    from pipelines import runner
+    from scorefleet.pipelines import generate as pipeline
+    from scorefleet.pipelines import runner
 
     return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow, given.settings)
 
@@ -96,8 +100,8 @@ def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
     given = read("sample", commands.SampleTarget, arguments)
     secure_ray(is_own=given.settings.cluster.address is None)
-    from pipelines import runner
-    from pipelines import sample_target as pipeline
+    from scorefleet.pipelines import runner
+    from scorefleet.pipelines import sample_target as pipeline
 
     return runner.run(pipeline.steps(given.settings), pipeline.as_run(given.settings), given.flow, given.settings)
 
@@ -113,14 +117,14 @@ def submit(arguments: Sequence[str]) -> int:
     parser.add_argument("--tick", metavar="NAME", default="", help="Tells it from equal ones, as a schedule does.")
     given, words = parser.parse_known_args(arguments)
     secure_ray(is_own=False)
-    from pipelines import submit
+    from scorefleet.pipelines import submit
 
     return submit.submit(words, given.to, given.detach, given.tick)
 
 
 def schedule(arguments: Sequence[str]) -> int:
     """`scorefleet schedule`."""
-    from pipelines import schedule
+    from scorefleet.pipelines import schedule
 
     return schedule.schedule(arguments)
 
@@ -135,7 +139,7 @@ def jobs(arguments: Sequence[str]) -> int:
     if (given.identity is None) != (given.action == "list"):
         raise UsageError("jobs takes `--to TO` alone, or `follow ID --to TO`, or `stop ID --to TO`")
     secure_ray(is_own=False)
-    from pipelines import submit
+    from scorefleet.pipelines import submit
 
     return submit.jobs(given.action, given.identity, given.to)
 
@@ -155,6 +159,3 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "replay": stores.replay,
     "audit": stores.audit,
 }
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -5,7 +5,7 @@ from typing import Any
 
 import yaml
 
-from tasks.errors import UsageError
+from scorefleet.tasks.errors import UsageError
 
 
 def read(file: Path) -> dict[str, Any]:

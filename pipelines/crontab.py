@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tasks.errors import ServiceError
-from tasks.locks import locked
+from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.store.locks import locked
 
 BEGIN = "# scorefleet begin: `scorefleet schedule` writes the lines up to the end mark"
 END = "# scorefleet end"

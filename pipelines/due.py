@@ -16,11 +16,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pipelines.cron import Cron
-from pipelines.parcel import OWN_CODE
-from tasks.errors import UsageError
-from tasks.locks import tried
-from tasks.store import objects
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.parcel import OWN_CODE
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.locks import tried
 
 Missed = Literal["run", "skip"]
 TICKS, SCHEDULE, REMOVED = "ticks", "schedule.json", "removed.json"
@@ -114,7 +114,7 @@ def _execute(folder: Path, name: str, schedule: Schedule, descriptor: int) -> in
         words = ["submit", *words, "--to", schedule.to, "--tick", f"{folder.name} {name}"]
     with open(folder / TICKS / f"{name}.log", "ab", opener=_private) as log:
         done = subprocess.run(
-            [sys.executable, "-m", "pipelines.cli", *words],
+            [sys.executable, "-m", "scorefleet", *words],
             cwd=schedule.folder,
             env=os.environ | {"PATH": schedule.path, "PYTHONPATH": str(OWN_CODE)},
             stdin=subprocess.DEVNULL,

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from tasks import console
-from tasks.console import notify
-from tasks.errors import StorageError, UsageError, UserError
-from tasks.redaction import without_passwords
-from tasks.remedies import remedy_of
+from scorefleet.tasks import console
+from scorefleet.tasks.console import notify
+from scorefleet.tasks.errors import StorageError, UsageError, UserError
+from scorefleet.tasks.records.redaction import without_passwords
+from scorefleet.tasks.remedies import remedy_of
 
 STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Stop a command as Ctrl-C does, so that its Ray ends with it: nothing else would end that one's processes."""

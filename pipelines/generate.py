@@ -11,13 +11,15 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from tasks import artifacts, commands, config
-from tasks.dag import Step, imported
-from tasks.fetch import fetch, fetch_into, versions_of
-from tasks.room import MODEL_ITEM_BYTES, require_room
-from tasks.sample import completed, sample
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag import artifacts
+from scorefleet.tasks.dag.dag import Step, imported
+from scorefleet.tasks.fleet.capacity import MODEL_ITEM_BYTES, require_room
+from scorefleet.tasks.registry.fetch import fetch, fetch_into, versions_of
+from scorefleet.tasks.sampling.sample import completed, sample
 
-evaluate = imported("tasks.evaluate:judge_chains")
+evaluate = imported("scorefleet.tasks.judging.evaluate:judge_chains")
 
 
 def steps(settings: commands.Generate) -> list[Step]:

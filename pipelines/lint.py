@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines import cluster_file, lint_kubernetes
-from pipelines.one_line_parser import OneLineParser
-from tasks.console import output
-from tasks.errors import UsageError
+from scorefleet.pipelines import cluster_file, lint_kubernetes
+from scorefleet.pipelines.one_line_parser import OneLineParser
+from scorefleet.tasks.console import output
+from scorefleet.tasks.errors import UsageError
 
 EVERYWHERE = re.compile(r"(?<![\d.])0\.0\.0\.0(?![\d.])|(?<![\w:])::(?:/0)?(?![\w:])")
 SECRET = re.compile(r"RAY_AUTH_TOKEN=\S+|\b(?:AKIA|ASIA)[0-9A-Z]{12,}|-----BEGIN [A-Z ]*PRIVATE KEY-----")

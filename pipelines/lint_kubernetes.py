@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.redaction import redact
+from scorefleet.tasks.records.redaction import redact
 
 KINDS = ("RayJob", "RayCluster")
 SECRET_NAME = re.compile(r"TOKEN|PASSWORD|PASSWD|SECRET|(?:ACCESS|API|PRIVATE)_?KEY", re.IGNORECASE)

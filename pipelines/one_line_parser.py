@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from tasks.console import output
-from tasks.errors import UsageError
+from scorefleet.tasks.console import output
+from scorefleet.tasks.errors import UsageError
 
 
 class OneLineParser(argparse.ArgumentParser):

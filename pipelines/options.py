@@ -13,9 +13,9 @@ from typing import TypeVar
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace, set_parsing_settings
 
-from pipelines import yaml_files
-from tasks import commands
-from tasks.errors import UsageError
+from scorefleet.pipelines import yaml_files
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import UsageError
 
 PREFIX = "SCOREFLEET"
 SHORT = {"--data": "--prepare.data"}

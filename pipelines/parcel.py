@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from tasks.errors import UsageError
+import scorefleet
+from scorefleet.tasks.errors import UsageError
 
 MOST_BYTES = 20 * 2**20
 MOST_FILES = 10_000
@@ -20,8 +21,8 @@ SECRET = (".env", ".env.*", "*.env", ".envrc", ".netrc", ".pgpass", ".pypirc", "
           ".git-credentials", ".ssh", ".aws", ".ray", ".gnupg", ".kube", ".docker", ".config", "kubeconfig",
           "auth_token", "credentials", "credentials.*", "secrets", "secrets.*", "service-account*.json", "*.pem",
           "*.key", "*.p12", "id_rsa*", "id_ed25519*", "id_ecdsa*")  # fmt: skip
-OWN_CODE = Path(__file__).resolve().parents[1]
-PACKAGES = ("pipelines", "tasks")
+PACKAGE = Path(scorefleet.__file__).resolve().parent
+OWN_CODE = PACKAGE.parent
 
 
 @dataclass(frozen=True)
@@ -106,15 +107,12 @@ def _require_no_checkout(folder: Path, error: OSError | subprocess.CalledProcess
 
 
 def _own_code(folder: Path) -> dict[str, Path]:
-    """The packages that the command runs, so that here and there it is the same code."""
-    for package in PACKAGES:
-        theirs = folder / package
-        if theirs.exists() and theirs.resolve() != OWN_CODE / package:
-            raise UsageError(f"{theirs} has the name of a package of scorefleet's, which is sent too: rename it")
-    paths = (path for package in PACKAGES for path in (OWN_CODE / package).rglob("*") if path.is_file())
-    return {
-        path.relative_to(OWN_CODE).as_posix(): path for path in paths if path.suffix != ".pyc" and not path.is_symlink()
-    }
+    """The package that the command runs, so that here and there it is the same code."""
+    theirs = folder / PACKAGE.name
+    if theirs.exists() and theirs.resolve() != PACKAGE:
+        raise UsageError(f"{theirs} has the name of scorefleet's package, which is sent too: rename it")
+    places = (Path(above, name) for above, _, names in os.walk(PACKAGE, followlinks=True) for name in names)
+    return {path.relative_to(OWN_CODE).as_posix(): path for path in places if path.suffix != ".pyc"}
 
 
 def _require_small(sizes: dict[str, int]) -> None:

@@ -4,14 +4,14 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipelines.flow import Flow
-from tasks.dag import Pipeline, Step
-from tasks.errors import StorageError, UsageError
-from tasks.room import existing
-from tasks.store import bucket, signature
-from tasks.store.objects import open_store
-from tasks.store.places import folder_of
-from tasks.tracking import tracking_uri
+from scorefleet.pipelines.flow import Flow
+from scorefleet.tasks.dag.dag import Pipeline, Step
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.fleet.capacity import existing
+from scorefleet.tasks.records.tracking import tracking_uri
+from scorefleet.tasks.store import bucket, signature
+from scorefleet.tasks.store.objects import open_store
+from scorefleet.tasks.store.places import folder_of
 
 
 def require(pipeline: Pipeline, flow: Flow) -> None:

@@ -7,10 +7,10 @@ from typing import Generic
 
 from jsonargparse import ArgumentParser
 
-from pipelines.flow import Flow
-from pipelines.options import Settings, parse, parser_of, spelled_out
-from tasks import commands
-from tasks.errors import UsageError
+from scorefleet.pipelines.flow import Flow
+from scorefleet.pipelines.options import Settings, parse, parser_of, spelled_out
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import UsageError
 
 DESCRIPTIONS = {
     "run": "Train an energy on data, draw samples from it, judge them, and show them.",

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from tasks.dag import Step
+from scorefleet.tasks.dag.dag import Step
 
 CHOSEN = ("train", "sample")
 """Sections whose keys are chosen by their steps where they are left out; the steps report what they chose."""

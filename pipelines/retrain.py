@@ -16,12 +16,16 @@ Then, when all is recorded and its samples are whole, the alias moves or stays.
 
 import dataclasses
 
-from pipelines import train_and_sample
-from tasks import artifacts, commands
-from tasks.champion import Seat, fetch_champion
-from tasks.dag import Step, imported
+from scorefleet.pipelines import train_and_sample
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag import artifacts
+from scorefleet.tasks.dag.dag import Step, imported
+from scorefleet.tasks.retraining.champion import Seat, fetch_champion
 
-judge, find_news = imported("tasks.judge:judge"), imported("tasks.news:find_news")
+judge, find_news = (
+    imported("scorefleet.tasks.retraining.judge:judge"),
+    imported("scorefleet.tasks.retraining.news:find_news"),
+)
 
 BEFORE_TRAINING = ("prepare", "champion", "news")
 

@@ -6,23 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import preflight, summary
-from pipelines.ambient import unused
-from pipelines.flow import Flow
-from pipelines.record import parameters
-from tasks import commands
-from tasks.artifacts import Evaluation, Registration, Samples
-from tasks.cluster import one_line_failures
-from tasks.console import notify, output
-from tasks.dag import Outcome, Pipeline, Step
-from tasks.errors import ServiceError, StorageError, UsageError
-from tasks.progress import clock
-from tasks.provenance import git_commit, versions
-from tasks.redaction import redact
-from tasks.store import signature
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
-from tasks.tracking import Journal, Mirror, MirrorStatus, tracking_uri
+from scorefleet.pipelines import preflight, summary
+from scorefleet.pipelines.ambient import unused
+from scorefleet.pipelines.flow import Flow
+from scorefleet.pipelines.record import parameters
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.console import notify, output
+from scorefleet.tasks.dag.artifacts import Evaluation, Registration, Samples
+from scorefleet.tasks.dag.dag import Outcome, Pipeline, Step
+from scorefleet.tasks.errors import ServiceError, StorageError, UsageError
+from scorefleet.tasks.fleet.cluster import one_line_failures
+from scorefleet.tasks.fleet.progress import clock
+from scorefleet.tasks.records.provenance import git_commit, versions
+from scorefleet.tasks.records.redaction import redact
+from scorefleet.tasks.records.tracking import Journal, Mirror, MirrorStatus, tracking_uri
+from scorefleet.tasks.store import signature
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.verify import verify
 
 NOT_CONVERGED = 6
 MIRROR_TIMEOUT_S = 10.0

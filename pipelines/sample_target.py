@@ -7,13 +7,18 @@
 
 import dataclasses
 
-from tasks import artifacts, commands, config
-from tasks.dag import Step, imported
-from tasks.density import support_of
-from tasks.room import TARGET_ITEM_BYTES, require_room
-from tasks.travellers import key_of, sample_target
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag import artifacts
+from scorefleet.tasks.dag.dag import Step, imported
+from scorefleet.tasks.fleet.capacity import TARGET_ITEM_BYTES, require_room
+from scorefleet.tasks.sampling.sample_target import key_of, sample_target
+from scorefleet.tasks.user_code.density import support_of
 
-evaluate, report = imported("tasks.evaluate:judge_travellers"), imported("tasks.travel_report:report_travel")
+evaluate, report = (
+    imported("scorefleet.tasks.judging.evaluate:judge_travellers"),
+    imported("scorefleet.tasks.reports.target_report:report_travel"),
+)
 
 
 def steps(settings: commands.SampleTarget) -> list[Step]:

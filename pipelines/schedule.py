@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pipelines import due, reading
-from pipelines.cron import Cron
-from pipelines.due import Schedule
-from pipelines.launchers import launcher_of
-from pipelines.one_line_parser import OneLineParser, call
-from pipelines.submit import order_of, refuse_secrets
-from pipelines.timers import timer_of
-from pipelines.timers.timer import Timer
-from tasks.console import output
-from tasks.errors import ServiceError, UsageError
-from tasks.home import home_folder
-from tasks.secure import secure_ray
-from tasks.store import objects
+from scorefleet.pipelines import due, reading
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.due import Schedule
+from scorefleet.pipelines.launchers import launcher_of
+from scorefleet.pipelines.one_line_parser import OneLineParser, call
+from scorefleet.pipelines.submit import order_of, refuse_secrets
+from scorefleet.pipelines.timers import timer_of
+from scorefleet.pipelines.timers.timer import Timer
+from scorefleet.tasks.console import output
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.fleet.secure import secure_ray
+from scorefleet.tasks.home import home_folder
+from scorefleet.tasks.store import objects
 
 USAGE = """usage: scorefleet schedule add NAME --cron "0 3 * * *" [--missed run|skip] [--to TO] COMMAND [WORDS]
        scorefleet schedule list

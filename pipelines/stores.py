@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipelines.one_line_parser import OneLineParser
-from tasks.console import notify, output
-from tasks.errors import StorageError
-from tasks.store import objects
+from scorefleet.pipelines.one_line_parser import OneLineParser
+from scorefleet.tasks.console import notify, output
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
 
 STORE = "Folder or s3://BUCKET/PATH of the samples."
 
@@ -50,9 +50,9 @@ def verify(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--public-key", metavar="FILE", help="Also require the signature of the owner of this key.")
     given = parser.parse_args(arguments)
-    from tasks.store import signature  # half a second of Arrow, for which --help need not wait
-    from tasks.store.inclusion import inclusion_proof
-    from tasks.store.verify import verify
+    from scorefleet.tasks.store import signature  # half a second of Arrow, for which --help need not wait
+    from scorefleet.tasks.store.inclusion import inclusion_proof
+    from scorefleet.tasks.store.verify import verify
 
     if given.shard:
         for line in json.dumps(inclusion_proof(given.store, given.shard), indent=2).splitlines():
@@ -72,7 +72,7 @@ def repair(arguments: Sequence[str]) -> int:
     parser = Parser("repair", "Make what is missing or damaged again, and prove that it is what was there.")
     parser.add_model()
     given = parser.parse_args(arguments)
-    from tasks.repairing import repair
+    from scorefleet.tasks.audit.repair import repair
 
     return _report(repair(given.store, given.model, notify), given.summary)
 
@@ -84,7 +84,7 @@ def replay(arguments: Sequence[str]) -> int:
     parser.add_number("block", 0, "Block of chains.", required=True)
     parser.add_number("segment", 0, "Segment of the block.", default=0)
     given = parser.parse_args(arguments)
-    from tasks.replaying import open_source, replay
+    from scorefleet.tasks.audit.replay import open_source, replay
 
     done = replay(open_source(given.store, given.model), given.block, given.segment)
     _say(done)
@@ -98,8 +98,8 @@ def audit(arguments: Sequence[str]) -> int:
     parser.add_number("num-shards", 1, "Shards to replay.", required=True)
     parser.add_number("seed", 0, "Which shards are chosen; 0 if not given.", default=0)
     given = parser.parse_args(arguments)
-    from tasks.auditing import audit
-    from tasks.replaying import open_source
+    from scorefleet.tasks.audit.audit import audit
+    from scorefleet.tasks.audit.replay import open_source
 
     done = audit(open_source(given.store, given.model), given.num_shards, given.seed)
     for one in done.wrong:
@@ -132,7 +132,7 @@ def _report(proof: Any, summary: str | None) -> int:
 
 def _changed(description: dict[str, Any]) -> list[str]:
     """Where the user's density is here: what of all that it read when it drew the rows is another by now."""
-    from tasks import reads, sources
+    from scorefleet.tasks.user_code import reads, sources
 
     target, then = description.get("target"), description.get("target_reads")
     if not isinstance(target, str) or not reads.is_valid(then):

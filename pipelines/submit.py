@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipelines import reading
-from pipelines.launchers import launcher_of
-from pipelines.launchers.launcher import Job, Launcher
-from pipelines.parcel import digest_of, pack
-from tasks import commands
-from tasks.console import notify, output, stream
-from tasks.errors import ServiceError, UsageError
-from tasks.progress import clock
-from tasks.redaction import redact
-from tasks.store import bundled
-from tasks.store.places import place_of
+from scorefleet.pipelines import reading
+from scorefleet.pipelines.launchers import launcher_of
+from scorefleet.pipelines.launchers.launcher import Job, Launcher
+from scorefleet.pipelines.parcel import digest_of, pack
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.console import notify, output, stream
+from scorefleet.tasks.data import bundled
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.fleet.progress import clock
+from scorefleet.tasks.records.redaction import redact
+from scorefleet.tasks.store.places import place_of
 
 DATA, TRACKING, SQLITE = "--prepare.data", "--register.tracking_uri", "sqlite:///"
 STOPPED = 143  # as a command that SIGTERM ended says
@@ -99,7 +99,7 @@ def order_of(arguments: Sequence[str], folder: Path, secret: str, tick: str) -> 
         identity = _identity(command, parcel.archive, *sent, *_stamps(places.get(DATA)))
     return Order(
         identity=identity,
-        words=("-m", "pipelines.cli", *sent),
+        words=("-m", "scorefleet", *sent),
         command=" ".join(arguments),
         archive=parcel.archive,
         num_files=parcel.num_files,

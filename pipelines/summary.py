@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tasks.errors import StorageError
+from scorefleet.tasks.errors import StorageError
 
 
 def write(name: str | None, content: Mapping[str, Any]) -> None:

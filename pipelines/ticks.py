@@ -5,21 +5,23 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
-from pipelines import retrain as pipeline
-from pipelines import runner, summary, train_and_sample
-from pipelines.flow import Flow
-from pipelines.preflight import require_file, require_writable
-from tasks import champion, commands, config
-from tasks.artifacts import Judgement, News, Registration
-from tasks.champion import Registry, Seat
-from tasks.console import notify, output
-from tasks.dag import Pipeline, keys_of
-from tasks.errors import DataError
-from tasks.locks import locked
-from tasks.register import KEY_TAG, Record
-from tasks.store.objects import open_store
-from tasks.store.places import folder_of
-from tasks.tracking import Journal
+from scorefleet.pipelines import retrain as pipeline
+from scorefleet.pipelines import runner, summary, train_and_sample
+from scorefleet.pipelines.flow import Flow
+from scorefleet.pipelines.preflight import require_file, require_writable
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.console import notify, output
+from scorefleet.tasks.dag.artifacts import Judgement, News, Registration
+from scorefleet.tasks.dag.dag import Pipeline, keys_of
+from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.records.tracking import Journal
+from scorefleet.tasks.registry.register import KEY_TAG, Record
+from scorefleet.tasks.retraining import champion
+from scorefleet.tasks.retraining.champion import Registry, Seat
+from scorefleet.tasks.store.locks import locked
+from scorefleet.tasks.store.objects import open_store
+from scorefleet.tasks.store.places import folder_of
 
 
 def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:

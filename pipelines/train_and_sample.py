@@ -11,18 +11,24 @@
 
 from functools import partial
 
-from tasks import artifacts, commands, config
-from tasks.dag import Step, imported
-from tasks.data import source_digest
-from tasks.descent import Descent
-from tasks.prepare import check_data, prepare
-from tasks.register import Record, register
-from tasks.register import check as check_experiment
-from tasks.room import MODEL_ITEM_BYTES, require_room
-from tasks.store.places import folder_of
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag import artifacts
+from scorefleet.tasks.dag.dag import Step, imported
+from scorefleet.tasks.data.prepare import check_data, prepare
+from scorefleet.tasks.data.source import source_digest
+from scorefleet.tasks.fleet.capacity import MODEL_ITEM_BYTES, require_room
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.registry.register import check as check_experiment
+from scorefleet.tasks.sampling.descent import Descent
+from scorefleet.tasks.store.places import folder_of
 
-train, sample, normalise = (imported(f"tasks.{name}:{name}") for name in ("train", "sample", "normalise"))
-evaluate, report = (imported(f"tasks.{name}:{name}") for name in ("evaluate", "report"))
+train, sample = imported("scorefleet.tasks.training.train:train"), imported("scorefleet.tasks.sampling.sample:sample")
+normalise = imported("scorefleet.tasks.sampling.normalise:normalise")
+evaluate, report = (
+    imported("scorefleet.tasks.judging.evaluate:evaluate"),
+    imported("scorefleet.tasks.reports.report:report"),
+)
 
 
 def steps(run: commands.Run) -> list[Step]:
@@ -53,7 +59,7 @@ def _reads(train: config.Train) -> str:
     """What training reads beside the data."""
     if train.known_score is None:
         return ""
-    from tasks import known_score
+    from scorefleet.tasks.user_code import known_score
 
     return known_score.digest_of(train.known_score)
 
@@ -61,7 +67,7 @@ def _reads(train: config.Train) -> str:
 def _check(run: commands.Run, chains: config.Sample) -> None:
     """Refuse chains that do not fit the model that is to be trained, or that have no room, whatever the data are."""
     if run.train.energy == "score_only":
-        from tasks.sample import require_kernel
+        from scorefleet.tasks.sampling.sample import require_kernel
 
         require_kernel(chains, has_density=False)
     require_room(chains, 1, MODEL_ITEM_BYTES, run.store or run.root, run.cluster.address is None)

@@ -9,7 +9,7 @@ import sys
 import unicodedata
 from typing import IO
 
-from tasks.errors import StorageError
+from scorefleet.tasks.errors import StorageError
 
 NOT_PRINTED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Control characters, escape codes and line ends; formats such as the bidirectional ones; halves of characters."""

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tasks.errors import UsageError
+from scorefleet.tasks.errors import UsageError
 
 
 def home_folder() -> Path:

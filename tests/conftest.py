@@ -13,7 +13,7 @@ from jaxtyping import install_import_hook
 
 from tests import ceph, faulty_proxy
 
-install_import_hook(["tasks.ebm", "tasks.mcmc"], "beartype.beartype")
+install_import_hook(["scorefleet.tasks.ebm", "scorefleet.tasks.mcmc"], "beartype.beartype")
 
 # What a shell runs in the background, or by nohup, ignores these, and so would the commands that tests start and stop.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
 """How the draws of a block are cut into segments."""
 
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
 
 
 def cuts_of(program, *extents: int) -> list[range]:

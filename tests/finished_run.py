@@ -11,17 +11,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
-from tasks.context import Context
-from tasks.draws import vectors
-from tasks.ebm import model as models
-from tasks.ebm import noise
-from tasks.evaluate import evaluate
-from tasks.prepare import prepare, read_schema, read_split
-from tasks.store import objects
-from tasks.store.manifest import SampleStore
-from tasks.tracking import Journal
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.prepare import prepare, read_schema, read_split
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.ebm import noise
+from scorefleet.tasks.judging.evaluate import evaluate
+from scorefleet.tasks.records.tracking import Journal
+from scorefleet.tasks.sampling.draws import vectors
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.manifest import SampleStore
 
 NUM_STEPS = 10
 EXCHANGE = {

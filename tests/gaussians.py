@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from tasks.ebm import model
-from tasks.store.schema import DataSchema
-from tasks.store.standardise import fit
+from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.standardise import fit
+from scorefleet.tasks.ebm import model
 
 ARCHITECTURE = {"dim": 0, "energy": "scalar_head", "width": 8, "num_blocks": 1, "num_conditions": 0}
 

@@ -125,7 +125,7 @@ class Slurm:
 
     def scorefleet(self, *words: str, folder: Path) -> "subprocess.Popen[str]":
         """Start a command of ours there."""
-        command = (sys.executable, "-m", "pipelines.cli", *words)
+        command = (sys.executable, "-m", "scorefleet", *words)
         return self.popen(*command, folder=folder)
 
     def finish(self, *words: str, folder: Path) -> tuple[int, str, str]:

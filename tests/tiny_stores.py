@@ -10,21 +10,24 @@ import numpy as np
 import safetensors.numpy
 import torch
 
-from tasks import commands, composing, composition, config
-from tasks.artifacts import Model
-from tasks.ebm import model as models
-from tasks.fleet import ChainMaker
-from tasks.hardware import made_on
-from tasks.mcmc.annealing import Ladder
-from tasks.sample import description_of, made_from, program_of
-from tasks.store import objects
-from tasks.store.extents import Extent, extension_files
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.store.schema import Column, DataSchema
-from tasks.travellers import WARM, TargetMaker
-from tasks.travellers import description_of as target_description_of
-from tasks.travellers import program_of as target_program_of
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag.artifacts import Model
+from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.fleet.fleet import ChainMaker
+from scorefleet.tasks.fleet.hardware import made_on
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.registry import composing
+from scorefleet.tasks.sampling import composition
+from scorefleet.tasks.sampling.sample import description_of, made_from, program_of
+from scorefleet.tasks.sampling.sample_target import WARM, TargetMaker
+from scorefleet.tasks.sampling.sample_target import description_of as target_description_of
+from scorefleet.tasks.sampling.sample_target import program_of as target_program_of
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.extents import Extent, extension_files
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
 
 TARGET = "tests.tiny_density:log_density"
 SETTINGS = {"num_chains": 10, "num_draws": 5, "block_size": 4}

@@ -2,8 +2,8 @@
 
 from importlib import import_module
 
-from pipelines.launchers.launcher import Launcher
-from tasks.errors import UsageError
+from scorefleet.pipelines.launchers.launcher import Launcher
+from scorefleet.tasks.errors import UsageError
 
 LAUNCHERS = {
     "http://": "ray_jobs",

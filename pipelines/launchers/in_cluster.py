@@ -10,8 +10,8 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from ssl import create_default_context
 
-from pipelines.launchers.kubernetes_errors import refusal
-from tasks.errors import ServiceError
+from scorefleet.pipelines.launchers.kubernetes_errors import refusal
+from scorefleet.tasks.errors import ServiceError
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 HOST, PORT = "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"

@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 
-from pipelines.launchers.kubernetes_errors import refusal
+from scorefleet.pipelines.launchers.kubernetes_errors import refusal
 
 ANSWER_S = 60.0
 REASON = re.compile(r"Error from server(?: \((\w+)\))?: (.*)")

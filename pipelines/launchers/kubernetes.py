@@ -14,13 +14,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines import cluster_file, lint_kubernetes
-from pipelines.launchers import kubernetes_objects
-from pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
-from pipelines.launchers.kubernetes_job import wrapped
-from pipelines.launchers.launcher import Job, State, patiently
-from tasks.console import notify
-from tasks.errors import UsageError
+from scorefleet.pipelines import cluster_file, lint_kubernetes
+from scorefleet.pipelines.launchers import kubernetes_objects
+from scorefleet.pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
+from scorefleet.pipelines.launchers.kubernetes_job import wrapped
+from scorefleet.pipelines.launchers.launcher import Job, State, patiently
+from scorefleet.tasks.console import notify
+from scorefleet.tasks.errors import UsageError
 
 OURS = "scorefleet/"
 COMMAND, TICK = f"{OURS}command", f"{OURS}tick"
@@ -203,7 +203,7 @@ def filled(
     metadata["labels"] = metadata.get("labels", {}) | MANAGED
     ours = {f"{OURS}{key}": value for key, value in labels.items()}
     metadata["annotations"] = metadata.get("annotations", {}) | ours
-    spec["entrypoint"] = f"exec python -m pipelines.launchers.kubernetes_job {wrapped(words)}"
+    spec["entrypoint"] = f"exec python -m scorefleet.pipelines.launchers.kubernetes_job {wrapped(words)}"
     spec["runtimeEnvYAML"] = f"working_dir: {FOLDER}/{ARCHIVE}\n"
     pod = spec["submitterPodTemplate"]["spec"]
     pod["volumes"] = [*pod.get("volumes", []), {"name": PARCEL, "secret": {"secretName": identity}}]

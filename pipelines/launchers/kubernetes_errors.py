@@ -1,7 +1,7 @@
 """What it means where Kubernetes does not do what it is asked."""
 
-from tasks.errors import ServiceError, UsageError, UserError
-from tasks.redaction import redact
+from scorefleet.tasks.errors import ServiceError, UsageError, UserError
+from scorefleet.tasks.records.redaction import redact
 
 
 class AlreadyThere(ServiceError):

@@ -1,4 +1,4 @@
-"""The entry point of a job on Kubernetes: `python -m pipelines.launchers.kubernetes_job WORDS`.
+"""The entry point of a job on Kubernetes: `python -m scorefleet.pipelines.launchers.kubernetes_job WORDS`.
 
 Two shells read an entry point before it begins, so the words of the command go as one that no shell alters.
 """

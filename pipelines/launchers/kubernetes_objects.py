@@ -6,9 +6,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
-from pipelines.launchers import in_cluster, kubectl
-from pipelines.launchers.kubernetes_errors import Changed
-from tasks.errors import UsageError
+from scorefleet.pipelines.launchers import in_cluster, kubectl
+from scorefleet.pipelines.launchers.kubernetes_errors import Changed
+from scorefleet.tasks.errors import UsageError
 
 Object = dict[str, Any]
 

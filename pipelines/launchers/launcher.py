@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar
 
-from tasks.errors import ServiceError
+from scorefleet.tasks.errors import ServiceError
 
 PAUSE_S = 2.0
 """Before a place that gave no answer is asked again."""

@@ -15,10 +15,10 @@ from ray.dashboard.modules.dashboard_sdk import SubmissionClient
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
-from pipelines.launchers.launcher import Job, State, patiently
-from tasks.errors import ServiceError, UsageError
-from tasks.redaction import redact
-from tasks.secure import cluster_token
+from scorefleet.pipelines.launchers.launcher import Job, State, patiently
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.fleet.secure import cluster_token
+from scorefleet.tasks.records.redaction import redact
 
 OURS = "scorefleet-"
 ANSWER_TIMEOUT_S = 60.0

@@ -16,14 +16,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipelines.launchers.launcher import Job, patiently
-from pipelines.launchers.slurm_folder import JobFolder, Output
-from pipelines.launchers.slurm_programs import Known, accounted, call, known
-from tasks.console import notify
-from tasks.errors import ServiceError, StorageError, UsageError
-from tasks.home import home_folder
-from tasks.locks import locked
-from tasks.remedies import remedy_of
+from scorefleet.pipelines.launchers.launcher import Job, patiently
+from scorefleet.pipelines.launchers.slurm_folder import JobFolder, Output
+from scorefleet.pipelines.launchers.slurm_programs import Known, accounted, call, known
+from scorefleet.tasks.console import notify
+from scorefleet.tasks.errors import ServiceError, StorageError, UsageError
+from scorefleet.tasks.home import home_folder
+from scorefleet.tasks.remedies import remedy_of
+from scorefleet.tasks.store.locks import locked
 
 OURS = "scorefleet-"
 OPTIONS = ("account", "constraint", "cpus-per-task", "gpus-per-node", "mem", "nodes", "partition", "qos",
@@ -98,7 +98,7 @@ class Slurm:
             shutil.rmtree(made, ignore_errors=True)  # it is gone where all went well
 
     def _submit(self, folder: JobFolder) -> str:
-        script = ["exec", sys.executable, "-m", "pipelines.launchers.slurm_job", str(folder.path)]
+        script = ["exec", sys.executable, "-m", "scorefleet.pipelines.launchers.slurm_job", str(folder.path)]
         return self.queue(folder.path.name, folder.files, folder.log, script)
 
     def queue(self, name: str, folder: Path, log: Path, script: Sequence[str], *more: str) -> str:

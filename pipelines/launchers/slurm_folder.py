@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tasks.store import objects
+from scorefleet.tasks.store import objects
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What a Slurm job runs on its first node: Ray over all its nodes, the command beside the head, and what it returned.
 
-`python -m pipelines.launchers.slurm_job FOLDER`. Ray's token is new for each run, in a file that only its owner reads.
+`python -m scorefleet.pipelines.launchers.slurm_job FOLDER`. Ray's token is new for each run, in a file that only its
+owner reads.
 """
 
 import os
@@ -15,12 +16,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pipelines.launchers.slurm_folder import JobFolder
-from pipelines.launchers.slurm_node import LOOPBACK, PATIENCE_S, Told, end, free_port, listen, own_address
-from pipelines.launchers.slurm_programs import call
-from tasks import console
-from tasks.errors import ServiceError
-from tasks.secure import ON_LOOPBACK, SETTINGS
+from scorefleet.pipelines.launchers.slurm_folder import JobFolder
+from scorefleet.pipelines.launchers.slurm_node import LOOPBACK, PATIENCE_S, Told, end, free_port, listen, own_address
+from scorefleet.pipelines.launchers.slurm_programs import call
+from scorefleet.tasks import console
+from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.fleet.secure import ON_LOOPBACK, SETTINGS
 
 TERMINATED = 143
 GRACE_S = 40.0
@@ -90,7 +91,7 @@ def _ray(nodes: Sequence[str], folder: JobFolder, number: int) -> Iterator[dict[
     with (run / "ray.log").open("ab") as log:
 
         def begin(*words: str, on: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
-            module = [*on, sys.executable, "-m", "pipelines.launchers.slurm_node", *words]
+            module = [*on, sys.executable, "-m", "scorefleet.pipelines.launchers.slurm_node", *words]
             return subprocess.Popen(
                 module, cwd=folder.files, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log
             )

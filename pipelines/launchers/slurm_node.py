@@ -1,5 +1,5 @@
-"""One node's Ray in a Slurm job: `python -m pipelines.launchers.slurm_node start head|worker ADDRESS` keeps it until
-its standard input ends, and `... await COUNT` waits until so many nodes have joined.
+"""One node's Ray in a Slurm job: `python -m scorefleet.pipelines.launchers.slurm_node start head|worker ADDRESS` keeps
+it until its standard input ends, and `... await COUNT` waits until so many nodes have joined.
 """
 
 import os

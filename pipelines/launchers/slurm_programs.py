@@ -5,8 +5,8 @@ import re
 import subprocess
 from typing import NamedTuple
 
-from tasks.errors import ServiceError, UsageError
-from tasks.redaction import redact
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.records.redaction import redact
 
 NOT_PASSED = ("RAY_ADDRESS", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 """Of another Ray: each run of a job starts its own, and Slurm keeps the environment that it is given."""

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from pipelines.timers.timer import Timer
+from scorefleet.pipelines.timers.timer import Timer
 
 TIMERS = {"kubernetes": "kubernetes", "slurm": "slurm"}
 """How `--to` begins where a place has a timer of its own, and the module whose `timer(to)` it is; cron elsewhere."""

@@ -1,22 +1,22 @@
-"""The user's own cron on this machine: our lines in the crontab have `pipelines.due` run what is due."""
+"""The user's own cron on this machine: our lines in the crontab have `scorefleet.pipelines.due` run what is due."""
 
 import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from pipelines import crontab, due
-from pipelines.cron import Cron
-from pipelines.due import Schedule, Tick
-from pipelines.parcel import OWN_CODE
-from pipelines.timers.timer import Past
+from scorefleet.pipelines import crontab, due
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.due import Schedule, Tick
+from scorefleet.pipelines.parcel import OWN_CODE
+from scorefleet.pipelines.timers.timer import Past
 
 
 class CronTimer:
     """A timer; see `timer.Timer`."""
 
     def add(self, folder: Path, made: Schedule) -> None:
-        code = ["env", f"PYTHONPATH={OWN_CODE}", sys.executable, "-m", "pipelines.cli"]
+        code = ["env", f"PYTHONPATH={OWN_CODE}", sys.executable, "-m", "scorefleet"]
         lines = crontab.lines_of(folder.name, made.cron, [*code, "schedule", "tick", str(folder)], made.missed == "run")
         crontab.change(folder.parent, lambda ours: ours | {folder.name: lines})
 

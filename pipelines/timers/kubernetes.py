@@ -9,17 +9,17 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.due import Schedule
-from pipelines.launchers import kubernetes, kubernetes_objects
-from pipelines.launchers.kubernetes_errors import AlreadyThere, NotThere
-from pipelines.launchers.kubernetes_objects import Object, reference_to
-from pipelines.submit import order_of
-from pipelines.timers import kubernetes_cronjob
-from pipelines.timers.kubernetes_cronjob import ACCOUNT, RAYJOB, SCHEDULE, cron_of, name_of
-from pipelines.timers.kubernetes_history import has_ended, pasts
-from pipelines.timers.timer import Past
-from tasks.errors import ServiceError, UsageError, UserError
-from tasks.store import objects
+from scorefleet.pipelines.due import Schedule
+from scorefleet.pipelines.launchers import kubernetes, kubernetes_objects
+from scorefleet.pipelines.launchers.kubernetes_errors import AlreadyThere, NotThere
+from scorefleet.pipelines.launchers.kubernetes_objects import Object, reference_to
+from scorefleet.pipelines.submit import order_of
+from scorefleet.pipelines.timers import kubernetes_cronjob
+from scorefleet.pipelines.timers.kubernetes_cronjob import ACCOUNT, RAYJOB, SCHEDULE, cron_of, name_of
+from scorefleet.pipelines.timers.kubernetes_history import has_ended, pasts
+from scorefleet.pipelines.timers.timer import Past
+from scorefleet.tasks.errors import ServiceError, UsageError, UserError
+from scorefleet.tasks.store import objects
 
 AFTER_REMOVAL_S = 24 * 3600
 """How long what a tick said is kept after its end where its schedule is gone."""
@@ -38,7 +38,7 @@ class KubernetesTimer:
         place.require_none_running()
         objects.replace(folder, RAYJOB, rayjob)
         parcel = f"{place.name}-{int(datetime.fromisoformat(made.since).timestamp())}"
-        words = order.words[2:]  # those behind `python -m pipelines.cli`, where every place is absolute
+        words = order.words[2:]  # those behind `python -m scorefleet`, where every place is absolute
         cronjob = kubernetes_cronjob.cronjob(folder.name, made, place.template, parcel, words)
         owner = reference_to(place.make(cronjob))
         try:

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipelines.cron import Cron
-from pipelines.due import Schedule
-from pipelines.launchers import in_cluster
-from pipelines.launchers.kubernetes import ARCHIVE, FOLDER, MANAGED, OURS, PARCEL
-from tasks.errors import UsageError
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.due import Schedule
+from scorefleet.pipelines.launchers import in_cluster
+from scorefleet.pipelines.launchers.kubernetes import ARCHIVE, FOLDER, MANAGED, OURS, PARCEL
+from scorefleet.tasks.errors import UsageError
 
 ACCOUNT = "scorefleet-schedule"
 """The service account of deploy/kubernetes/schedule.yaml."""
@@ -140,7 +140,7 @@ def _pod(template: Mapping[str, Any], parcel: str, words: Sequence[str]) -> dict
 def _args(words: Sequence[str]) -> list[str]:
     """No shell reads them, but Kubernetes puts a variable's value for $(NAME), and $ for $$."""
     kept = [word.replace("$", "$$") for word in words]
-    return ["-m", "pipelines.cli", "submit", *kept, "--to", f"kubernetes:{FOLDER}/{RAYJOB}", "--tick", "$(TICK)"]
+    return ["-m", "scorefleet", "submit", *kept, "--to", f"kubernetes:{FOLDER}/{RAYJOB}", "--tick", "$(TICK)"]
 
 
 def _key() -> list[dict[str, Any]]:

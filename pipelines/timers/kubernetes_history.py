@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pipelines.due import STAMP
-from pipelines.launchers.kubernetes import TICK, job_of, seconds
-from pipelines.launchers.kubernetes_objects import Object
-from pipelines.launchers.launcher import Job
-from pipelines.submit import how_to
-from pipelines.timers.timer import Past, local
-from tasks.redaction import redact
+from scorefleet.pipelines.due import STAMP
+from scorefleet.pipelines.launchers.kubernetes import TICK, job_of, seconds
+from scorefleet.pipelines.launchers.kubernetes_objects import Object
+from scorefleet.pipelines.launchers.launcher import Job
+from scorefleet.pipelines.submit import how_to
+from scorefleet.pipelines.timers.timer import Past, local
+from scorefleet.tasks.records.redaction import redact
 
 EXIT_CODE = re.compile(r"failed with exit code (\d+) matching")
 """In why a Job has failed: its pod's, by the rules of its CronJob."""

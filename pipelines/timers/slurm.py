@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from pipelines.cron import Cron
-from pipelines.due import STAMP, Schedule
-from pipelines.launchers.slurm import ENDED, Slurm, alive_of, folder_of, job_of, launcher
-from pipelines.launchers.slurm_folder import JobFolder
-from pipelines.launchers.slurm_programs import Known, call, known
-from pipelines.parcel import OWN_CODE
-from pipelines.submit import tick_identity
-from pipelines.timers.slurm_links import Link, link_of, links_of
-from pipelines.timers.timer import Past, local
-from tasks.errors import StorageError
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.due import STAMP, Schedule
+from scorefleet.pipelines.launchers.slurm import ENDED, Slurm, alive_of, folder_of, job_of, launcher
+from scorefleet.pipelines.launchers.slurm_folder import JobFolder
+from scorefleet.pipelines.launchers.slurm_programs import Known, call, known
+from scorefleet.pipelines.parcel import OWN_CODE
+from scorefleet.pipelines.submit import tick_identity
+from scorefleet.pipelines.timers.slurm_links import Link, link_of, links_of
+from scorefleet.pipelines.timers.timer import Past, local
+from scorefleet.tasks.errors import StorageError
 
 There = Mapping[tuple[str, str], Known]
 
@@ -50,7 +50,7 @@ class SlurmTimer:
             call("scancel", number)  # another's was there first
 
     def _submit(self, link: Link, identity: str, holders: Sequence[str]) -> str:
-        script = ["exec", sys.executable, "-m", "pipelines.timers.slurm_tick", str(link.path)]
+        script = ["exec", sys.executable, "-m", "scorefleet.pipelines.timers.slurm_tick", str(link.path)]
         after = [f"--dependency=afterany:{':'.join(holders)}"] if holders else []
         return self._place.queue(identity, OWN_CODE, link.log, script, f"--begin={link.at.isoformat()}", *after)
 

@@ -15,9 +15,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.due import STAMP
-from tasks.errors import StorageError
-from tasks.store import objects
+from scorefleet.pipelines.due import STAMP
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
 
 CHAIN = "slurm"
 

@@ -1,4 +1,5 @@
-"""What Slurm runs at the hour of a tick: `python -m pipelines.timers.slurm_tick LINK`, a folder of `slurm_links`.
+"""What Slurm runs at the hour of a tick: `python -m scorefleet.pipelines.timers.slurm_tick LINK`, a folder of
+`slurm_links`.
 
 The next tick is queued first, so that whatever becomes of this one the chain goes on. Then the command is packed from
 its own folder as it is now, and runs as any other job on Slurm does.
@@ -13,17 +14,17 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
-from pipelines import due
-from pipelines.cron import Cron
-from pipelines.due import STAMP, Schedule
-from pipelines.launchers import slurm, slurm_job
-from pipelines.launchers.launcher import patiently
-from pipelines.submit import order_of
-from pipelines.timers.slurm import timer
-from pipelines.timers.slurm_links import Link, links_of
-from tasks.console import output
-from tasks.errors import ServiceError, StorageError, UsageError, UserError
-from tasks.secure import secure_ray
+from scorefleet.pipelines import due
+from scorefleet.pipelines.cron import Cron
+from scorefleet.pipelines.due import STAMP, Schedule
+from scorefleet.pipelines.launchers import slurm, slurm_job
+from scorefleet.pipelines.launchers.launcher import patiently
+from scorefleet.pipelines.submit import order_of
+from scorefleet.pipelines.timers.slurm import timer
+from scorefleet.pipelines.timers.slurm_links import Link, links_of
+from scorefleet.tasks.console import output
+from scorefleet.tasks.errors import ServiceError, StorageError, UsageError, UserError
+from scorefleet.tasks.fleet.secure import secure_ray
 
 PATIENCE_S = 120.0
 """How long Slurm's controller may give no answer before the next tick is left to be queued at the end of this one."""

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from pipelines.due import Schedule
+from scorefleet.pipelines.due import Schedule
 
 
 class Past(NamedTuple):

@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.ebm.dequantise import Grid
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.mcmc.streams import Random
 
 SPREAD = (0.15, 0.10, 0.10, 0.12, 0.125, 0.125)
 """Standard deviations of angle (radians), log size, log aspect, slant, and shifts right and down (half images)."""

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from tasks.ebm.energies import LogDensity
-from tasks.errors import UsageError
-from tasks.mcmc.metropolis import Target
+from scorefleet.tasks.ebm.energies import LogDensity
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
 
 LogClassifier = Callable[[Tensor, Tensor], Tensor]
 """Points [row, dim] and levels [row] -> log probabilities of the classes [row, class]."""

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import mala, metropolis
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.mcmc.kernels import mala, metropolis
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.streams import Random
 
 
 def contrastive_divergence(

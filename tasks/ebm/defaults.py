@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tasks.ebm.energies import EnergyName
+from scorefleet.tasks.ebm.energies import EnergyName
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.mcmc.streams import Random
 
 END_WIDTH = 0.8  # w, in standard deviations of the data
 HALF = 0.499

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm.networks import ResidualMLP
+from scorefleet.tasks.ebm.networks import ResidualMLP
 
 LogDensity = Callable[[Tensor, Tensor], Tensor]
 EnergyName = Literal["scalar_head", "inner_product"]

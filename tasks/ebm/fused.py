@@ -15,10 +15,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks import native
-from tasks.ebm.energies import InnerProduct, ScalarHead
-from tasks.ebm.networks import Norm, ResidualBlock, ResidualMLP
-from tasks.mcmc.metropolis import Target
+from scorefleet.tasks.ebm.energies import InnerProduct, ScalarHead
+from scorefleet.tasks.ebm.networks import Norm, ResidualBlock, ResidualMLP
+from scorefleet.tasks.mcmc import native
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
 
 SOURCE = Path(__file__).with_name("perceptron.cpp")
 LINEAR, NORM, NORM_BACK, GATE = range(4)

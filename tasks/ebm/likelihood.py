@@ -3,7 +3,7 @@
 What is scored is the density `q` of `x + sigma eps`, `sigma^2 = beta/(1-beta)`, at a row `x` of (standardised) data:
 `ln q(x) = ln p(sqrt(1-beta) x, t) + (d/2) ln(1-beta)`, a normalised density over the data for each `t = logit beta`.
 
-- *Normalised energy*: `ln p = f - log Z(t)`, with log Z from `tasks.mcmc.smc`. Sees a wrong weight of modes.
+- *Normalised energy*: `ln p = f - log Z(t)`, with log Z from `mcmc.noise_ladder.smc`. Sees a wrong weight of modes.
 - *Probability flow* (Song et al., arXiv 2011.13456, section 4.3; Chen et al., arXiv 1806.07366): uses scores alone, at
   all levels, and needs no log Z. Where energies are exact and normalised the two agree.
 """
@@ -16,10 +16,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.ebm.dequantise import Grid, log_spread
-from tasks.ebm.energies import LogDensity, anchor
-from tasks.ebm.noise import LOGIT_BETA_MAX, signal_level
-from tasks.errors import UsageError
+from scorefleet.tasks.ebm.dequantise import Grid, log_spread
+from scorefleet.tasks.ebm.energies import LogDensity, anchor
+from scorefleet.tasks.ebm.noise import LOGIT_BETA_MAX, signal_level
+from scorefleet.tasks.errors import UsageError
 
 MAX_EXACT_DIM = 64  # the exact divergence takes a backward pass a dimension
 

@@ -10,15 +10,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm.contrastive import contrastive_divergence, negatives
-from tasks.ebm.energies import LogDensity, ScoreOnly, value_and_score
-from tasks.ebm.networks import Norm
-from tasks.ebm.noise import add_noise, noise_level
-from tasks.ebm.objectives import EnergyLoss, Loss, scores
-from tasks.ebm.parts import Part
-from tasks.ebm.score_matching import Score, at_levels, implicit, noised_target, rademacher, score_of, sliced
-from tasks.mcmc.metropolis import Target
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.ebm.contrastive import contrastive_divergence, negatives
+from scorefleet.tasks.ebm.energies import LogDensity, ScoreOnly, value_and_score
+from scorefleet.tasks.ebm.networks import Norm
+from scorefleet.tasks.ebm.noise import add_noise, noise_level
+from scorefleet.tasks.ebm.objectives import EnergyLoss, Loss, scores
+from scorefleet.tasks.ebm.parts import Part
+from scorefleet.tasks.ebm.score_matching import Score, at_levels, implicit, noised_target, rademacher, score_of, sliced
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
+from scorefleet.tasks.mcmc.streams import Random
 
 NUM_STEPS = 5  # Langevin steps between the data, or the particles, and the negatives
 ObjectiveName = Literal["denoising", "explicit", "implicit", "sliced", "contrastive", "persistent"]

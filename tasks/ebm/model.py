@@ -15,9 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm import energies, fused, noise
-from tasks.errors import UsageError
-from tasks.mcmc.metropolis import Target
+from scorefleet.tasks.ebm import energies, fused, noise
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
 
 ValueAndScore = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Points [row, dim] and levels [row] -> (f [row], grad f [row, dim])."""

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from tasks.ebm.energies import LogDensity, ScoreOnly
-from tasks.ebm.noise import add_noise
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.ebm.energies import LogDensity, ScoreOnly
+from scorefleet.tasks.ebm.noise import add_noise
+from scorefleet.tasks.mcmc.streams import Random
 
 
 def denoising_score_matching(

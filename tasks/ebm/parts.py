@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tasks.mcmc.streams import Random
+from scorefleet.tasks.mcmc.streams import Random
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.ebm.energies import LogDensity
-from tasks.ebm.noise import noise_level, signal_level
+from scorefleet.tasks.ebm.energies import LogDensity
+from scorefleet.tasks.ebm.noise import noise_level, signal_level
 
 Score = Callable[[Tensor], Tensor]
 """Points [row, dim] -> scores [row, dim], differentiable in the points and in the weights."""

@@ -10,12 +10,12 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tasks.ebm import noise
-from tasks.ebm.augment import draw_warps, warp_images
-from tasks.ebm.dequantise import Grid, dequantise
-from tasks.ebm.objectives import EnergyLoss
-from tasks.ebm.parts import Part
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import noise
+from scorefleet.tasks.ebm.augment import draw_warps, warp_images
+from scorefleet.tasks.ebm.dequantise import Grid, dequantise
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.ebm.parts import Part
+from scorefleet.tasks.mcmc.streams import Stream
 
 WARM_UP = 0.05
 VALIDATION_SIZE = 1024

@@ -13,11 +13,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc import hmc, jump
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.metropolis import Info, State, Target
-from tasks.mcmc.streams import Random, Stream
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.kernels import hmc, jump
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.kernels.metropolis import Info, State, Target
+from scorefleet.tasks.mcmc.streams import Random, Stream
 
 FULL_STEPS, SHORTEST, MAX_LEAPFROGS = 0.8, 0.05, 64
 LARGEST_STEP = 2.0

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tasks import native
+from scorefleet.tasks.mcmc import native
 
 SOURCE = Path(__file__).with_name("normals.cpp")
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from tasks.mcmc.metropolis import Target
+from scorefleet.tasks.mcmc.kernels.metropolis import Target
 
 LogDensity = Callable[[Tensor], Tensor]
 """Points [chain, dim] -> log density [chain] in nats, up to a constant; differentiable, each row by itself."""

@@ -13,11 +13,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from tasks.mcmc import metropolis, overflow
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.kernels import KernelName, Transition, transition_of
-from tasks.mcmc.metropolis import Info, State, Target
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.kernels.kernels import KernelName, Transition, transition_of
+from scorefleet.tasks.mcmc.kernels.metropolis import Info, State, Target
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import overflow
 
 
 @dataclass(frozen=True)

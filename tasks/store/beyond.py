@@ -4,11 +4,11 @@ import dataclasses
 
 from obstore.store import ObjectStore
 
-from tasks.store import objects
-from tasks.store.entry import Entry, commit_path, entry_of, parse, place_of
-from tasks.store.extents import extension_path, read_extents
-from tasks.store.layout import Layout
-from tasks.store.manifest import manifest_path
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.entry import Entry, commit_path, entry_of, parse, place_of
+from scorefleet.tasks.store.extents import extension_path, read_extents
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import manifest_path
 
 
 def beyond(store: ObjectStore, layout: Layout, names: set[str]) -> tuple[set[str], str | None]:

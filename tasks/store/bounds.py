@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tasks.store.thrift import Reader
+from scorefleet.tasks.store.thrift import Reader
 
 MAGIC = b"PAR1"
 MOST_CONTAINED = 1_000_000

@@ -18,7 +18,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, GenericError, PreconditionError
 from obstore.store import ObjectStore, S3Store
 
-from tasks.errors import StorageError, UsageError
+from scorefleet.tasks.errors import StorageError, UsageError
 
 SCHEME = "s3://"
 RETRY_S, REQUEST_S, CONNECT_S = 150, 60, 10

@@ -9,7 +9,7 @@ import obstore
 from obstore.store import S3Store
 from pyarrow import fs
 
-from tasks.store import bucket
+from scorefleet.tasks.store import bucket
 
 
 def filesystem(store: S3Store) -> fs.FileSystem:

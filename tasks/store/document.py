@@ -4,8 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from tasks.errors import StorageError
-from tasks.store.entry import parse
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.entry import parse
 
 NAME = "dataset.json"
 SEAL = "document_sha256"

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.errors import StorageError
+from scorefleet.tasks.errors import StorageError
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 PLACE = re.compile(r"(?:shards|states|commits)/(\d{6,12})-(\d{4,12})[-.][^/]+")

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from obstore.store import ObjectStore
 
-from tasks.errors import StorageError
-from tasks.store import objects
-from tasks.store.entry import parse
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.entry import parse
 
 LARGEST = 2**48
 MOST_EXTENTS = 2000

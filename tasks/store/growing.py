@@ -2,8 +2,8 @@
 
 from collections.abc import Collection
 
-from tasks.store import objects
-from tasks.store.entry import Entry, commit_path, entry_of, parse
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.entry import Entry, commit_path, entry_of, parse
 
 
 def new_entries(uri: str, known: Collection[Entry]) -> list[Entry]:

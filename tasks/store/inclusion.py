@@ -3,10 +3,10 @@
 import hashlib
 from typing import Any
 
-from tasks.errors import StorageError, UsageError
-from tasks.store import merkle, objects
-from tasks.store.entry import to_record
-from tasks.store.proven import read_description, read_entries
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.store import merkle, objects
+from scorefleet.tasks.store.entry import to_record
+from scorefleet.tasks.store.proven import read_description, read_entries
 
 
 def inclusion_proof(uri: str, path: str) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from obstore.store import LocalStore
 
-from tasks.errors import StorageError
-from tasks.store import objects
-from tasks.store.document import NAME as DATASET
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.manifest import SampleStore
 
 _hashed: dict[str, tuple[tuple[int, ...], str]] = {}
 

@@ -17,14 +17,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tasks import config
-from tasks.errors import StorageError
-from tasks.store.document import NAME as DATASET
-from tasks.store.extents import Extent, count_of, extents_of
+from scorefleet.tasks.config.allowed import LARGEST_BLOCK
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.extents import Extent, count_of, extents_of
 
 ROWS_PER_SHARD = 65_536
 
-MOST_ROWS = config.LARGEST_BLOCK
+MOST_ROWS = LARGEST_BLOCK
 """Of the largest blocks that there can be, whose segments have one draw."""
 
 

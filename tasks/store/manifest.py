@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import safetensors.numpy
 
-from tasks.errors import StorageError
-from tasks.store import document, merkle, objects
-from tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
-from tasks.store.shards import each_batch, each_table, encode, writer
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import document, merkle, objects
+from scorefleet.tasks.store.entry import Entry, commit_path, entry_of, parse, shard_path, state_path, to_record
+from scorefleet.tasks.store.shards import each_batch, each_table, encode, writer
 
 DATASET = document.NAME
 COLUMNS = pa.schema(

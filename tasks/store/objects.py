@@ -18,12 +18,12 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, ObjectStore, S3Store
 from pyarrow import fs
 
-from tasks.errors import StorageError
-from tasks.locks import locked
-from tasks.remedies import remedy_of
-from tasks.store import bounds, bucket, bucket_files, synced
-from tasks.store.direct import Memory
-from tasks.store.places import folder_of
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.remedies import remedy_of
+from scorefleet.tasks.store import bounds, bucket, bucket_files, synced
+from scorefleet.tasks.store.direct import Memory
+from scorefleet.tasks.store.locks import locked
+from scorefleet.tasks.store.places import folder_of
 
 LARGE_BYTES = 64 * 2**20
 """Of files that are read at once without a look at how much memory there is."""

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from tasks.errors import UsageError
-from tasks.store import bucket
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.store import bucket
 
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(/.*)", re.DOTALL)
 _WINDOWS = re.compile(r"[A-Za-z]:([\\/]|$)|\\\\")

@@ -10,13 +10,13 @@ from typing import Any
 
 from obstore.store import ObjectStore
 
-from tasks.errors import StorageError
-from tasks.store import objects
-from tasks.store.document import NAME as DATASET
-from tasks.store.document import unseal
-from tasks.store.entry import SHA256, Entry, entry_of, parse, place_of
-from tasks.store.layout import Layout
-from tasks.store.manifest import from_manifest, manifest_path, totals
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.document import unseal
+from scorefleet.tasks.store.entry import SHA256, Entry, entry_of, parse, place_of
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import from_manifest, manifest_path, totals
 
 LEAST_ENTRY_BYTES = 64
 """The two digests of a shard, which no packing makes smaller."""

@@ -16,8 +16,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.errors import StorageError
-from tasks.store.bounds import MOST_CONTAINED, require_flat, require_short, require_small
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.bounds import MOST_CONTAINED, require_flat, require_short, require_small
 
 BATCH_ROWS = 16_384
 HASHED_AT_ONCE = 2**20

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from obstore.store import ObjectStore
 
-from tasks.errors import StorageError, UsageError
-from tasks.store import objects
-from tasks.store.document import NAME as DATASET
-from tasks.store.document import bytes_of
-from tasks.store.entry import parse
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.document import bytes_of
+from scorefleet.tasks.store.entry import parse
 
 SIGNATURE = "signature.json"
 LARGEST_KEY_BYTES = 16_384

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tasks.store.entry import Entry, entry_of, parse, to_record
+from scorefleet.tasks.store.entry import Entry, entry_of, parse, to_record
 
 COLUMNS = "block INTEGER, segment INTEGER, record BLOB, PRIMARY KEY (block, segment)"
 

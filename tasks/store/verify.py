@@ -27,17 +27,17 @@ from typing import Any, Literal, NamedTuple
 import pyarrow as pa
 from obstore.store import ObjectStore
 
-from tasks.errors import StorageError
-from tasks.store import objects
-from tasks.store.beyond import beyond, places_beyond
-from tasks.store.direct import Memory
-from tasks.store.document import NAME as DATASET
-from tasks.store.entry import Entry, commit_path, to_record
-from tasks.store.layout import Layout
-from tasks.store.manifest import manifest_path, totals
-from tasks.store.proven import read_description, read_entries, read_manifest
-from tasks.store.shards import from_parquet, logical_digest, places_of
-from tasks.store.signature import SIGNATURE, is_current
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.beyond import beyond, places_beyond
+from scorefleet.tasks.store.direct import Memory
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.entry import Entry, commit_path, to_record
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import manifest_path, totals
+from scorefleet.tasks.store.proven import read_description, read_entries, read_manifest
+from scorefleet.tasks.store.shards import from_parquet, logical_digest, places_of
+from scorefleet.tasks.store.signature import SIGNATURE, is_current
 
 Kind = Literal["missing", "damaged", "wrong", "extra"]
 MOST_NAMED = 20

@@ -11,7 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from tasks.tracking import Journal, Mirror
+from scorefleet.tasks.records.tracking import Journal, Mirror
 
 EXPERIMENT = "many at once"
 PACE_S = 0.02

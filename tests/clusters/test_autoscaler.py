@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests import looking
 from tests.clusters.gate import Gate
 from tests.integration import ray_head, tiny
@@ -73,7 +73,7 @@ def test_a_fleet_without_room_says_so_and_goes_on_when_a_node_has_come(head, tmp
     gate.open()
     (autoscaler,) = processes(head, "autoscaler/v2/monitor.py")
     autoscaler.suspend()
-    words = [sys.executable, "-m", "pipelines.cli", "sample", "config.yaml"]
+    words = [sys.executable, "-m", "scorefleet", "sample", "config.yaml"]
     with begun(head, words, tmp_path) as fleet:
         waits = "no node has room for a worker yet"
         wait_until(lambda: waits in said.read_text() or fleet.poll() is not None, PATIENCE_S)

@@ -39,7 +39,7 @@ def scorefleet(api: kubernetes_api.Kubernetes, *words: str) -> "subprocess.Compl
         "XDG_DATA_HOME": str(api.folder.parent / "kept"),
         "RAY_AUTH_MODE": "token",
     }
-    command = [sys.executable, "-m", "pipelines.cli", *words]
+    command = [sys.executable, "-m", "scorefleet", *words]
     here = api.folder.parent / "mine"
     return subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, check=False)
 

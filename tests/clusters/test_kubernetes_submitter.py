@@ -14,8 +14,8 @@ import pytest
 import yaml
 from ray.job_submission import JobStatus
 
-from pipelines.launchers import kubernetes, launcher_of
-from pipelines.parcel import pack
+from scorefleet.pipelines.launchers import kubernetes, launcher_of
+from scorefleet.pipelines.parcel import pack
 from tests.integration import ray_head
 from tests.integration.ray_head import Head
 

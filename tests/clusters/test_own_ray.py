@@ -31,7 +31,7 @@ def listeners(driver: int) -> dict[str, str]:
 def test_it_listens_on_loopback_alone_and_refuses_who_has_no_token(tmp_path: Path):
     gate = Gate(tmp_path, tmp_path / "gate")
     environment = clean_environment() | {"PYTHONPATH": str(REPOSITORY)}
-    words = [sys.executable, "-m", "pipelines.cli", "sample", "config.yaml", "--cluster.num_cpus", "2"]
+    words = [sys.executable, "-m", "scorefleet", "sample", "config.yaml", "--cluster.num_cpus", "2"]
     with (tmp_path / "said").open("w") as said:
         fleet = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=said, stderr=said)
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests.clusters import listening, ssh_hosts
 from tests.clusters.gate import Gate
 from tests.clusters.ssh_hosts import Machine

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import psutil
 import pytest
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests import looking, slurm
 from tests.clusters.slurm_project import PATIENCE_S, SUBMIT, Project
 from tests.integration.conftest import wait_until
@@ -128,7 +128,7 @@ def test_what_sbatch_refuses_is_one_line_and_is_no_job(twice, cluster):
 def test_a_controller_that_does_not_answer_is_one_line(cluster):
     dead = cluster.folder / "dead.conf"
     dead.write_text((cluster.folder / "slurm.conf").read_text() + "SlurmctldPort=1\nMessageTimeout=2\n")
-    command = (sys.executable, "-m", "pipelines.cli", "jobs", "--to", "slurm")
+    command = (sys.executable, "-m", "scorefleet", "jobs", "--to", "slurm")
     process = cluster.popen("env", f"SLURM_CONF={dead}", *command)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, errors.count("\n")) == (5, 1), errors

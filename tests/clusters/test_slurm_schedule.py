@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests import slurm
 from tests.clusters.slurm_project import Project
 from tests.integration.conftest import wait_until
@@ -146,7 +146,7 @@ def test_a_chain_goes_on_through_what_fails_at_the_hour_of_a_tick(cluster):
     record.unlink()
     words = ("schedule", "add", "refused", "--cron", daily, "--to", "slurm:time=30", *PLAN)
     path = f"PATH={folder}:{os.environ['PATH']}"
-    command = (sys.executable, "-m", "pipelines.cli", *words)
+    command = (sys.executable, "-m", "scorefleet", *words)
     assert "next at" in refused.project.end(cluster.popen("env", path, *command, folder=refused.project.path))[1]
     (folder / "once").touch()
 

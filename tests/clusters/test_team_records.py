@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tasks.tracking_server import PROBE_TIMEOUT_S
+from scorefleet.tasks.records.tracking_server import PROBE_TIMEOUT_S
 from tests.clusters import recorder
 from tests.clusters.conftest import Team
 

@@ -10,13 +10,13 @@ import pytest
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as MlflowModel
 
-from pipelines.cli import main
-from tasks import config
-from tasks.champion import Registry, promote, rollback
-from tasks.errors import ServiceError
-from tasks.register import Record, register
-from tasks.registry import fetch_model
-from tasks.tracking_server import connect, limit_mlflow
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.records.tracking_server import connect, limit_mlflow
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.registry.registry import fetch_model
+from scorefleet.tasks.retraining.champion import Registry, promote, rollback
 from tests.clusters.conftest import Team
 from tests.integration.registered import artifacts_of, context_of
 

@@ -13,10 +13,10 @@ from pathlib import Path
 import obstore
 import pytest
 
-from tasks import config
-from tasks.champion import Registry, promote
-from tasks.store import objects
-from tasks.tracking_server import PROBE_TIMEOUT_S, connect
+from scorefleet.tasks import config
+from scorefleet.tasks.records.tracking_server import PROBE_TIMEOUT_S, connect
+from scorefleet.tasks.retraining.champion import Registry, promote
+from scorefleet.tasks.store import objects
 from tests import ceph, mlflow_server
 from tests.clusters.conftest import BUCKET, Team
 from tests.clusters.watching import Watch, watching
@@ -24,7 +24,7 @@ from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(600)
 
-MIRROR_TIMEOUT_S = 10  # of pipelines.runner, whose import brings Ray
+MIRROR_TIMEOUT_S = 10  # of scorefleet.pipelines.runner, whose import brings Ray
 REMEDY = "start it, or leave register.tracking_uri out to record in a file under the root"
 
 
@@ -178,6 +178,6 @@ def test_a_model_is_registered_once_whatever_was_away_and_can_be_rolled_back(
 
     registry = Registry(config.Register(tracking_uri=team.server.uri), "tiny", first.root)
     assert promote(registry, "1", "2") == "2"
-    words = [sys.executable, "-m", "pipelines.cli", "rollback", "tiny", "--tracking-uri", team.server.uri]
+    words = [sys.executable, "-m", "scorefleet", "rollback", "tiny", "--tracking-uri", team.server.uri]
     assert call([*words, "--root", str(tmp_path)], team).stdout.startswith("models:/tiny/1 is the champion again")
     assert numbers(team) == {"champion": "1"}

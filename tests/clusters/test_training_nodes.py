@@ -15,9 +15,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from tasks import config
-from tasks.ebm.training import learning_rate
-from tasks.journal import Journal
+from scorefleet.tasks import config
+from scorefleet.tasks.ebm.training import learning_rate
+from scorefleet.tasks.records.journal import Journal
 from tests import hosts
 from tests.clusters.train_on import BATCH_SIZE, attempts
 from tests.integration import tiny

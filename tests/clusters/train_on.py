@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.errors import UserError
-from tasks.secure import secure_ray
+from scorefleet.tasks.errors import UserError
+from scorefleet.tasks.fleet.secure import secure_ray
 
 PACE_S, BATCH_SIZE = 0.2, 60
 
@@ -37,9 +37,9 @@ def train_worker(job: dict[str, Any]) -> int | None:
     """The real one, which waits a little before each step."""
     import ray.train
 
-    from tasks import training_worker
+    from scorefleet.tasks.training import worker
 
-    root, real_restore, real_draw = Path(job["data"]).parents[1], training_worker._restore, training_worker.draw_batch
+    root, real_restore, real_draw = Path(job["data"]).parents[1], worker._restore, worker.draw_batch
     context = ray.train.get_context()
 
     def restore(*modules: Any) -> Any:
@@ -55,8 +55,8 @@ def train_worker(job: dict[str, Any]) -> int | None:
             time.sleep(PACE_S)
         return real_draw(*what, **more)
 
-    training_worker._restore, training_worker.draw_batch = restore, draw
-    return training_worker.train_worker(job)
+    worker._restore, worker.draw_batch = restore, draw
+    return worker.train_worker(job)
 
 
 def main(
@@ -64,10 +64,12 @@ def main(
 ) -> int:
     """The exit code of the command, and its line, as those of `scorefleet run`."""
     secure_ray(is_own=address is None)
-    from pipelines import train_and_sample
-    from tasks import commands, config, train
-    from tasks.dag import Pipeline
-    from tasks.journal import Journal
+    from scorefleet.pipelines import train_and_sample
+    from scorefleet.tasks import config
+    from scorefleet.tasks.config import commands
+    from scorefleet.tasks.dag.dag import Pipeline
+    from scorefleet.tasks.records.journal import Journal
+    from scorefleet.tasks.training import train
 
     train.train_worker, train.MAX_FAILURES = train_worker, int(max_failures)
     settings = config.Train(

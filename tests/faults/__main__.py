@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tasks.secure import secure_ray
+from scorefleet.tasks.fleet.secure import secure_ray
 
 
 def main() -> int:

@@ -3,16 +3,16 @@
 import sys
 from pathlib import Path
 
-from tasks.secure import secure_ray
+from scorefleet.tasks.fleet.secure import secure_ray
 
 
 def main(folder: str, faults: str, address: str) -> None:
     """Until it is published."""
     secure_ray(is_own=False)
-    from tasks import config  # which imports Ray, and Ray reads its safety then
-    from tasks.cluster import connect
-    from tasks.fleet import Fleet
-    from tasks.store.manifest import SampleStore
+    from scorefleet.tasks import config  # which imports Ray, and Ray reads its safety then
+    from scorefleet.tasks.fleet.cluster import connect
+    from scorefleet.tasks.fleet.fleet import Fleet
+    from scorefleet.tasks.store.manifest import SampleStore
     from tests.faults.schedules import described
     from tests.faults.test_hosts import SCHEDULE
     from tests.faults.walker import Walker

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.store.document import NAME as DATASET
-from tasks.store.entry import Entry
-from tasks.store.growing import new_entries, read_shard
-from tasks.store.verify import verify
+from scorefleet.tasks.store.document import NAME as DATASET
+from scorefleet.tasks.store.entry import Entry
+from scorefleet.tasks.store.growing import new_entries, read_shard
+from scorefleet.tasks.store.verify import verify
 
 
 @dataclass

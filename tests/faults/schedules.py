@@ -23,18 +23,18 @@ from typing import Any
 
 import ray
 
-from tasks import config
-from tasks.cluster import connect
-from tasks.errors import ServiceError, StorageError
-from tasks.fleet import Fleet
-from tasks.job import Advanced, Job
-from tasks.store import objects
-from tasks.store.entry import Entry
-from tasks.store.extents import Extent, extension_files
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.store.spool import Spool
-from tasks.store.verify import verify
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import ServiceError, StorageError
+from scorefleet.tasks.fleet.cluster import connect
+from scorefleet.tasks.fleet.fleet import Fleet
+from scorefleet.tasks.fleet.job import Advanced, Job
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.entry import Entry
+from scorefleet.tasks.store.extents import Extent, extension_files
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.spool import Spool
+from scorefleet.tasks.store.verify import verify
 from tests.faults.reader import polled
 from tests.faults.walker import SIGNALS, Order, Program, Walker, make, poison_of
 

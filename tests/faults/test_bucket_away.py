@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from pipelines.cli import main
-from tasks.store import objects
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.store import objects
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(900)

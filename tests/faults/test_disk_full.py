@@ -47,7 +47,7 @@ def disks(tmp_path: Path) -> Iterator[tuple[Disk, Disk]]:
 
 
 def run(root: Path, *more: str) -> tuple[int, str]:
-    words = [sys.executable, "-m", "pipelines.cli", "sample", *WORDS, "--num-draws", "8192", "--root", str(root), *more]
+    words = [sys.executable, "-m", "scorefleet", "sample", *WORDS, "--num-draws", "8192", "--root", str(root), *more]
     done = tiny.finish(words)
     assert "Traceback" not in done.stderr
     return done.returncode, done.stderr.splitlines()[-1]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store.extents import Extent
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.verify import verify
 from tests import hosts
 from tests.faults.schedules import Schedule, made_of, undisturbed
 from tests.integration.conftest import wait_until

@@ -26,7 +26,7 @@ PACE_S = "0.0005"
 
 
 def command(root: Path) -> list[str]:
-    return [sys.executable, "-m", "pipelines.cli", "sample", *WORDS, "--num-draws", str(NUM_DRAWS), "--root", str(root)]
+    return [sys.executable, "-m", "scorefleet", "sample", *WORDS, "--num-draws", str(NUM_DRAWS), "--root", str(root)]
 
 
 def shards(root: Path) -> dict[str, str]:

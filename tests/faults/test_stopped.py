@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from pipelines.cli import main
-from tasks.store import objects
-from tasks.store.manifest import SampleStore
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.store import objects
+from scorefleet.tasks.store.manifest import SampleStore
 from tests import ceph, paced_density
 from tests.integration.tiny import clean_environment
 
@@ -27,7 +27,7 @@ PACE_S = "0.002"
 def start(root, place, **environment):
     chosen = SETTINGS | {"block-size": paced_density.BLOCK_SIZE, "root": root, "store": place}
     words = [word for key, value in chosen.items() for word in (f"--{key}", str(value))]
-    command = [sys.executable, "-m", "pipelines.cli", "sample", *words]
+    command = [sys.executable, "-m", "scorefleet", "sample", *words]
     return subprocess.Popen(command, env=clean_environment() | environment, stderr=subprocess.PIPE, text=True)
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
-from tasks.errors import StorageError
-from tasks.store import document, objects
-from tasks.store.proven import read_description, read_manifest
-from tasks.store.shards import from_parquet
-from tasks.store.verify import verify
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import document, objects
+from scorefleet.tasks.store.proven import read_description, read_manifest
+from scorefleet.tasks.store.shards import from_parquet
+from scorefleet.tasks.store.verify import verify
 
 SEED, NUM_FLIPS = 20260, 300
 KINDS = ("model", "target")

@@ -16,9 +16,9 @@ import numpy as np
 import pyarrow as pa
 import ray
 
-from tasks import cluster
-from tasks.job import Advanced, Job
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.fleet import cluster
+from scorefleet.tasks.fleet.job import Advanced, Job
+from scorefleet.tasks.store.manifest import SampleStore
 
 CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir", "replace")
 """Calls of `os` before each of which a writer can be told to fail; `Path` and files call some of them too."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import tracking_server
+from scorefleet.tasks.records import tracking_server
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import io
 import json
 import sys
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 
 if __name__ == "__main__":
     done = []

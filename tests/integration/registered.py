@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
-from tasks.context import Context
-from tasks.journal import Journal
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Samples
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.records.journal import Journal
 
 FILES = {"model.json", "weights.safetensors", "schema.json"}
 Artifacts = tuple[Dataset, Model, Samples, Evaluation]

@@ -14,14 +14,14 @@ import pytest
 from pyarrow import fs
 from torch.utils.data import DataLoader
 
-from pipelines.cli import main
-from tasks.errors import StorageError
-from tasks.store import bucket, objects
-from tasks.store.extents import Extent, extension_files
-from tasks.store.growing import new_entries, read_shard
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
-from tasks.torch_draws import Draws
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import bucket, objects
+from scorefleet.tasks.store.extents import Extent, extension_files
+from scorefleet.tasks.store.growing import new_entries, read_shard
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.torch_draws import Draws
+from scorefleet.tasks.store.verify import verify
 from tests import tiny_stores
 from tests.unit.test_verify import rows
 

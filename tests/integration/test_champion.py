@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tasks import config
-from tasks.champion import Registry, find, promote, rollback
-from tasks.errors import UsageError
-from tasks.register import Record, register
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.retraining.champion import Registry, find, promote, rollback
 from tests.integration.registered import artifacts_of, context_of
 
 

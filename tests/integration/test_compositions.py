@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.cli import main
-from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
-from tasks.context import Context
-from tasks.ebm import model as models
-from tasks.journal import Journal
-from tasks.register import Record, register
-from tasks.store.manifest import SampleStore
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Samples
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.store.manifest import SampleStore
 from tests import gaussians
 from tests.integration.tiny import clean_environment, summary_of
 
@@ -80,7 +80,7 @@ def words_of(root, *words):
 def generate(root, *words):
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *words_of(root, *words)],
+        [sys.executable, "-m", "scorefleet", *words_of(root, *words)],
         cwd=root,
         env=clean_environment() | {"PYTHONPATH": path},
         capture_output=True,

@@ -9,18 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import config
-from tasks.artifacts import Dataset, Evaluation, Model, Samples
-from tasks.context import Context
-from tasks.ebm import model as models
-from tasks.journal import Journal
-from tasks.mcmc import travel
-from tasks.rebuild import rebuild
-from tasks.register import Record, register
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.travellers import TargetMaker, read_warm
+from scorefleet.tasks import config
+from scorefleet.tasks.audit.rebuild import rebuild
+from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Samples
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.sampling.sample_target import TargetMaker, read_warm
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
 from tests import gaussians, looking
 from tests.integration.tiny import clean_environment
 

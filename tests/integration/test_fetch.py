@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from mlflow.models import Model as MlflowModel
 
-from tasks import config
-from tasks.errors import StorageError, UsageError
-from tasks.register import Record, register
-from tasks.registry import fetch_model
-from tasks.tracking_server import connect
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.records.tracking_server import connect
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.registry.registry import fetch_model
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 
 

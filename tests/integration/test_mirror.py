@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from tasks.replay import Replay
-from tasks.tracking import Journal, Mirror, MirrorStatus
-from tasks.tracking_server import connect, open_run
+from scorefleet.tasks.records.replay_journal import Replay
+from scorefleet.tasks.records.tracking import Journal, Mirror, MirrorStatus
+from scorefleet.tasks.records.tracking_server import connect, open_run
 from tests import faulty_proxy
 
 REPOSITORY = Path(__file__).parents[2]
@@ -124,9 +124,9 @@ def test_a_request_that_arrives_twice_leaves_one_row(root: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-import tasks.tracking
-from tasks.tracking import Journal, Mirror
-tasks.tracking.ENTRIES_AT_ONCE = 40
+import scorefleet.tasks.records.tracking
+from scorefleet.tasks.records.tracking import Journal, Mirror
+scorefleet.tasks.records.tracking.ENTRIES_AT_ONCE = 40
 root = Path(sys.argv[1])
 journal, uri = Journal(root / "journal/key.jsonl"), f"sqlite:///{root}/mlflow.db"
 mirror = Mirror(journal, uri, root / "mlartifacts", "scorefleet", "digits")
@@ -153,7 +153,7 @@ def test_each_point_is_there_once_after_kills(root: Path) -> None:
 
 
 def test_two_processes_that_make_one_database_at_once_both_work(tmp_path: Path) -> None:
-    code = f"from tasks.tracking_server import connect; connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()"
+    code = f"from scorefleet.tasks.records.tracking_server import connect; connect('sqlite:///{tmp_path}/mlflow.db').search_experiments()"
     children = [subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY) for _ in range(2)]
     assert [child.wait(60) for child in children] == [0, 0]
 
@@ -249,7 +249,7 @@ def test_a_slow_server_gets_everything_while_the_run_goes_on(tmp_path: Path, slo
 
 
 def test_a_users_own_settings_of_mlflow_stay() -> None:
-    code = "from tasks.tracking_server import limit_mlflow; import os; limit_mlflow(); "
+    code = "from scorefleet.tasks.records.tracking_server import limit_mlflow; import os; limit_mlflow(); "
     code += "print(*(os.environ['MLFLOW_HTTP_REQUEST_' + key] for key in ('TIMEOUT', 'MAX_RETRIES')))"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MLFLOW_")}
     environment["MLFLOW_HTTP_REQUEST_TIMEOUT"] = "77"

@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
-from tasks import config
-from tasks.champion import Registry, find
-from tasks.journal import Journal
-from tasks.register import Record, register
-from tasks.registry import fetch_model
-from tasks.tracking import Mirror
+from scorefleet.tasks import config
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.records.tracking import Mirror
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.registry.registry import fetch_model
+from scorefleet.tasks.retraining.champion import Registry, find
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 
 

@@ -5,10 +5,10 @@ not have equally many rows.
 import torch
 from torch import distributed, multiprocessing
 
-from tasks.ebm import model, noise, training
-from tasks.ebm.dequantise import Grid
-from tasks.ebm.losses import LOSSES
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import model, noise, training
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.ebm.losses import LOSSES
+from scorefleet.tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 KNOWN = -ROWS / 0.2**2

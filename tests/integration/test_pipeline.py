@@ -9,7 +9,7 @@ import pyarrow.dataset as ds
 import pytest
 from mlflow import MlflowClient
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(600)

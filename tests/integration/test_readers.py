@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from tasks.store.growing import new_entries, read_shard
-from tasks.store.manifest import SampleStore
-from tasks.store.shards import from_parquet, logical_digest
+from scorefleet.tasks.store.growing import new_entries, read_shard
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.shards import from_parquet, logical_digest
 from tests.integration.tiny import clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 WRITER = """
 import sys, time
 import numpy as np, pyarrow as pa
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.manifest import SampleStore
 store = SampleStore(sys.argv[1])
 entries = []
 for segment in range(40):
@@ -80,10 +80,11 @@ def test_ray_data(folder, expected):
     """In a process of its own, with a Ray of its own."""
     code = """
 import json, sys
-from tasks.secure import secure_ray
+from scorefleet.tasks.fleet.secure import secure_ray
 secure_ray(is_own=True)
 import ray
-from tasks import cluster, config
+from scorefleet.tasks import config
+from scorefleet.tasks.fleet import cluster
 cluster.connect(config.Cluster(num_cpus=1))
 rows = ray.data.read_parquet(f"{sys.argv[1]}/shards").take_all()
 columns = {name: [row[name] for row in rows] for name in ("chain", "draw", "position", "log_density")}
@@ -116,7 +117,7 @@ print(json.dumps(rows.to_dict()))
 def test_torch_gives_every_row_to_one_rank(folder, expected, num_ranks, num_workers):
     from torch.utils.data import DataLoader
 
-    from tasks.torch_draws import Draws
+    from scorefleet.tasks.store.torch_draws import Draws
 
     # Workers are spawned, for libraries with threads of their own (jax, in other tests) do not survive a fork.
     options = {"num_workers": num_workers, "multiprocessing_context": "spawn" if num_workers else None}
@@ -127,7 +128,7 @@ def test_torch_gives_every_row_to_one_rank(folder, expected, num_ranks, num_work
 
 
 def test_torch_refuses_a_rank_that_is_not_there(folder):
-    from tasks.torch_draws import Draws
+    from scorefleet.tasks.store.torch_draws import Draws
 
     with pytest.raises(ValueError, match="rank must be from 0 to num_ranks - 1, 1, but got 2"):
         Draws(str(folder), None, 2, 2)

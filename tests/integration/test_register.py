@@ -11,12 +11,12 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.models import Model as MlflowModel
 
-from tasks import config
-from tasks.errors import ServiceError, UsageError
-from tasks.register import Record, register
-from tasks.registry import fetch_model
-from tasks.tracking import Mirror
-from tasks.tracking_server import connect
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.records.tracking import Mirror
+from scorefleet.tasks.records.tracking_server import connect
+from scorefleet.tasks.registry.register import Record, register
+from scorefleet.tasks.registry.registry import fetch_model
 from tests import faulty_proxy
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 

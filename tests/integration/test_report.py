@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tasks import config
-from tasks.report import report
+from scorefleet.tasks import config
+from scorefleet.tasks.reports.report import report
 from tests.finished_run import EXCHANGE, finish
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

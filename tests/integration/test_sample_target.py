@@ -14,11 +14,11 @@ import pytest
 import safetensors.numpy
 from scipy import stats
 
-from pipelines.cli import main
-from tasks.mcmc import frozen
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
-from tasks.subsets import vectors
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.mcmc.warmup import frozen
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.subsets import vectors
+from scorefleet.tasks.store.verify import verify
 from tests import looking
 from tests.integration.test_report import Page
 from tests.integration.tiny import clean_environment, summary_of
@@ -46,7 +46,7 @@ def command(root, **changes):
     chosen = WORDS | {"num-draws": "60", "root": str(root), "summary": str(root / "summary.json")}
     chosen |= {key.replace("__", "."): value for key, value in changes.items()}
     words = [word for key, value in chosen.items() for word in (f"--{key}", value)]
-    return [sys.executable, "-m", "pipelines.cli", "sample", *words]
+    return [sys.executable, "-m", "scorefleet", "sample", *words]
 
 
 def environment(*folders):
@@ -233,7 +233,7 @@ def test_the_same_command_again_does_nothing_and_a_changed_density_starts_anew(s
         [
             sys.executable,
             "-m",
-            "pipelines.cli",
+            "scorefleet.pipelines.cli",
             "sample",
             "--target",
             "posterior:log_density",

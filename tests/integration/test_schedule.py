@@ -55,7 +55,7 @@ def test_cron_runs_each_tick_once_however_often_it_fires_and_other_lines_stay(in
         return in_host("crontab", "-l", folder=tmp_path).stdout
 
     def schedule(*words: str) -> str:
-        done = in_host(sys.executable, "-m", "pipelines.cli", "schedule", *words, folder=tmp_path)
+        done = in_host(sys.executable, "-m", "scorefleet", "schedule", *words, folder=tmp_path)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
@@ -83,6 +83,6 @@ def test_cron_runs_each_tick_once_however_often_it_fires_and_other_lines_stay(in
     schedule("remove", "rarely")
     assert crontab() == again + OTHERS
     assert "exit code 0" in schedule("history", "often")
-    refused = in_host(sys.executable, "-m", "pipelines.cli", "schedule", "remove", "often", folder=tmp_path)
+    refused = in_host(sys.executable, "-m", "scorefleet", "schedule", "remove", "often", folder=tmp_path)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     in_host("crontab", "-r", folder=tmp_path)

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from tasks.ebm import model as models
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.store.manifest import SampleStore
 from tests.integration import tiny
 
 pytestmark = pytest.mark.timeout(600)

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
-from pipelines.due import SCHEDULE, Schedule, run_due, ticks
-from pipelines.launchers import launcher_of
-from pipelines.submit import order_of
+from scorefleet.pipelines.cli import main
+from scorefleet.pipelines.due import SCHEDULE, Schedule, run_due, ticks
+from scorefleet.pipelines.launchers import launcher_of
+from scorefleet.pipelines.submit import order_of
 from tests import looking
 from tests.integration import ray_head
 from tests.integration.conftest import wait_until
@@ -103,7 +103,7 @@ def test_a_failed_job_is_begun_again_and_an_interrupted_follower_leaves_it(proje
     assert main([*words, "--detach"]) == 0
     assert f"{name}-2 is sent to" in capsys.readouterr().err
     follower = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.cli", *words],
+        [sys.executable, "-m", "scorefleet", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -148,7 +148,7 @@ def test_a_cluster_that_is_not_there_or_says_nothing_is_one_line(
     monkeypatch, capsys, dead_server, stalling_server, failing_server
 ):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "any")
-    monkeypatch.setattr("pipelines.launchers.ray_jobs.ANSWER_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("scorefleet.pipelines.launchers.ray_jobs.ANSWER_TIMEOUT_S", 1.0)
     for address in (dead_server, stalling_server, failing_server):
         assert main(["jobs", "--to", address]) == 5
         lines = capsys.readouterr().err.splitlines()

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.cli import main
+from scorefleet.pipelines.cli import main
 from tests.integration import tiny
 
 GOOD = np.random.default_rng(0).normal(size=(200, 2))
@@ -148,7 +148,7 @@ def test_a_cluster_that_is_not_there_is_one_line_within_a_bounded_time(tmp_path,
         if not is_listening:
             listener.close()
         begun = time.monotonic()
-        command = [sys.executable, "-m", "pipelines.cli", *words, "--cluster.address", address]
+        command = [sys.executable, "-m", "scorefleet", *words, "--cluster.address", address]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert time.monotonic() - begun < 60
     assert done.returncode == 5

@@ -31,7 +31,7 @@ def command(name: str, root: Path, **changes: str) -> list[str]:
     chosen = {key: value for key, value in SETTINGS.items() if name == "run" or key.startswith("sample")}
     chosen |= {key.replace("__", "."): value for key, value in changes.items()}
     words = [word for key, value in chosen.items() for word in (f"--{key}", value)]
-    return [sys.executable, "-m", "pipelines.cli", name, "--root", str(root), *words]
+    return [sys.executable, "-m", "scorefleet", name, "--root", str(root), *words]
 
 
 def finish(words: list[str]) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from tests.mutants.mutant import Mutant
 from tests.mutants.mutants import MUTANTS
 
 REPOSITORY = Path(__file__).parents[2]
-COPIED = ("tasks", "pipelines", "tests", "deploy", "docs", "cluster.yaml", "pyproject.toml")
+COPIED = ("scorefleet", "tasks", "pipelines", "tests", "deploy", "docs", "cluster.yaml", "pyproject.toml")
 FAILED = 1  # pytest's exit code when tests ran and one failed; another code means that they could not run
 
 
@@ -62,7 +62,9 @@ def copy_to(folder: Path) -> None:
     """What the tests need, without what is compiled of other code."""
     for name in COPIED:
         if (REPOSITORY / name).is_dir():
-            shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                REPOSITORY / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             shutil.copy(REPOSITORY / name, folder / name)
 

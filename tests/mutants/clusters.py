@@ -30,7 +30,7 @@ _KUBERNETES = "pipelines/launchers/kubernetes.py"
 _LINT = "pipelines/lint.py"
 _LINT_KUBERNETES = "pipelines/lint_kubernetes.py"
 _PARCEL = "pipelines/parcel.py"
-_SECURE = "tasks/secure.py"
+_SECURE = "tasks/fleet/secure.py"
 _SLURM = "pipelines/launchers/slurm.py"
 _SLURM_FOLDER = "pipelines/launchers/slurm_folder.py"
 _SLURM_NODE = "pipelines/launchers/slurm_node.py"
@@ -38,7 +38,7 @@ _SLURM_LINKS = "pipelines/timers/slurm_links.py"
 _SLURM_TICK = "pipelines/timers/slurm_tick.py"
 _SLURM_TIMER = "pipelines/timers/slurm.py"
 _SUBMIT = "pipelines/submit.py"
-_CLUSTER = "tasks/cluster.py"
+_CLUSTER = "tasks/fleet/cluster.py"
 _UP = "cluster.yaml"
 
 MUTANTS = (
@@ -123,7 +123,7 @@ MUTANTS = (
     ),
     Mutant("a token for all users of a machine", _UP, "chmod 600 ~/.ray", "chmod 644 ~/.ray", (RAY_UP,)),
     Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
-    Mutant("nobody asks where nobody is", "tasks/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
+    Mutant("nobody asks where nobody is", "tasks/fleet/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
     Mutant("a Ray of our own for the network", _SECURE, 'OSX_CLUSTER": "0"', 'OSX_CLUSTER": "1"', (OWN_RAY,)),
     Mutant(
         "a job that KubeRay gave up never ends", _KUBERNETES, '"Complete", "Failed")', '"Complete",)', (KUBERNETES,)

@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 AIMED = "tests/faults/test_aimed.py"
 LOSSES = "tests/unit/test_losses.py"
 
-_LOSSES = "tasks/losses.py"
+_LOSSES = "tasks/fleet/failures.py"
 _MANIFEST = "tasks/store/manifest.py"
 
 MUTANTS = (

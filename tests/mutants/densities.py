@@ -14,15 +14,15 @@ SMC = "tests/statistical/test_smc.py"
 STARTS = "tests/unit/test_starts.py"
 TRAVEL_VERDICT = "tests/unit/test_travel_verdict.py"
 
-_COMPOSITION = "tasks/composition.py"
+_COMPOSITION = "tasks/sampling/composition.py"
 _DEQUANTISE = "tasks/ebm/dequantise.py"
 _LIKELIHOOD = "tasks/ebm/likelihood.py"
-_LIKELIHOODS = "tasks/likelihoods.py"
-_METRIC = "tasks/mcmc/metric.py"
-_OVERFLOW = "tasks/mcmc/overflow.py"
-_POINTS = "tasks/starting_points.py"
-_SMC = "tasks/mcmc/smc.py"
-_STARTS = "tasks/mcmc/starts.py"
+_LIKELIHOODS = "tasks/judging/likelihoods.py"
+_METRIC = "tasks/mcmc/coordinates/metric.py"
+_OVERFLOW = "tasks/mcmc/warmup/overflow.py"
+_POINTS = "tasks/user_code/starting_points.py"
+_SMC = "tasks/mcmc/noise_ladder/smc.py"
+_STARTS = "tasks/mcmc/warmup/starts.py"
 
 MUTANTS = (
     # Compositions of models, a classifier and fixed coordinates.
@@ -71,21 +71,21 @@ MUTANTS = (
     ),
     Mutant(
         "classifier sees standardised points",
-        "tasks/classifier.py",
+        "tasks/user_code/classifier.py",
         "classify(location + scale * z)",
         "classify(z)",
         (COMPOSITIONS,),
     ),
     Mutant(
         "fixed values rounded to float32",
-        "tasks/fixed.py",
+        "tasks/sampling/fixed.py",
         "rows[:, is_given] = given[is_given].astype(rows.dtype)",
         "rows[:, is_given] = given[is_given].astype(np.float32)",
         (COMPOSITION,),
     ),
     Mutant(
         "ends of a range held in the gap",
-        "tasks/fixed.py",
+        "tasks/sampling/fixed.py",
         "return centre(z[None], grid)[0]",
         "return z",
         (COMPOSITION,),
@@ -193,7 +193,7 @@ MUTANTS = (
     ),
     Mutant(
         "overflows are trusted",
-        "tasks/travel_verdict.py",
+        "tasks/judging/target_verdict.py",
         "is_passed=check.is_passed and not is_edge",
         "is_passed=check.is_passed",
         (TRAVEL_VERDICT,),
@@ -214,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "a constant log density is judged",
-        "tasks/travel_measures.py",
+        "tasks/judging/target_measures.py",
         'summary.slice(1) if first["sd"][0].as_py() < CONSTANT else summary',
         "summary",
         (MEASURES,),
@@ -228,6 +228,18 @@ MUTANTS = (
         "outside = (~z.isfinite().all(1)).nonzero()[:, 0]",
         (POINTS,),
     ),
-    Mutant("points that are not in the key", "tasks/travellers.py", ", *init_digest(config).values()]", "]", (POINTS,)),
-    Mutant("a start without a density", "tasks/density.py", "if not bool(is_finite.all()):", "if False:", (POINTS,)),
+    Mutant(
+        "points that are not in the key",
+        "tasks/sampling/sample_target.py",
+        ", *init_digest(config).values()]",
+        "]",
+        (POINTS,),
+    ),
+    Mutant(
+        "a start without a density",
+        "tasks/user_code/density.py",
+        "if not bool(is_finite.all()):",
+        "if False:",
+        (POINTS,),
+    ),
 )

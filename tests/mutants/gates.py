@@ -9,11 +9,11 @@ METRICS = "tests/unit/test_recorded_metrics.py"
 NEWS = "tests/unit/test_news.py"
 SPLITTING = "tests/unit/test_splitting.py"
 
-_CHAMPION = "tasks/champion.py"
-_DRIFT = "tasks/drift.py"
-_GATE = "tasks/gate.py"
-_NEWS = "tasks/news.py"
-_SPLITTING = "tasks/store/splitting.py"
+_CHAMPION = "tasks/retraining/champion.py"
+_DRIFT = "tasks/retraining/drift.py"
+_GATE = "tasks/retraining/gate.py"
+_NEWS = "tasks/retraining/news.py"
+_SPLITTING = "tasks/data/splitting.py"
 
 MUTANTS = (
     Mutant("split by the number of rows", _SPLITTING, "seed % 2**63", "(seed + len(content)) % 2**63", (SPLITTING,)),
@@ -58,7 +58,9 @@ MUTANTS = (
     Mutant("NaN is no flaw", _GATE, "if not math.isfinite(value)", "if False", (GATE,)),
     Mutant("what is missing is no flaw", _GATE, "if name not in metrics)", "if False)", (GATE,)),
     Mutant("a criterion that is NaN", _GATE, "    if undefined:", "    if False:", (GATE,)),
-    Mutant("NaN is filtered unnamed", "tasks/evaluate.py", "if not math.isfinite(value))", "if False)", (METRICS,)),
+    Mutant(
+        "NaN is filtered unnamed", "tasks/judging/evaluate.py", "if not math.isfinite(value))", "if False)", (METRICS,)
+    ),
     Mutant("a champion that was not judged against", _CHAMPION, "if now != expected or", "if", (CHAMPION,)),
     Mutant("rolled back and back again", _CHAMPION, " or ROLLED_BACK_TAG in tags:", ":", (CHAMPION,)),
 )

@@ -16,18 +16,18 @@ TRIANGULAR = "tests/unit/test_triangular.py"
 WARM_UP = "tests/unit/test_warmup.py"
 WHITENING = "tests/unit/test_preconditioning.py"
 
-_BEND = "tasks/mcmc/bend.py"
-_HMC = "tasks/mcmc/hmc.py"
-_JUMP = "tasks/mcmc/jump.py"
+_BEND = "tasks/mcmc/coordinates/bend.py"
+_HMC = "tasks/mcmc/kernels/hmc.py"
+_JUMP = "tasks/mcmc/kernels/jump.py"
 _KEEP = "tasks/mcmc/keep.py"
-_LECTURE = "tasks/mcmc/lecture_mala.py"
-_MALA = "tasks/mcmc/mala.py"
+_LECTURE = "tasks/mcmc/kernels/lecture_mala.py"
+_MALA = "tasks/mcmc/kernels/mala.py"
 _MANIFEST = "tasks/store/manifest.py"
-_METROPOLIS = "tasks/mcmc/metropolis.py"
-_MIXTURE = "tasks/mcmc/mixture.py"
-_SKEW = "tasks/mcmc/skew.py"
-_TRIANGULAR = "tasks/mcmc/triangular.py"
-_WARM_UP = "tasks/mcmc/warmup.py"
+_METROPOLIS = "tasks/mcmc/kernels/metropolis.py"
+_MIXTURE = "tasks/mcmc/warmup/mixture.py"
+_SKEW = "tasks/mcmc/coordinates/skew.py"
+_TRIANGULAR = "tasks/mcmc/coordinates/triangular.py"
+_WARM_UP = "tasks/mcmc/warmup/warmup.py"
 
 MUTANTS = (
     # The proposal of MALA and its ratio.
@@ -114,34 +114,36 @@ MUTANTS = (
     ),
     Mutant("out of the support counted as broken", _METROPOLIS, "is_finite | is_outside)", "is_finite)", (KERNELS,)),
     # The other kernels.
-    Mutant("adjusted where it says unadjusted", "tasks/mcmc/langevin.py", "zeros_like", "ones_like", (KERNELS,)),
+    Mutant(
+        "adjusted where it says unadjusted", "tasks/mcmc/kernels/langevin.py", "zeros_like", "ones_like", (KERNELS,)
+    ),
     Mutant("lecture's form with MALA's drift", _LECTURE, "+ step_size * state", "+ 0.5 * step_size * state", (LAWS,)),
     Mutant("lecture's form with MALA's q", _LECTURE, "(step_size / 2)", "(step_size / 8)", (LAWS,)),
     Mutant("lecture's form without q", _LECTURE, "- drift + kinetic[:, 0]", "", (LAWS,)),
     Mutant(
         "walk that steps by eta",
-        "tasks/mcmc/random_walk.py",
+        "tasks/mcmc/kernels/random_walk.py",
         "step_size**0.5 * random",
         "step_size * random",
         (KERNELS,),
     ),
     Mutant(
         "walk that takes every step",
-        "tasks/mcmc/random_walk.py",
+        "tasks/mcmc/kernels/random_walk.py",
         "proposal.value - state.value",
         "0 * proposal.value",
         (LAWS,),
     ),
     Mutant(
         "Gibbs that never moves the first coordinate",
-        "tasks/mcmc/gibbs.py",
+        "tasks/mcmc/kernels/gibbs.py",
         "random.integers(dim, num_chains, 1)",
         "(1 + random.integers(dim - 1, num_chains, 1))",
         (KERNELS,),
     ),
     Mutant(
         "Gibbs that always shifts upwards",
-        "tasks/mcmc/gibbs.py",
+        "tasks/mcmc/kernels/gibbs.py",
         "random.normal(num_chains, 1)",
         "random.normal(num_chains, 1).abs()",
         (LAWS,),
@@ -160,14 +162,14 @@ MUTANTS = (
     Mutant("leapfrog on a stale gradient", _HMC, "State(x, *target(x))", "State(x, target(x)[0], state.score)", (HMC,)),
     Mutant(
         "whitened score of the wrong side",
-        "tasks/mcmc/preconditioning.py",
+        "tasks/mcmc/coordinates/preconditioning.py",
         "else score @ self.factor\n",
         "else score @ self.factor.T\n",
         (WHITENING,),
     ),
     Mutant(
         "coordinates that do not come back",
-        "tasks/mcmc/preconditioning.py",
+        "tasks/mcmc/coordinates/preconditioning.py",
         "else z @ self.factor.T)",
         "else z @ self.factor)",
         (WHITENING,),
@@ -212,7 +214,7 @@ MUTANTS = (
     ),
     Mutant(
         "log Z without the volume of bend and skew",
-        "tasks/mcmc/coordinates.py",
+        "tasks/mcmc/coordinates/coordinates.py",
         "sum(layer.log_volume for layer in self._layers())",
         "self.whitening.log_volume",
         (TRIANGULAR,),

@@ -13,12 +13,12 @@ SOURCES = "tests/unit/test_sources.py"
 TEMPERED = "tests/unit/test_tempered_exchange.py"
 TRAVEL = "tests/unit/test_ladder_exchange.py"
 
-_ANNEALING = "tasks/mcmc/annealing.py"
-_EVIDENCE = "tasks/mcmc/evidence.py"
-_EXCHANGE = "tasks/mcmc/exchange.py"
-_PROGRAM = "tasks/mcmc/program.py"
-_TEMPERED = "tasks/mcmc/tempered_exchange.py"
-_TRAVEL = "tasks/mcmc/ladder_exchange.py"
+_ANNEALING = "tasks/mcmc/noise_ladder/annealing.py"
+_EVIDENCE = "tasks/mcmc/tempering/evidence.py"
+_EXCHANGE = "tasks/mcmc/noise_ladder/exchange.py"
+_PROGRAM = "tasks/mcmc/noise_ladder/program.py"
+_TEMPERED = "tasks/mcmc/tempering/tempered_exchange.py"
+_TRAVEL = "tasks/mcmc/noise_ladder/ladder_exchange.py"
 
 MUTANTS = (
     # Swaps.
@@ -103,14 +103,14 @@ MUTANTS = (
     ),
     Mutant(
         "resume loses the replicas",
-        "tasks/mcmc/ladder_travel.py",
+        "tasks/mcmc/tempering/ladder_travel.py",
         "tuple(State(*level) for level in zip(x, value, score, strict=True))",
         "tuple(State(x[-1], value[-1], score[-1]) for _ in x)",
         (TEMPERED,),
     ),
     Mutant(
         "resume starts its rounds anew",
-        "tasks/mcmc/ladder_travel.py",
+        "tasks/mcmc/tempering/ladder_travel.py",
         "program.burn_in + draw * program.thinning",
         "program.burn_in + (draw - first) * program.thinning",
         (TEMPERED,),
@@ -137,11 +137,15 @@ MUTANTS = (
         (EVIDENCE,),
     ),
     Mutant(
-        "a density known by its own file alone", "tasks/sources.py", "pending += _imported(", "_imported(", (SOURCES,)
+        "a density known by its own file alone",
+        "tasks/user_code/sources.py",
+        "pending += _imported(",
+        "_imported(",
+        (SOURCES,),
     ),
     Mutant(
         "a density known by the module that hands it on alone",
-        "tasks/sources.py",
+        "tasks/user_code/sources.py",
         "module, name = next(_origins(module, name), (module, name))",
         "pass",
         (SOURCES,),
@@ -194,14 +198,14 @@ MUTANTS = (
     ),
     Mutant(
         "adaptation the wrong way",
-        "tasks/mcmc/adaptation.py",
+        "tasks/mcmc/kernels/adaptation.py",
         "(acceptance - self.target_acceptance)",
         "(self.target_acceptance - acceptance)",
         (ADAPTATION,),
     ),
     Mutant(
         "adaptation that forgets how often it adapted",
-        "tasks/mcmc/adaptation.py",
+        "tasks/mcmc/kernels/adaptation.py",
         "self._num_updates += 1",
         "self._num_updates += 0",
         (ADAPTATION,),
@@ -210,13 +214,15 @@ MUTANTS = (
     Mutant(
         "heat that cools", _ANNEALING, "value / temperature, score / t", "value * temperature, score * t", (ANNEALING,)
     ),
-    Mutant("a chain without a test called exact", "tasks/mcmc/kernels.py", ", flaw=NO_TEST)", ")", (ANNEALING,)),
+    Mutant(
+        "a chain without a test called exact", "tasks/mcmc/kernels/kernels.py", ", flaw=NO_TEST)", ")", (ANNEALING,)
+    ),
     Mutant("trajectories not counted", _ANNEALING, "num_gradients += evaluations", "num_gradients += 1", (PROGRAM,)),
     # Exchange on the noise ladder.
     Mutant("swaps told of the pair above", _EXCHANGE, "rejection[i] = 1 -", "rejection[i - 1] = 1 -", (EXCHANGE,)),
     Mutant(
         "swap rates one pair off",
-        "tasks/draws.py",
+        "tasks/sampling/draws.py",
         '"swapped": np.nansum(1 - rejection, axis=0).tolist()',
         '"swapped": np.roll(np.nansum(1 - rejection, axis=0), 1).tolist()',
         (TRAVEL,),

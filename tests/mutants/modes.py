@@ -6,10 +6,10 @@ LOST = "tests/statistical/test_lost_modes.py"
 TEMPERED = "tests/unit/test_tempered_exchange.py"
 VERDICT = "tests/unit/test_travel_verdict.py"
 
-_MODES = "tasks/mcmc/modes.py"
-_SEARCH = "tasks/mode_search.py"
-_TEMPERED = "tasks/mcmc/tempered_exchange.py"
-_VISITED = "tasks/modes_visited.py"
+_MODES = "tasks/mcmc/warmup/modes.py"
+_SEARCH = "tasks/judging/mode_search.py"
+_TEMPERED = "tasks/mcmc/tempering/tempered_exchange.py"
+_VISITED = "tasks/judging/modes_visited.py"
 
 MUTANTS = (
     Mutant("climbs that stay near", _MODES, "NEAREST, FARTHEST, MOST_CLIMB", "FARTHEST, NEAREST, MOST_CLIMB", (LOST,)),
@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant("importance weights without their densities", _MODES, "each.logsumexp(0))", "each[0])", (LOST,)),
     Mutant(
         "probes of the lowest scores",
-        "tasks/mcmc/probes.py",
+        "tasks/mcmc/warmup/probes.py",
         "(state.score.norm(dim=1), state.value)",
         "(-state.score.norm(dim=1), -state.value)",
         (LOST,),

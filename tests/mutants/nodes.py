@@ -11,14 +11,14 @@ PARALLEL = "tests/integration/test_parallel_losses.py"
 TRAINING = "tests/unit/test_training.py"
 WATCH = "tests/unit/test_watch.py"
 
-_CONFIG = "tasks/config.py"
-_NOTICES = "tasks/notices.py"
+_CONFIG = "tasks/config/train.py"
+_NOTICES = "tasks/training/preemption.py"
 _PARTS = "tasks/ebm/parts.py"
-_SOCKETS = "tasks/sockets.py"
-_TRAIN = "tasks/train.py"
+_SOCKETS = "tasks/training/sockets.py"
+_TRAIN = "tasks/training/train.py"
 _TRAINING = "tasks/ebm/training.py"
-_WATCH = "tasks/watch.py"
-_WORKER = "tasks/training_worker.py"
+_WATCH = "tasks/training/watch.py"
+_WORKER = "tasks/training/worker.py"
 
 MUTANTS = (
     Mutant("workers of few rows count as much", _TRAINING, "len(mine.x) * world_size / num_rows", "1.0", (PARALLEL,)),

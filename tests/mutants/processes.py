@@ -11,7 +11,7 @@ RAY_FOLDER = "tests/unit/test_ray_folder.py"
 _CONSOLE = "tasks/console.py"
 _ENDING = "pipelines/ending.py"
 _PLACES = "tasks/store/places.py"
-_PRIVATE = "tasks/private_folder.py"
+_PRIVATE = "tasks/fleet/private_folder.py"
 
 MUTANTS = (
     Mutant("escape codes reach the terminal", _CONSOLE, '{"Cc", "Cf", "Cs"', '{"Cf", "Cs"', (CONSOLE,)),
@@ -21,7 +21,11 @@ MUTANTS = (
         "a reader that goes ends a command", _CONSOLE, " and not isinstance(error, BrokenPipeError)", "", (CONSOLE,)
     ),
     Mutant(
-        "files are read by the locale", "tasks/secure.py", 'read_text(encoding="utf-8")', "read_text()", (ENCODINGS,)
+        "files are read by the locale",
+        "tasks/fleet/secure.py",
+        'read_text(encoding="utf-8")',
+        "read_text()",
+        (ENCODINGS,),
     ),
     Mutant("a hangup ends a command at once", _ENDING, "signal.SIGTERM, signal.SIGHUP,", "signal.SIGTERM,", (ENDING,)),
     Mutant("nohup is overruled", _ENDING, "if handler is not signal.SIG_IGN:", "if True:", (ENDING,)),

@@ -22,7 +22,7 @@ VERIFY = "tests/unit/test_verify.py"
 
 _BEYOND = "tasks/store/beyond.py"
 _CONFIDENCE = "tasks/store/confidence.py"
-_DIAGNOSTICS = "tasks/mcmc/diagnostics.py"
+_DIAGNOSTICS = "tasks/mcmc/diagnostics/diagnostics.py"
 _ENTRY = "tasks/store/entry.py"
 _LAYOUT = "tasks/store/layout.py"
 _BOUNDS = "tasks/store/bounds.py"
@@ -30,9 +30,9 @@ _MANIFEST = "tasks/store/manifest.py"
 _MERKLE = "tasks/store/merkle.py"
 _BUCKET = "tasks/store/bucket.py"
 _OBJECTS = "tasks/store/objects.py"
-_ORIGIN = "tasks/origin.py"
-_REPAIRING = "tasks/repairing.py"
-_REPLAYING = "tasks/replaying.py"
+_ORIGIN = "tasks/fleet/origin.py"
+_REPAIRING = "tasks/audit/repair.py"
+_REPLAYING = "tasks/audit/replay.py"
 _SIGNATURE = "tasks/store/signature.py"
 _DIRECT, DIRECT = "tasks/store/direct.py", "tests/unit/test_direct.py"
 _VERIFY = "tasks/store/verify.py"
@@ -170,14 +170,14 @@ MUTANTS = (
     ),
     Mutant(
         "a chain that rested in a segment of one draw is stuck",
-        "tasks/travel_measures.py",
+        "tasks/judging/target_measures.py",
         "if times[-1][1] >= longest:",
         "if times[-1][1]:",
         (EXTENDED,),
     ),
     Mutant(
         "denoised by the score of the tempered density",
-        "tasks/draws.py",
+        "tasks/sampling/draws.py",
         "program.ladder.temperature * draws.score",
         "draws.score",
         ("tests/unit/test_draws.py",),
@@ -295,6 +295,10 @@ MUTANTS = (
         (SIGNATURE,),
     ),
     Mutant(
-        "ranks share shards", "tasks/torch_draws.py", "self.rank * num_workers + number ::", "number ::", (READERS,)
+        "ranks share shards",
+        "tasks/store/torch_draws.py",
+        "self.rank * num_workers + number ::",
+        "number ::",
+        (READERS,),
     ),
 )

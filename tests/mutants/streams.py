@@ -12,9 +12,9 @@ STREAMS = "tests/unit/test_streams.py"
 
 _FUSED = "tasks/ebm/fused.py"
 _NORMALS = "tasks/mcmc/normals.cpp"
-_PASSES = "tasks/mcmc/mala.cpp"
+_PASSES = "tasks/mcmc/kernels/mala.cpp"
 _PERCEPTRON = "tasks/ebm/perceptron.cpp"
-_PROGRAM = "tasks/mcmc/program.py"
+_PROGRAM = "tasks/mcmc/noise_ladder/program.py"
 _STREAMS = "tasks/mcmc/streams.py"
 
 MUTANTS = (

@@ -10,15 +10,15 @@ CHECKS = "tests/unit/test_checks.py"
 DRIFT = "tests/unit/test_drift.py"
 FIGURES = "tests/unit/test_figures.py"
 
-_NO_DATA = "tasks/store/no_data.py"
-_NUMERALS = "tasks/store/numerals.py"
-_LAYOUT = "tasks/store/text_layout.py"
-_CSV = "tasks/store/csv_files.py"
+_NO_DATA = "tasks/data/no_data.py"
+_NUMERALS = "tasks/data/numerals.py"
+_LAYOUT = "tasks/data/text_layout.py"
+_CSV = "tasks/data/csv_files.py"
 
 MUTANTS = (
     Mutant(
         "rows under the key of another file",
-        "tasks/prepare.py",
+        "tasks/data/prepare.py",
         "if context.reads not in (None, data.source):",
         "if False:",
         (PREPARE,),
@@ -47,18 +47,18 @@ MUTANTS = (
     Mutant("odd numbers are identifiers", _NO_DATA, "num_numbers < NUMBER_SHARE * len(text)", "True", (NO_DATA,)),
     Mutant(
         "a Delta table's loose files",
-        "tasks/store/table_folders.py",
+        "tasks/data/table_folders.py",
         "if kind is not None:\n            remedy",
         "if False:\n            remedy",
         (TABLE_FOLDERS,),
     ),
     Mutant(
         "names in another case",
-        "tasks/store/checks.py",
+        "tasks/data/checks.py",
         "name.casefold() in RESERVED_NAMES",
         "name in RESERVED_NAMES",
         (CHECKS,),
     ),
-    Mutant("types of CSV", "tasks/drift.py", "and kinds != UNTYPED", "", (DRIFT,)),
-    Mutant("mathematics in names", "tasks/figures/style.py", '.replace("$", r"\\$")', "", (FIGURES,)),
+    Mutant("types of CSV", "tasks/retraining/drift.py", "and kinds != UNTYPED", "", (DRIFT,)),
+    Mutant("mathematics in names", "tasks/reports/figures/style.py", '.replace("$", r"\\$")', "", (FIGURES,)),
 )

@@ -7,14 +7,14 @@ TAILS = "tests/unit/test_tails.py"
 TAIL_INDEX = "tests/unit/test_tail_index.py"
 TRAVEL_MEASURES = "tests/unit/test_travel_measures.py"
 
-_TAILS = "tasks/mcmc/tails.py"
-_TAIL_FIT = "tasks/mcmc/tail_fit.py"
-_TAIL_INDEX = "tasks/mcmc/tail_index.py"
+_TAILS = "tasks/mcmc/coordinates/tails.py"
+_TAIL_FIT = "tasks/mcmc/warmup/tail_fit.py"
+_TAIL_INDEX = "tasks/mcmc/diagnostics/tail_index.py"
 
 MUTANTS = (
     Mutant(
         "warm-up that learns no tails",
-        "tasks/mcmc/warmup.py",
+        "tasks/mcmc/warmup/warmup.py",
         "coordinates_of(tuned.coordinates, seen, window, index > 0, is_small)",
         "coordinates_of(tuned.coordinates, seen, window, False, is_small)",
         (HEAVY_TAILS,),
@@ -71,28 +71,28 @@ MUTANTS = (
     Mutant("a finite error of an infinite moment", _TAIL_INDEX, "if order * k >= 1:", "if k >= 1:", (TAIL_INDEX,)),
     Mutant(
         "superchains compared in their means alone",
-        "tasks/travel_measures.py",
+        "tasks/judging/target_measures.py",
         "map(diagnostics.rank_normalised, (values, folded))",
         "map(diagnostics.rank_normalised, (values,))",
         (TRAVEL_MEASURES,),
     ),
     Mutant(
         "superchains compared in values that have no mean",
-        "tasks/travel_measures.py",
+        "tasks/judging/target_measures.py",
         "map(diagnostics.rank_normalised, (values, folded))",
         "(values, folded)",
         (TRAVEL_MEASURES,),
     ),
     Mutant(
         "chains that drift together agree",
-        "tasks/travel_measures.py",
+        "tasks/judging/target_measures.py",
         "[diagnostics.nested_rhat(ranked, superchain), diagnostics.nested_rhat(halves, which)]",
         "[diagnostics.nested_rhat(ranked, superchain)]",
         (TRAVEL_MEASURES,),
     ),
     Mutant(
         "superchains of any size weigh the same",
-        "tasks/mcmc/diagnostics.py",
+        "tasks/mcmc/diagnostics/diagnostics.py",
         "(sizes * (of_superchain - means.mean()) ** 2).sum()",
         "(size * (of_superchain - means.mean()) ** 2).sum() * 2",
         ("tests/unit/test_diagnostics.py",),

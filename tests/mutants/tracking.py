@@ -13,13 +13,13 @@ REGISTER = "tests/integration/test_register.py"
 SIGNATURE = "tests/unit/test_signature.py"
 WRONG_INPUT = "tests/integration/test_wrong_input.py"
 
-_DAG = "tasks/dag.py"
+_DAG = "tasks/dag/dag.py"
 _INTACT = "tasks/store/intact.py"
-_ONCE = "tasks/once.py"
-_ORIGIN = "tasks/origin.py"
-_PUBLISHED = "tasks/published.py"
-_REGISTER = "tasks/register.py"
-_SERVER = "tasks/tracking_server.py"
+_ONCE = "tasks/registry/once.py"
+_ORIGIN = "tasks/fleet/origin.py"
+_PUBLISHED = "tasks/dag/published.py"
+_REGISTER = "tasks/registry/register.py"
+_SERVER = "tasks/records/tracking_server.py"
 _SIGNATURE = "tasks/store/signature.py"
 
 MUTANTS = (
@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant("an origin of anything", _ORIGIN, "for key, kind in KINDS.items()", "for key, kind in ()", (ORIGIN,)),
     Mutant(
         "a cluster's address of anything",
-        "tasks/config.py",
+        "tasks/config/cluster.py",
         'require(is_place, "cluster.address"',
         'require(True, "cluster.address"',
         (WRONG_INPUT,),

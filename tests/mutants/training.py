@@ -9,7 +9,7 @@ NOISE = "tests/unit/test_noise.py"
 OBJECTIVES = "tests/unit/test_objectives.py"
 
 _ENERGIES = "tasks/ebm/energies.py"
-_LINE = "tasks/mcmc/line_integral.py"
+_LINE = "tasks/mcmc/kernels/line_integral.py"
 _MATCHING = "tasks/ebm/score_matching.py"
 _NOISE = "tasks/ebm/noise.py"
 _OBJECTIVES = "tasks/ebm/objectives.py"
@@ -64,15 +64,15 @@ MUTANTS = (
     ),
     Mutant(
         "draws of a score called exact",
-        "tasks/mcmc/kernels.py",
+        "tasks/mcmc/kernels/kernels.py",
         'flaw=f"takes line integrals of a score ({rule_name}) for log ratios of densities"',
         'flaw=""',
         (LINE,),
     ),
-    Mutant("nodes of a rule uncounted", "tasks/mcmc/kernels.py", "1 + len(rule.nodes)", "1", (LINE,)),
+    Mutant("nodes of a rule uncounted", "tasks/mcmc/kernels/kernels.py", "1 + len(rule.nodes)", "1", (LINE,)),
     Mutant(
         "log densities in a store of scores",
-        "tasks/draws.py",
+        "tasks/sampling/draws.py",
         "{} if isinstance(model, ScoreModel) else densities",
         "densities",
         ("tests/unit/test_score_only.py",),
@@ -100,7 +100,7 @@ MUTANTS = (
     ),
     Mutant(
         "known score in the data's units",
-        "tasks/known_score.py",
+        "tasks/user_code/known_score.py",
         "return (scale * score).float()",
         "return score.float()",
         ("tests/unit/test_known_score.py",),

@@ -5,9 +5,9 @@ from tests.mutants.mutant import Mutant
 INPUTS = "tests/unit/test_inputs.py"
 USER_CODE = "tests/unit/test_user_code.py"
 
-_INPUTS = "tasks/inputs.py"
-_USER_CODE = "tasks/user_code.py"
-_WATCHING = "tasks/watching.py"
+_INPUTS = "tasks/user_code/inputs.py"
+_USER_CODE = "tasks/user_code/guard.py"
+_WATCHING = "tasks/user_code/watching.py"
 
 MUTANTS = (
     Mutant("files opened by Python not followed", _WATCHING, 'if event == "open":', 'if event == "opened":', (INPUTS,)),

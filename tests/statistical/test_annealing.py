@@ -11,12 +11,13 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.ebm.noise import ladder
-from tasks.mcmc import annealing, mala, metropolis
-from tasks.mcmc.annealing import Tuning
-from tasks.mcmc.kernels import KERNELS, Move
-from tasks.mcmc.streams import Stream
-from tasks.verdict import ACCEPTANCE_MARGIN
+from scorefleet.tasks.ebm.noise import ladder
+from scorefleet.tasks.judging.verdict import ACCEPTANCE_MARGIN
+from scorefleet.tasks.mcmc.kernels import mala, metropolis
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, Move
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Tuning
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 class Mixture:

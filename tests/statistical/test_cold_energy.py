@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.ebm import energies, model, training
-from tasks.ebm.dequantise import grid_of
-from tasks.ebm.objectives import EnergyLoss
-from tasks.mcmc import keep, warmup
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import energies, model, training
+from scorefleet.tasks.ebm.dequantise import grid_of
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import warmup
 
 LOGIT_BETA, EDGE, NUM_CELLS = -2.0, 6.0, 400
 

@@ -11,14 +11,16 @@ import pytest
 import torch
 from scipy import integrate, stats
 
-from tasks import commands, composing, composition
-from tasks.draws import to_table
-from tasks.ebm.noise import ladder
-from tasks.mcmc import annealing
-from tasks.mcmc.annealing import Tuning
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
-from tasks.subsets import vectors
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.ebm.noise import ladder
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Tuning
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.registry import composing
+from scorefleet.tasks.sampling import composition
+from scorefleet.tasks.sampling.draws import to_table
+from scorefleet.tasks.store.subsets import vectors
 from tests import gaussians
 
 NUM_CHAINS, LOWEST = 2048, -4.0

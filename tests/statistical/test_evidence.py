@@ -6,13 +6,14 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import evidence, smc
-from tasks.mcmc.constraints import parse
-from tasks.mcmc.mixture import Mixture
-from tasks.mcmc.modes import Modes
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.coordinates.constraints import parse
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.noise_ladder import smc
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.tempering import evidence
+from scorefleet.tasks.mcmc.warmup.mixture import Mixture
+from scorefleet.tasks.mcmc.warmup.modes import Modes
 
 CONCENTRATION = torch.tensor([2.0, 3.0, 4.0, 0.7], dtype=torch.float64)
 

@@ -10,11 +10,11 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.ebm.noise import ladder
-from tasks.mcmc import annealing, ladder_exchange
-from tasks.mcmc.annealing import Tuning
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm.noise import ladder
+from scorefleet.tasks.mcmc.noise_ladder import annealing, ladder_exchange
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Tuning
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_CHAINS, DIM, WEIGHT, VARIANCE, LOWEST = 2048, 2, 0.2, 0.05, -6.0
 MEANS = torch.tensor([[-0.8, 0.0], [1.2, 0.0]])

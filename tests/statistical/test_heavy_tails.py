@@ -10,15 +10,17 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import keep, metropolis, warmup
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.diagnostics import sd_error
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.mixture import Mixture
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.tail_index import tail_index
-from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.coordinates.tails import RadialTail, TailsOfCoordinates
+from scorefleet.tasks.mcmc.diagnostics.diagnostics import sd_error
+from scorefleet.tasks.mcmc.diagnostics.tail_index import tail_index
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import warmup
+from scorefleet.tasks.mcmc.warmup.mixture import Mixture
 
 NUM_CHAINS, NUM_DRAWS = 64, 1000
 

@@ -3,10 +3,11 @@
 import torch
 from scipy import stats
 
-from tasks.mcmc import hmc, keep, metropolis
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.kernels import hmc, metropolis
+from scorefleet.tasks.mcmc.streams import Stream
 
 SHAPE = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.8, 0.6, 0.0, 0.0], [0.0, 0.5, 1.2, 0.0], [0.3, 0.0, -0.4, 0.7]]).double()
 

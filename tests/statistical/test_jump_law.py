@@ -8,12 +8,14 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import jump, keep, metropolis, mixture
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.triangular import Triangular
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.coordinates.triangular import Triangular
+from scorefleet.tasks.mcmc.kernels import jump, metropolis
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import mixture
 
 NUM_CHAINS = 20_000
 WRONG = mixture.Mixture(

@@ -6,10 +6,12 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import ladder_travel, ladder_warmup, travel, warmup
-from tasks.mcmc.kernels import KERNELS, tune
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.tempering import ladder_travel, ladder_warmup
+from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_CHAINS, NUM_DRAWS = 256, 60
 CASES = {(2, 8.0): 6, (8, 12.0): 8}

@@ -14,8 +14,8 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import gibbs, langevin, lecture_mala, mala, metropolis, random_walk
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import gibbs, langevin, lecture_mala, mala, metropolis, random_walk
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_CHAINS, FALSE_ALARM_RATE = 20_000, 1e-6
 SPREAD = 1.5

@@ -13,9 +13,9 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import line_integral, mala, metropolis
-from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import line_integral, mala, metropolis
+from scorefleet.tasks.mcmc.kernels.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID
+from scorefleet.tasks.mcmc.streams import Stream
 from tests.statistical.test_laws import CDFS, FALSE_ALARM_RATE, NUM_CHAINS, exact, target
 
 STEP_SIZE, NUM_STEPS = 1.1, 10

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import keep, warmup
-from tasks.mcmc.constraints import parse
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.coordinates.constraints import parse
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_WARM, NUM_DRAWS = 64, 100
 

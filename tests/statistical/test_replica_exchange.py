@@ -12,11 +12,12 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import exchange, metropolis
-from tasks.mcmc.adaptation import StepSize
-from tasks.mcmc.kernels import Move
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.tempering import gaussian, tempered, tempering_ladder
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.adaptation import StepSize
+from scorefleet.tasks.mcmc.kernels.kernels import Move
+from scorefleet.tasks.mcmc.noise_ladder import exchange
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.tempering.tempering import gaussian, tempered, tempering_ladder
 
 NUM_CHAINS, DIM = 2048, 2
 MEANS = torch.tensor([[-4.0, 0.0], [4.0, 0.0]])

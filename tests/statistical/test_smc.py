@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.ebm.noise import ladder
-from tasks.errors import UsageError
-from tasks.mcmc import smc
-from tasks.mcmc.annealing import Ladder, Tuning, tune
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm.noise import ladder
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.noise_ladder import smc
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning, tune
+from scorefleet.tasks.mcmc.streams import Stream
 
 LEVELS, CRUDE = tuple(ladder(25, -5.0).tolist()), tuple(ladder(9, -3.0).tolist())
 NUM_POPULATIONS, NUM_PARTICLES = 16, 1024

@@ -1,6 +1,6 @@
 import math
 
-from tasks.mcmc.adaptation import StepSize
+from scorefleet.tasks.mcmc.kernels.adaptation import StepSize
 
 
 def test_the_step_size_settles_where_acceptance_is_the_target():

@@ -1,10 +1,10 @@
 import torch
 
-from tasks.ebm import model
-from tasks.ebm.augment import NUM_WARPS, draw_warps, warp_images
-from tasks.ebm.dequantise import Grid
-from tasks.ebm.objectives import EnergyLoss
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import model
+from scorefleet.tasks.ebm.augment import NUM_WARPS, draw_warps, warp_images
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.mcmc.streams import Stream
 
 SHAPE, DIM = (8, 8), 64
 LOCATION, SCALE = torch.linspace(0.0, 9.0, DIM), 4.3  # each pixel has its own mean

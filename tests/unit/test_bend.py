@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tasks.mcmc import bend
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.coordinates import bend
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_DRAWS, NUM_CHAINS = 50, 64
 ORDER = [2, 0, 3, 1]

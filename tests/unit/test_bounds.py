@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import StorageError
-from tasks.store.shards import each_table, from_parquet, places_of, to_parquet
-from tasks.store.thrift import Reader
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.shards import each_table, from_parquet, places_of, to_parquet
+from scorefleet.tasks.store.thrift import Reader
 
 MEASURED = """
 import resource, sys
-from tasks.errors import StorageError
-from tasks.store.shards import from_parquet, places_of
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.shards import from_parquet, places_of
 data, before = open(sys.argv[1], "rb").read(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for read in (lambda: places_of(data, 4), lambda: from_parquet(data)):
     try:
@@ -100,7 +100,7 @@ def test_a_page_that_unpacks_to_more_than_its_rows_is_refused():
 
 
 def test_texts_that_are_long_only_when_written_out_are_refused(monkeypatch):
-    monkeypatch.setattr("tasks.store.bounds.most_bytes", lambda: 10**8)
+    monkeypatch.setattr("scorefleet.tasks.store.bounds.most_bytes", lambda: 10**8)
     table = pa.table({"x": pa.DictionaryArray.from_arrays(np.zeros(1000, np.int32), ["y" * 10**6]).cast(pa.string())})
     data = parquet(table)
     assert len(data) < 10_000

@@ -3,9 +3,9 @@
 import pytest
 from obstore.exceptions import GenericError
 
-from tasks.errors import UsageError
-from tasks.store import bucket
-from tasks.store.places import place_of
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.store import bucket
+from scorefleet.tasks.store.places import place_of
 
 
 def test_a_place_has_one_name():

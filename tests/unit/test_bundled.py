@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
-from tasks.errors import UsageError
-from tasks.store.bundled import is_bundled, load
-from tasks.store.schema import rows_of, shape_of
+from scorefleet.tasks.data.bundled import is_bundled, load
+from scorefleet.tasks.data.schema import rows_of, shape_of
+from scorefleet.tasks.errors import UsageError
 
 
 def test_digits_are_images_of_small_integers_with_their_digit():

@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.errors import DataError
-from tasks.store.checks import MIN_ROWS, check
-from tasks.store.schema import array_field, shape_of
+from scorefleet.tasks.data.checks import MIN_ROWS, check
+from scorefleet.tasks.data.schema import array_field, shape_of
+from scorefleet.tasks.errors import DataError
 
 GOOD = np.arange(60.0)
 

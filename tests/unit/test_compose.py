@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tasks.ebm import compose
-from tasks.ebm.energies import value_and_score
-from tasks.errors import UsageError
+from scorefleet.tasks.ebm import compose
+from scorefleet.tasks.ebm.energies import value_and_score
+from scorefleet.tasks.errors import UsageError
 
 DOUBLE = torch.float64
 X = torch.randn(20, 3, dtype=DOUBLE, generator=torch.Generator().manual_seed(0))

@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch.distributions import MultivariateNormal
 
-from tasks import classifier, commands, composing, composition
-from tasks.errors import DataError, UsageError
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.registry import composing
+from scorefleet.tasks.sampling import composition
+from scorefleet.tasks.user_code import classifier
 from tests import gaussians
 
 A = gaussians.rows_of([1.0, -2.0, 5.0], [[1.0, 0.5, 0.2], [0.5, 2.0, -0.3], [0.2, -0.3, 0.5]], 1)

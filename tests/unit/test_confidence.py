@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from tasks.store.confidence import all_right, fewest_excluded
+from scorefleet.tasks.store.confidence import all_right, fewest_excluded
 
 
 @pytest.mark.parametrize(("num_shards", "num_wrong", "num_chosen"), [(20, 3, 5), (100, 7, 30), (50, 0, 10), (9, 9, 1)])

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from tasks.ebm import model
-from tasks.ebm.conservative import antisymmetric_share
-from tasks.ebm.score_matching import rademacher
+from scorefleet.tasks.ebm import model
+from scorefleet.tasks.ebm.conservative import antisymmetric_share
+from scorefleet.tasks.ebm.score_matching import rademacher
 
 
 def _probes(count, rows, dim):

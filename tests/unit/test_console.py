@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from tasks.console import notify, output, plain, stream
+from scorefleet.tasks.console import notify, output, plain, stream
 
-COMMAND = [sys.executable, "-m", "pipelines.cli"]
+COMMAND = [sys.executable, "-m", "scorefleet"]
 NO_UTF8 = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 

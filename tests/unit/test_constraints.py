@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch.distributions import Beta, Dirichlet, Gamma
 
-from tasks.mcmc.constraints import parse
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.coordinates.constraints import parse
+from scorefleet.tasks.mcmc.targets import from_log_density
 
 
 def free_points(num_rows, dim):

@@ -1,8 +1,8 @@
 import torch
 
-from tasks.ebm.contrastive import contrastive_divergence, negatives
-from tasks.ebm.energies import value_and_score
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm.contrastive import contrastive_divergence, negatives
+from scorefleet.tasks.ebm.energies import value_and_score
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_ROWS = 20_000
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.mcmc.copies import copy_test, memorisation_test, nearest_distances
+from scorefleet.tasks.mcmc.diagnostics.copies import copy_test, memorisation_test, nearest_distances
 
 ONE_IN_A_MILLION = 1e-6
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipelines.cron import Cron
-from tasks.errors import UsageError
+from scorefleet.pipelines.cron import Cron
+from scorefleet.tasks.errors import UsageError
 
 NOW = datetime(2026, 11, 25, 13, 7, 30)  # a Wednesday
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.crontab import BEGIN, END, lines_of, scheduled, with_schedules
-from tasks.errors import ServiceError
+from scorefleet.pipelines.crontab import BEGIN, END, lines_of, scheduled, with_schedules
+from scorefleet.tasks.errors import ServiceError
 
 LINES = st.lists(st.text("abc #%*/", max_size=9).map(lambda line: f"{line}\n"), max_size=4).map("".join)
 

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import config
-from tasks.store.csv_files import read_csv
+from scorefleet.tasks import config
+from scorefleet.tasks.data.csv_files import read_csv
 
 NUM_ROWS = 60
 X = np.random.default_rng(0).normal(size=(NUM_ROWS, 3)).round(6)

@@ -3,10 +3,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tasks import commands
-from tasks.dag import Pipeline, Step
-from tasks.errors import DataError
-from tasks.journal import Journal
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag.dag import Pipeline, Step
+from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.records.journal import Journal
 
 
 @dataclass(frozen=True)

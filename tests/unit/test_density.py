@@ -3,9 +3,10 @@ import sys
 import pytest
 import torch
 
-from tasks import config, density
-from tasks.errors import DataError, UsageError
-from tasks.mcmc.constraints import parse
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.mcmc.coordinates.constraints import parse
+from scorefleet.tasks.user_code import density
 
 MODULE = """
 import torch

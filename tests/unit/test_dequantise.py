@@ -1,7 +1,7 @@
 import torch
 
-from tasks.ebm.dequantise import END_WIDTH, Grid, dequantise, grid_of
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm.dequantise import END_WIDTH, Grid, dequantise, grid_of
+from scorefleet.tasks.mcmc.streams import Stream
 
 LOCATION, SCALE = 4.9, 4.3
 RANDOM = Stream(0, 0).at(0, 0)

@@ -1,7 +1,8 @@
 import torch
 
-from tasks.mcmc import dense, descent, limited, metropolis
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import dense, descent, limited
 
 PRECISION = torch.tensor([[4.0, 1.5, 0.0], [1.5, 1.0, 0.2], [0.0, 0.2, 100.0]], dtype=torch.float64)
 MEAN = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)

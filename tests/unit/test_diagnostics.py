@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.mcmc import diagnostics
+from scorefleet.tasks.mcmc.diagnostics import diagnostics
 
 
 def normal(seed, *shape):

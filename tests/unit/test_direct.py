@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.store.direct import BLOCK, Memory
+from scorefleet.tasks.store.direct import BLOCK, Memory
 
 SIZES = [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 1_000_003]
 

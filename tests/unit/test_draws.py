@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import config
-from tasks.draws import to_table
-from tasks.fleet import ChainMaker
-from tasks.mcmc import program as programs
-from tasks.mcmc.annealing import Ladder
-from tasks.mcmc.kernels import KERNELS
-from tasks.sample import program_of
+from scorefleet.tasks import config
+from scorefleet.tasks.fleet.fleet import ChainMaker
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
+from scorefleet.tasks.mcmc.noise_ladder import program as programs
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.sampling.draws import to_table
+from scorefleet.tasks.sampling.sample import program_of
 
 
 @pytest.mark.parametrize("kernel", [name for name, kernel in KERNELS.items() if kernel.needs_value])

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tasks.drift import compare, out_of_range, schema_changes
-from tasks.store.schema import Column, DataSchema, LabelColumn
+from scorefleet.tasks.data.schema import Column, DataSchema, LabelColumn
+from scorefleet.tasks.retraining.drift import compare, out_of_range, schema_changes
 
 NAMES = ("length", "width", "mass")
 

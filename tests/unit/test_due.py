@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import due
-from pipelines.due import SCHEDULE, Schedule, Tick, may_go_on, run_due
-from tasks.errors import UsageError
+from scorefleet.pipelines import due
+from scorefleet.pipelines.due import SCHEDULE, Schedule, Tick, may_go_on, run_due
+from scorefleet.tasks.errors import UsageError
 from tests.integration.conftest import wait_until
 
 HERE = socket.gethostname()
@@ -37,7 +37,7 @@ def yearly() -> str:
 
 def call(folder: Path) -> int:
     """As cron does it."""
-    command = [sys.executable, "-m", "pipelines.cli", "schedule", "tick", str(folder)]
+    command = [sys.executable, "-m", "scorefleet", "schedule", "tick", str(folder)]
     return subprocess.run(command, check=False).returncode
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.mcmc.edges import EDGE, LEVELS, thinning_out
+from scorefleet.tasks.mcmc.diagnostics.edges import EDGE, LEVELS, thinning_out
 
 P = (np.arange(100_000) + 0.5) / 100_000
 

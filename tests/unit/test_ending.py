@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from pipelines.cli import COMMANDS, main
-from pipelines.ending import code_of
+from scorefleet.pipelines.cli import COMMANDS, main
+from scorefleet.pipelines.ending import code_of
 
 CODES = {2, 3, 4, 5}
 WORDS = ("", "-", "--", "\0", "a\0b", "caf\udce9", "\x1b[31m", "-x", "--=", "=", "--root", "--root=", "a" * 300, "{")
@@ -108,7 +108,7 @@ def test_what_nohup_has_ignored_stays_ignored():
 
 def test_a_second_hangup_does_not_cut_short_the_end():
     """Who closes a terminal hangs up twice: once to its foreground processes, once to its shell's jobs."""
-    stop = "import os, signal, sys; from pipelines.ending import code_of; "
+    stop = "import os, signal, sys; from scorefleet.pipelines.ending import code_of; "
     stop += (
         "code = code_of(lambda words: signal.raise_signal(signal.SIGHUP), []); os.kill(os.getpid(), signal.SIGHUP); "
     )

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tasks.ebm import energies, model
+from scorefleet.tasks.ebm import energies, model
 
 FORMS = list(energies.ENERGIES)
 

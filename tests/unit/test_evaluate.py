@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tasks import config
-from tasks.evaluate import judge_chains
+from scorefleet.tasks import config
+from scorefleet.tasks.judging.evaluate import judge_chains
 from tests.finished_run import EXCHANGE, finish
 
 CHAINS = {"chains/control_p_value", "chains/weights_ess_fraction", "chains/log_z"}

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.errors import UsageError
-from tasks.mcmc import exchange, metropolis
-from tasks.mcmc.kernels import Move
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.kernels import Move
+from scorefleet.tasks.mcmc.noise_ladder import exchange
+from scorefleet.tasks.mcmc.streams import Stream
 
 # Unnormalised log densities of states 0, 1, 2 at three levels; their normalisers differ on purpose.
 TABLE = torch.tensor([[0.0, 0.2, 0.1], [3.0, 3.9, 2.7], [2.6, 4.2, 1.4]], dtype=torch.float64)

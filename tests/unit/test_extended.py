@@ -8,21 +8,21 @@ import numpy as np
 import pyarrow.dataset as ds
 import pytest
 
-from pipelines.cli import main
-from tasks.draws import summarise_exchange
-from tasks.mcmc import program as programs
-from tasks.rebuild import rebuild
-from tasks.replaying import open_source, replay
-from tasks.store.entry import Entry, commit_path
-from tasks.store.extents import extension_path
-from tasks.store.growing import new_entries
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.store.verify import verify
-from tasks.subsets import one_draw_per_chain, whole_chains
-from tasks.torch_draws import Draws
-from tasks.travel_measures import total_facts
-from tasks.travellers import WARM
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.audit.rebuild import rebuild
+from scorefleet.tasks.audit.replay import open_source, replay
+from scorefleet.tasks.judging.target_measures import total_facts
+from scorefleet.tasks.mcmc.noise_ladder import program as programs
+from scorefleet.tasks.sampling.draws import summarise_exchange
+from scorefleet.tasks.sampling.sample_target import WARM
+from scorefleet.tasks.store.entry import Entry, commit_path
+from scorefleet.tasks.store.extents import extension_path
+from scorefleet.tasks.store.growing import new_entries
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.subsets import one_draw_per_chain, whole_chains
+from scorefleet.tasks.store.torch_draws import Draws
+from scorefleet.tasks.store.verify import verify
 from tests.tiny_stores import model_store, target_store
 from tests.unit.test_signature import keys
 

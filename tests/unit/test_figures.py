@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tasks.figures import comparisons, tables, travel
-from tasks.figures.style import MAX_NAME, Picture, plain
+from scorefleet.tasks.reports.figures import comparisons, tables, target
+from scorefleet.tasks.reports.figures.style import MAX_NAME, Picture, plain
 
 ODD = [
     "US$_a_b$",
@@ -36,8 +36,8 @@ def test_every_name_is_shown_as_it_is():
     shares = np.full(len(ODD), 1 / len(ODD))
     pictures = [
         comparisons.classes(ODD, shares, shares, 100),
-        travel.marginals(rows[None], ODD),
-        travel.scatter_pairs(rows[:, :2], ODD[:2]),
+        target.marginals(rows[None], ODD),
+        target.scatter_pairs(rows[:, :2], ODD[:2]),
         tables.pairs(rows[:, :2], rows[:, :2], ODD[:2]),
         tables.walk(rows[None], rows, [1.0], ODD),
     ]

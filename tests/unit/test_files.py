@@ -14,11 +14,11 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
-from tasks.errors import DataError
-from tasks.store import files
-from tasks.store.files import digest_of, read_file, read_files, read_source
-from tasks.store.schema import rows_of, shape_of
+from scorefleet.tasks import config
+from scorefleet.tasks.data import files
+from scorefleet.tasks.data.files import digest_of, read_file, read_files, read_source
+from scorefleet.tasks.data.schema import rows_of, shape_of
+from scorefleet.tasks.errors import DataError
 
 TABLE = pa.table({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]})
 

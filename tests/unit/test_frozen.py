@@ -1,14 +1,14 @@
 import safetensors.numpy
 import torch
 
-from tasks.mcmc import frozen
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.mixture import Mixture
-from tasks.mcmc.preconditioning import identity
-from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
-from tasks.mcmc.triangular import Triangular
-from tasks.mcmc.windows import Tuned
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import identity
+from scorefleet.tasks.mcmc.coordinates.tails import RadialTail, TailsOfCoordinates
+from scorefleet.tasks.mcmc.coordinates.triangular import Triangular
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.warmup import frozen
+from scorefleet.tasks.mcmc.warmup.mixture import Mixture
+from scorefleet.tasks.mcmc.warmup.windows import Tuned
 
 
 def same(one, other):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from tasks.ebm import energies, fused, model
+from scorefleet.tasks.ebm import energies, fused, model
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 FORMS = list(energies.ENERGIES)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from tasks.gate import Comparison, Facts, compare_draws, compare_likelihoods, decide, not_numbers
+from scorefleet.tasks.retraining.gate import Comparison, Facts, compare_draws, compare_likelihoods, decide, not_numbers
 
 SOUND = Facts(True, ("Every check holds.",), 0, (), (), True)
 BETTER = Comparison("likelihood", "nats a row", 1.0, 0.1, 30.0)

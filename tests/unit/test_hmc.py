@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import hmc, metropolis
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import hmc, metropolis
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def banana(x):

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.cli import main
-from tasks.errors import StorageError
-from tasks.locks import locked
-from tasks.store import document
-from tasks.store.entry import entry_of, parse, to_record
-from tasks.store.manifest import COLUMNS, SampleStore, from_safetensors, from_table, to_table
-from tasks.store.shards import from_parquet, to_parquet
-from tasks.store.verify import verify
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import document
+from scorefleet.tasks.store.entry import entry_of, parse, to_record
+from scorefleet.tasks.store.locks import locked
+from scorefleet.tasks.store.manifest import COLUMNS, SampleStore, from_safetensors, from_table, to_table
+from scorefleet.tasks.store.shards import from_parquet, to_parquet
+from scorefleet.tasks.store.verify import verify
 
 DIGEST = "ab" * 32
 

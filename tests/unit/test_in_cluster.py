@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import load_pem_x509_certificate
 
-from pipelines.launchers import in_cluster, kubernetes_objects
-from pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
-from tasks.errors import ServiceError, UsageError
+from scorefleet.pipelines.launchers import in_cluster, kubernetes_objects
+from scorefleet.pipelines.launchers.kubernetes_errors import AlreadyThere, Changed, NotThere
+from scorefleet.tasks.errors import ServiceError, UsageError
 from tests import kubernetes_api
 from tests.kubernetes_api import CORE, Kubernetes
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from tasks import config, density, inputs, reads
-from tasks.errors import DataError, UsageError
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.user_code import density, inputs, reads
 
 HEAD = """
 import contextlib, glob, importlib, os, sqlite3

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tasks.errors import StorageError
-from tasks.journal import Journal
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.records.journal import Journal
 
 
 @pytest.fixture

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.mcmc import annealing, gibbs, hmc, langevin, lecture_mala, mala, metropolis, random_walk
-from tasks.mcmc.kernels import Move
-from tasks.mcmc.streams import Random, Stream
+from scorefleet.tasks.mcmc.kernels import gibbs, hmc, langevin, lecture_mala, mala, metropolis, random_walk
+from scorefleet.tasks.mcmc.kernels.kernels import Move
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.streams import Random, Stream
 
 KERNELS = [mala, lecture_mala, random_walk, gibbs, langevin]
 ADJUSTED = KERNELS[:4]

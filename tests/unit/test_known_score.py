@@ -4,12 +4,12 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tasks import config
-from tasks.context import Context
-from tasks.errors import DataError, UsageError
-from tasks.journal import Journal
-from tasks.known_score import scores_of_rows
-from tasks.prepare import prepare, read_schema, read_split
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.prepare import prepare, read_schema, read_split
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.user_code.known_score import scores_of_rows
 
 FUNCTIONS = """
 import torch

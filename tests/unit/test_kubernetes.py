@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.launchers import kubernetes, launcher_of
-from pipelines.launchers.kubernetes_job import unwrapped, wrapped
-from pipelines.lint import lint
-from pipelines.lint_kubernetes import findings_of
-from tasks.errors import UsageError
+from scorefleet.pipelines.launchers import kubernetes, launcher_of
+from scorefleet.pipelines.launchers.kubernetes_job import unwrapped, wrapped
+from scorefleet.pipelines.lint import lint
+from scorefleet.pipelines.lint_kubernetes import findings_of
+from scorefleet.tasks.errors import UsageError
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "kubernetes" / "rayjob.yaml"
 RAN_OUT = "The RayJob has passed the activeDeadlineSeconds. StartTime: 1. ActiveDeadlineSeconds: 1"
@@ -75,14 +75,14 @@ def test_a_job_has_its_name_its_words_and_its_files_and_the_users_own_settings()
     mine = yaml.safe_load(TEMPLATE.read_text())
     mine["metadata"]["labels"] = {"team": "mine"}
     before = copy.deepcopy(mine)
-    job = kubernetes.filled(mine, "scorefleet-run-0", ("-m", "pipelines.cli"), {"command": "run config.yaml"})
+    job = kubernetes.filled(mine, "scorefleet-run-0", ("-m", "scorefleet"), {"command": "run config.yaml"})
     assert mine == before
     assert job["metadata"]["labels"] == {"team": "mine", "app.kubernetes.io/managed-by": "scorefleet"}
     pod = job["spec"]["submitterPodTemplate"]["spec"]
     assert pod["volumes"] == [{"name": "parcel", "secret": {"secretName": "scorefleet-run-0"}}]
     assert pod["containers"][0]["volumeMounts"] == [{"name": "parcel", "mountPath": "/parcel", "readOnly": True}]
     assert yaml.safe_load(job["spec"]["runtimeEnvYAML"]) == {"working_dir": "/parcel/folder.zip"}
-    assert base64.urlsafe_b64decode(job["spec"]["entrypoint"].split()[-1] + "==") == b'["-m", "pipelines.cli"]'
+    assert base64.urlsafe_b64decode(job["spec"]["entrypoint"].split()[-1] + "==") == b'["-m", "scorefleet"]'
 
 
 class Plain(yaml.SafeDumper):

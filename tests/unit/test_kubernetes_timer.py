@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.due import Schedule
-from pipelines.lint_kubernetes import findings_of
-from pipelines.timers import timer_of
-from pipelines.timers.kubernetes import KubernetesTimer
-from pipelines.timers.kubernetes_cronjob import cron_of, cronjob, name_of
-from pipelines.timers.kubernetes_history import has_ended, pasts
-from tasks.errors import UsageError
+from scorefleet.pipelines.due import Schedule
+from scorefleet.pipelines.lint_kubernetes import findings_of
+from scorefleet.pipelines.timers import timer_of
+from scorefleet.pipelines.timers.kubernetes import KubernetesTimer
+from scorefleet.pipelines.timers.kubernetes_cronjob import cron_of, cronjob, name_of
+from scorefleet.pipelines.timers.kubernetes_history import has_ended, pasts
+from scorefleet.tasks.errors import UsageError
 from tests import kuberay_fields
 
 TEMPLATE = yaml.safe_load((Path(__file__).parents[2] / "deploy" / "kubernetes" / "rayjob.yaml").read_text())

@@ -5,11 +5,19 @@ import pytest
 import safetensors.torch
 import torch
 
-from tasks.draws import exchange_facts, summarise_exchange
-from tasks.mcmc import exchange, ladder_exchange, metropolis
-from tasks.mcmc.annealing import Ladder, Tuning, tune
-from tasks.mcmc.program import Chains, Program, arrived, descend_ladder, first_segment, next_segment
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.noise_ladder import exchange, ladder_exchange
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning, tune
+from scorefleet.tasks.mcmc.noise_ladder.program import (
+    Chains,
+    Program,
+    arrived,
+    descend_ladder,
+    first_segment,
+    next_segment,
+)
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.sampling.draws import exchange_facts, summarise_exchange
 from tests.cuts import cuts_of
 
 LEVELS = (4.0, 0.0, -2.0, -6.0)

@@ -1,8 +1,8 @@
 import torch
 
-from tasks.mcmc import annealing
-from tasks.mcmc.annealing import Ladder
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.noise_ladder import annealing
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.mcmc.streams import Stream
 
 LADDER = Ladder((4.0, 0.0, -4.0), (0.5, 0.3, 0.1), (1.0, 1.0, 1.0))
 

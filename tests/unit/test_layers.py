@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-import tasks
+import scorefleet
 
 BLOCKED = """
 import sys
@@ -19,11 +19,11 @@ import importlib
 importlib.import_module(sys.argv[1])
 """
 
-FOLDER = Path(tasks.__file__).parent
+FOLDER = Path(scorefleet.__file__).parent / "tasks"
 MODULES = sorted(
-    ".".join(path.relative_to(FOLDER.parent).with_suffix("").parts)
-    for layer in ("ebm", "mcmc", "store")
-    for path in (FOLDER / layer).glob("*.py")
+    ".".join(path.relative_to(FOLDER.parents[1]).with_suffix("").parts)
+    for layer in ("ebm", "mcmc", "store", "data")
+    for path in (FOLDER / layer).rglob("*.py")
 )
 
 
@@ -41,16 +41,16 @@ def test_every_module_of_the_inner_layers_imports_without_ray_and_mlflow():
 
 
 def test_the_block_blocks():
-    assert "ray is blocked" in _import("tasks.cluster").stderr
+    assert "ray is blocked" in _import("scorefleet.tasks.fleet.cluster").stderr
 
 
-@pytest.mark.parametrize("module", ["tasks.config", "pipelines.cli"])
+@pytest.mark.parametrize("module", ["scorefleet.tasks.config", "scorefleet.pipelines.cli"])
 def test_importing_makes_no_file(module, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", f"import {module}"],
         cwd=tmp_path,
         check=False,
-        env={"PYTHONPATH": str(FOLDER.parent), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(FOLDER.parents[1]), "PATH": "/usr/bin:/bin"},
     )
     assert done.returncode == 0
     assert list(tmp_path.iterdir()) == []

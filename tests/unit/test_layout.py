@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.errors import StorageError
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
 
 SMALL = st.integers(1, 9)
 SIZES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=5)

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from tasks.ebm import likelihood
-from tasks.ebm.dequantise import Grid, dequantise
-from tasks.ebm.likelihood import Units
-from tasks.errors import UsageError
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import likelihood
+from scorefleet.tasks.ebm.dequantise import Grid, dequantise
+from scorefleet.tasks.ebm.likelihood import Units
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.streams import Stream
 
 LEVEL = -5.0
 SIGMA = math.exp(LEVEL / 2)

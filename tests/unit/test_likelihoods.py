@@ -7,15 +7,15 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks import likelihoods
-from tasks.artifacts import Model, Normaliser
-from tasks.ebm import likelihood
-from tasks.ebm import model as models
-from tasks.ebm.dequantise import Grid
-from tasks.likelihood_wording import likelihood as lines_of
-from tasks.mcmc.smc import LogZ
-from tasks.quality import Rows
-from tasks.store.schema import Column, DataSchema
+from scorefleet.tasks.dag.artifacts import Model, Normaliser
+from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.ebm import likelihood
+from scorefleet.tasks.ebm import model as models
+from scorefleet.tasks.ebm.dequantise import Grid
+from scorefleet.tasks.judging import likelihoods
+from scorefleet.tasks.judging.quality import Rows
+from scorefleet.tasks.mcmc.noise_ladder.smc import LogZ
+from scorefleet.tasks.reports.likelihood_wording import likelihood as lines_of
 
 SIGMA = 0.05
 LOGIT_BETA = 2 * math.log(SIGMA)

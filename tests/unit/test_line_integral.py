@@ -3,11 +3,11 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import langevin, line_integral, mala, metropolis
-from tasks.mcmc.kernels import KERNELS
-from tasks.mcmc.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID
-from tasks.mcmc.metropolis import State
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import langevin, line_integral, mala, metropolis
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
+from scorefleet.tasks.mcmc.kernels.line_integral import GAUSS_LEGENDRE_3, SIMPSON, TRAPEZOID
+from scorefleet.tasks.mcmc.kernels.metropolis import State
+from scorefleet.tasks.mcmc.streams import Stream
 
 ANGLES = 2 * math.pi * torch.arange(8, dtype=torch.float64) / 8
 MODES = 4 * torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.lint import findings_of, lint, of_ray
+from scorefleet.pipelines.lint import findings_of, lint, of_ray
 
 REPOSITORY = Path(__file__).parents[2]
 SHIPPED = ("cluster.yaml", "deploy/ray/aws.yaml", "deploy/ray/gcp.yaml")

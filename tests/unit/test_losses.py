@@ -1,8 +1,8 @@
 import pytest
 from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayTaskError
 
-from tasks.errors import ServiceError
-from tasks.losses import MAX_LOSSES, Losses, cause_of
+from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.fleet.failures import MAX_LOSSES, Losses, cause_of
 
 KILLED = ActorUnavailableError("Socket closed", None)
 

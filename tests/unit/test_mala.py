@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import mala, metropolis
-from tasks.mcmc.metropolis import State
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import mala, metropolis
+from scorefleet.tasks.mcmc.kernels.metropolis import State
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def banana(x):

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.errors import StorageError
-from tasks.store.manifest import Entry, SampleStore
-from tasks.store.spool import Spool
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.manifest import Entry, SampleStore
+from scorefleet.tasks.store.spool import Spool
 
 WRITER = """
 import dataclasses, json, os, sys, time
 import numpy as np, pyarrow as pa
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.manifest import SampleStore
 
 def rows(block, segment, mark=0):
     return pa.table({"x": np.arange(20) + 100 * block + 10 * segment + 10**6 * mark, "mark": np.full(20, mark)})

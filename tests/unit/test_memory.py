@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 
-from tasks.memory import PeakMemory, used_bytes
+from scorefleet.tasks.fleet.memory import PeakMemory, used_bytes
 
 LOOK_S = 1.2
 """Longer than between two looks."""

@@ -3,9 +3,9 @@ import pytest
 import torch
 from sklearn.covariance import ledoit_wolf
 
-from tasks.mcmc import metric
-from tasks.mcmc.preconditioning import identity
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.coordinates import metric
+from scorefleet.tasks.mcmc.coordinates.preconditioning import identity
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def rows(num_rows, dim, step=0):

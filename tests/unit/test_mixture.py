@@ -2,9 +2,9 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import mixture
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import mixture
 
 WEIGHT = torch.tensor([0.3, 0.7]).double()
 MEAN = torch.tensor([[-3.0, 0.0], [4.0, 1.0]]).double()

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from tasks import mode_search
-from tasks.mcmc import frozen
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.mixture import Mixture
-from tasks.mcmc.modes import Modes
-from tasks.mcmc.preconditioning import identity
-from tasks.mcmc.windows import Tuned
+from scorefleet.tasks.judging import mode_search
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import identity
+from scorefleet.tasks.mcmc.warmup import frozen
+from scorefleet.tasks.mcmc.warmup.mixture import Mixture
+from scorefleet.tasks.mcmc.warmup.modes import Modes
+from scorefleet.tasks.mcmc.warmup.windows import Tuned
 
 
 def known(*shares):

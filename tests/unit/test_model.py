@@ -1,6 +1,6 @@
 import torch
 
-from tasks.ebm import model
+from scorefleet.tasks.ebm import model
 
 DESCRIPTION = {"dim": 3, "energy": "inner_product", "width": 8, "num_blocks": 1, "num_conditions": 0}
 

@@ -2,8 +2,8 @@ import math
 
 import numpy as np
 
-from tasks.mcmc.diagnostics import nested_rhat
-from tasks.mcmc.moments import join, moments_of
+from scorefleet.tasks.mcmc.diagnostics.diagnostics import nested_rhat
+from scorefleet.tasks.mcmc.diagnostics.moments import join, moments_of
 
 NUM_DRAWS, NUM_CHAINS, DIM = 32, 12, 3
 

@@ -8,9 +8,8 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks import native
-from tasks.mcmc import streams
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc import native, streams
+from scorefleet.tasks.mcmc.streams import Stream
 
 needs_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 

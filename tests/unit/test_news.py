@@ -7,13 +7,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
-from tasks.artifacts import Champion, Dataset
-from tasks.context import Context
-from tasks.errors import DataError
-from tasks.journal import Journal
-from tasks.news import fair_rows, find_news, snapshot
-from tasks.prepare import prepare, read_split
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Champion, Dataset
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.prepare import prepare, read_split
+from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.retraining.news import fair_rows, find_news, snapshot
 
 
 def context_of(folder: Path, seed: int = 0) -> Context:

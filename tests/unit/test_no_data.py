@@ -8,7 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tasks.store.no_data import find
+from scorefleet.tasks.data.no_data import find
 
 NUM_ROWS = 200
 RANDOM = np.random.default_rng(0)

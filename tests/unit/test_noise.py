@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from tasks.ebm import noise
+from scorefleet.tasks.ebm import noise
 
 
 def test_noised_standard_normal_stays_standard_normal():

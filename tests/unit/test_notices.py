@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.notices import ASK_EVERY_S, next_after
+from scorefleet.tasks.training.preemption import ASK_EVERY_S, next_after
 
 
 @pytest.mark.parametrize(("num_steps", "seconds", "expected"), [(10, 1.0, 20), (100, 1.0, 200), (100, 4.0, 50)])

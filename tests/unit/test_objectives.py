@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from tasks.ebm import model, noise, objectives
-from tasks.ebm.energies import value_and_score
+from scorefleet.tasks.ebm import model, noise, objectives
+from scorefleet.tasks.ebm.energies import value_and_score
 
 
 class GaussianMixture(torch.nn.Module):

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from obstore.store import MemoryStore, ObjectStore
 
-from tasks.errors import StorageError
-from tasks.store.objects import exists, open_store, put_if_absent, put_instead, read, replace
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.objects import exists, open_store, put_if_absent, put_instead, read, replace
 
 RACER = """
 import json, sys, time
-from tasks.store.objects import open_store, put_if_absent
+from scorefleet.tasks.store.objects import open_store, put_if_absent
 folder, mark, start = sys.argv[1:]
 store = open_store(folder)
 time.sleep(max(0, float(start) - time.time()))
@@ -29,8 +29,8 @@ TIGHT_DISK = """
 import sys
 import time
 from pathlib import Path
-from tasks.errors import StorageError
-from tasks.store.objects import open_store, put_if_absent
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.objects import open_store, put_if_absent
 folder = sys.argv[1]
 store = open_store(folder)
 try:
@@ -42,8 +42,8 @@ print(sorted(path.name for path in Path(folder).iterdir()))
 
 READ_ONLY = """
 import sys
-from tasks.errors import StorageError
-from tasks.store.objects import open_store, read
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.objects import open_store, read
 try:
     open_store(sys.argv[1])
 except StorageError as error:

@@ -2,9 +2,10 @@ from itertools import pairwise
 
 import pytest
 
-from pipelines.options import parse, parser_of
-from tasks import commands, config
-from tasks.errors import UsageError
+from scorefleet.pipelines.options import parse, parser_of
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import UsageError
 
 
 def settings_of(*arguments):

@@ -6,14 +6,14 @@ from itertools import pairwise
 
 import pytest
 
-from tasks import origin
-from tasks.errors import StorageError, UsageError
-from tasks.store import document
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.fleet import origin
+from scorefleet.tasks.store import document
 
 
 def begun(seed=1, **config):
     settings = {"num_chains": 4, "num_draws": 2, "kernel": "mala"} | config
-    return origin.origin_of("tasks.origin", seed, settings, {"model_digest": "a"})
+    return origin.origin_of("scorefleet.tasks.fleet.origin", seed, settings, {"model_digest": "a"})
 
 
 def claim(folder, tune=dict, **config):

@@ -6,9 +6,10 @@ from functools import partial
 import pytest
 import torch
 
-from tasks.mcmc import hmc, metropolis, overflow, random_walk
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.kernels import hmc, metropolis, random_walk
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.warmup import overflow
 
 FAR = 1e4
 

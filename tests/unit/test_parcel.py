@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines import parcel
-from pipelines.parcel import pack
-from tasks.errors import UsageError
+from scorefleet.pipelines import parcel
+from scorefleet.pipelines.parcel import pack
+from scorefleet.tasks.errors import UsageError
 
 
 def write(folder: Path, *names: str) -> None:
@@ -22,9 +22,12 @@ def sent(folder: Path, left_out: tuple[str, ...] = (), also: tuple[str, ...] = (
     """The user's own files, beside which scorefleet's code is."""
     packed = pack(folder, [folder / name for name in left_out], [folder / name for name in also], "canary")
     names = zipfile.ZipFile(io.BytesIO(packed.archive)).namelist()
-    assert {"pipelines/cli.py", "tasks/report.html.jinja", "tasks/mcmc/mala.py"} <= set(names)
+    assert {
+        f"scorefleet/{name}"
+        for name in ("pipelines/cli.py", "tasks/reports/report.html.jinja", "tasks/mcmc/kernels/mala.py")
+    } <= set(names)
     assert not [name for name in names if name.endswith(".pyc")]
-    return {name for name in names if not name.startswith(("pipelines/", "tasks/"))}
+    return {name for name in names if not name.startswith("scorefleet/")}
 
 
 def test_code_is_sent_and_data_results_caches_and_secrets_are_not(tmp_path):
@@ -67,8 +70,8 @@ def test_a_file_with_the_token_and_a_package_of_our_names_are_refused(tmp_path):
     write(tmp_path, "notes.txt")
     with pytest.raises(UsageError, match=r"notes\.txt holds the cluster's token"):
         pack(tmp_path, [], [], "notes")
-    write(tmp_path, "tasks/mine.py")
-    with pytest.raises(UsageError, match=r"tasks has the name of a package"):
+    write(tmp_path, "scorefleet/mine.py")
+    with pytest.raises(UsageError, match=r"scorefleet has the name of scorefleet's package"):
         pack(tmp_path, [], [], "canary")
 
 

@@ -4,8 +4,8 @@ import shutil
 import pytest
 import torch
 
-from tasks.mcmc import mala, metropolis, passes
-from tasks.mcmc.metropolis import State
+from scorefleet.tasks.mcmc.kernels import mala, metropolis, passes
+from scorefleet.tasks.mcmc.kernels.metropolis import State
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="no g++")
 TYPES = [torch.float32, torch.float64]

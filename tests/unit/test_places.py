@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli import main
-from tasks.errors import UsageError
-from tasks.store.places import folder_of, place_of
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.store.places import folder_of, place_of
 
 REFUSED = {
     "": "names no folder",

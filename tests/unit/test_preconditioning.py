@@ -1,8 +1,8 @@
 import torch
 
-from tasks.mcmc import hmc, metropolis
-from tasks.mcmc.preconditioning import Whitening, identity
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening, identity
+from scorefleet.tasks.mcmc.kernels import hmc, metropolis
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def gaussian(x):

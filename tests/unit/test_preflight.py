@@ -2,10 +2,12 @@
 
 import pytest
 
-from pipelines.ambient import unused
-from pipelines.cli import main
-from tasks import commands, config, room
-from tasks.errors import StorageError, UsageError
+from scorefleet.pipelines.ambient import unused
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.fleet import capacity
 
 RUN = ("run", "--data", "sklearn:wine")
 SAMPLE = ("sample", "--target", "tests.tiny_density:log_density", "--dim", "2")
@@ -82,14 +84,14 @@ def test_an_alias_of_rollback_is_checked_too(capsys, tmp_path):
 
 def test_room_is_what_the_disk_has_and_what_is_kept_already(tmp_path, monkeypatch):
     chains = config.Chains("a:b", dim=10, num_chains=100, num_draws=1000)
-    room.require_room(chains, 10, 8, str(tmp_path), True)
-    monkeypatch.setattr(room, "free_bytes", lambda folder: 3_900_000)
+    capacity.require_room(chains, 10, 8, str(tmp_path), True)
+    monkeypatch.setattr(capacity, "free_bytes", lambda folder: 3_900_000)
     with pytest.raises(StorageError, match=r"100 chains of 1,000 draws in 10 dimensions need 0.004 GB at least"):
-        room.require_room(chains, 10, 8, str(tmp_path), True)
+        capacity.require_room(chains, 10, 8, str(tmp_path), True)
     (tmp_path / "kept.parquet").write_bytes(bytes(200_000))
-    room.require_room(chains, 10, 8, str(tmp_path), True)
+    capacity.require_room(chains, 10, 8, str(tmp_path), True)
     with pytest.raises(UsageError, match=r"a store has 9.2e18"):
-        room.require_room(chains, 2**50, 8, str(tmp_path), False)
+        capacity.require_room(chains, 2**50, 8, str(tmp_path), False)
 
 
 def test_settings_of_other_tools_that_decide_nothing_are_named_and_their_values_are_not():

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
-from tasks.artifacts import Dataset
-from tasks.context import Context
-from tasks.data import source_digest
-from tasks.errors import DataError, UsageError
-from tasks.prepare import check_data, prepare, read_schema, read_split
-from tasks.tracking import Journal
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Dataset
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.prepare import check_data, prepare, read_schema, read_split
+from scorefleet.tasks.data.source import source_digest
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.records.tracking import Journal
 
 NUM_ROWS = 200
 

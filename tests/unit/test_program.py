@@ -3,8 +3,8 @@ import dataclasses
 import pytest
 import torch
 
-from tasks.mcmc.annealing import Ladder
-from tasks.mcmc.program import Program, first_segment, next_segment
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment, next_segment
 from tests.cuts import cuts_of
 
 ALL = range(7)

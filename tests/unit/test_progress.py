@@ -1,4 +1,4 @@
-from tasks.progress import Progress, clock
+from scorefleet.tasks.fleet.progress import Progress, clock
 
 
 def test_the_line_says_how_far_how_fast_and_how_long():

@@ -2,8 +2,8 @@ import re
 
 import numpy as np
 
-from tasks import provenance
-from tasks.provenance import git_commit, versions
+from scorefleet.tasks.records import provenance
+from scorefleet.tasks.records.provenance import git_commit, versions
 
 
 def test_versions_are_those_that_run() -> None:
@@ -17,16 +17,16 @@ def test_the_commit_is_whole_and_says_whether_it_is_dirty() -> None:
 
 
 def test_a_key_changes_with_the_code_of_an_imported_module(tmp_path, monkeypatch):
-    package = tmp_path / "tasks"
+    package = tmp_path / "scorefleet"
     package.mkdir()
-    (package / "outer.py").write_text("from tasks import inner\n")
+    (package / "outer.py").write_text("from scorefleet import inner\n")
     (package / "inner.py").write_text("x = 1\n")
     (package / "other.py").write_text("x = 1\n")
     monkeypatch.setattr(provenance, "PACKAGE", package)
 
     def digest():
         provenance.code_digest.cache_clear()
-        return provenance.code_digest("tasks.outer")
+        return provenance.code_digest("scorefleet.outer")
 
     first = digest()
     (package / "other.py").write_text("x = 2\n")

@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks import commands, published
-from tasks.dag import Pipeline, Step
-from tasks.errors import StorageError
-from tasks.journal import Journal
-from tasks.store.manifest import SampleStore
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.dag import published
+from scorefleet.tasks.dag.dag import Pipeline, Step
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.store.manifest import SampleStore
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tasks.quality import Labels, Rows, class_balance, column_table, compare, coordinate_names
-from tasks.store.schema import Column, DataSchema
+from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.judging.quality import Labels, Rows, class_balance, column_table, compare, coordinate_names
 
 SCHEMA = DataSchema(
     (

@@ -6,9 +6,9 @@ import stat
 
 import pytest
 
-from pipelines.cli import main
-from tasks.errors import StorageError, UsageError
-from tasks.ray_folder import LONGEST_SOCKET, SOCKET, make_ray_folder, require_room_for_ray
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.fleet.ray_folder import LONGEST_SOCKET, SOCKET, make_ray_folder, require_room_for_ray
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 import dataclasses
 
-from pipelines import generate, retrain, sample_target, train_and_sample
-from pipelines.record import parameters
-from tasks import commands, config
-from tasks.champion import Seat
+from scorefleet.pipelines import generate, retrain, sample_target, train_and_sample
+from scorefleet.pipelines.record import parameters
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.retraining.champion import Seat
 
 
 def test_keys_that_a_step_chooses_are_left_to_it():

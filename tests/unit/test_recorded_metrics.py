@@ -3,11 +3,11 @@
 import json
 import math
 
-from tasks import config
-from tasks.context import Context
-from tasks.evaluate import _publish
-from tasks.journal import Journal
-from tasks.verdict import Check, Verdict
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.judging.evaluate import _publish
+from scorefleet.tasks.judging.verdict import Check, Verdict
+from scorefleet.tasks.records.journal import Journal
 
 
 def test_metrics_that_are_not_finite_are_named_beside_those_that_are(tmp_path):

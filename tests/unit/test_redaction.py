@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.redaction import REDACTED, redact, redact_values
+from scorefleet.tasks.records.redaction import REDACTED, redact, redact_values
 
 CANARY = "canary-7f3a"
 

@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.cli import main
-from tasks import commands, native, replaying
-from tasks.auditing import audit
-from tasks.differences import first_difference
-from tasks.errors import StorageError, UsageError
-from tasks.replaying import open_source, replay
-from tasks.store import document
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.audit.audit import audit
+from scorefleet.tasks.audit.differences import first_difference
+from scorefleet.tasks.audit.replay import Source, open_source, replay
+from scorefleet.tasks.config import commands
+from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.mcmc import native
+from scorefleet.tasks.store import document
 from tests.tiny_stores import NUM_SEGMENTS, model_store, target_store
 
 
@@ -87,7 +88,7 @@ def test_rows_that_were_tampered_with_are_found_though_every_record_is_in_order(
         index = made.table.column_names.index("log_density")
         return made._replace(table=made.table.set_column(index, "log_density", pa.array(values)))
 
-    other = replaying.Source(source.uri, source.description, source.entries, tampered)
+    other = Source(source.uri, source.description, source.entries, tampered)
     (reason,) = replay(other, 1, 1).reasons
     assert reason.startswith("rows differ: first in row 3 column log_density[0]")
     assert reason.endswith("1 of 8 rows differ, by at most 0.001")
@@ -105,7 +106,7 @@ def test_a_state_and_facts_that_differ_are_named(tiny_folders):
         state = made.state | {"value": made.state["value"] + 1}
         return made._replace(state=state, facts=made.facts | {"accepted": -1})
 
-    tampered = replaying.Source(source.uri, source.description, source.entries, other)
+    tampered = Source(source.uri, source.description, source.entries, other)
     assert replay(tampered, 0, 0).reasons == ("the chain state after the rows differs", "facts differ: accepted")
 
 

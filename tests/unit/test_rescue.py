@@ -1,7 +1,8 @@
 import torch
 
-from tasks.mcmc import metropolis, rescue
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import rescue
 
 
 def state():

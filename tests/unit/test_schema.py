@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.errors import DataError
-from tasks.store.schema import Column, DataSchema, LabelColumn, array_field, rows_of, shape_of
-from tasks.store.standardise import fit
+from scorefleet.tasks.data.schema import Column, DataSchema, LabelColumn, array_field, rows_of, shape_of
+from scorefleet.tasks.data.standardise import fit
+from scorefleet.tasks.errors import DataError
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 FLOATS = ("float16", "float32", "float64")

@@ -5,10 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from tasks.ebm import model, noise, objectives
-from tasks.ebm.losses import ImplicitLoss
-from tasks.ebm.parts import Part
-from tasks.ebm.score_matching import at_levels, explicit, implicit, noised_target, rademacher, score_of, sliced
+from scorefleet.tasks.ebm import model, noise, objectives
+from scorefleet.tasks.ebm.losses import ImplicitLoss
+from scorefleet.tasks.ebm.parts import Part
+from scorefleet.tasks.ebm.score_matching import (
+    at_levels,
+    explicit,
+    implicit,
+    noised_target,
+    rademacher,
+    score_of,
+    sliced,
+)
 
 NODES, WEIGHTS = (torch.from_numpy(part) for part in np.polynomial.hermite_e.hermegauss(80))
 PRIOR, MEANS = torch.tensor([0.7, 0.3], dtype=torch.float64), torch.tensor([-1.0, 1.5], dtype=torch.float64)

@@ -1,21 +1,21 @@
 import pytest
 import torch
 
-from tasks import config
-from tasks.artifacts import Model
-from tasks.context import Context
-from tasks.draws import to_table
-from tasks.ebm import model, noise
-from tasks.ebm.energies import ScoreOnly
-from tasks.ebm.objectives import EnergyLoss
-from tasks.errors import UsageError
-from tasks.journal import Journal
-from tasks.mcmc import line_integral, mala, metropolis
-from tasks.mcmc.annealing import Ladder
-from tasks.mcmc.program import Program, first_segment
-from tasks.mcmc.streams import Stream
-from tasks.sample import sample
-from tasks.store.schema import Column, DataSchema
+from scorefleet.tasks import config
+from scorefleet.tasks.dag.artifacts import Model
+from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.ebm import model, noise
+from scorefleet.tasks.ebm.energies import ScoreOnly
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.kernels import line_integral, mala, metropolis
+from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.mcmc.noise_ladder.program import Program, first_segment
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.sampling.draws import to_table
+from scorefleet.tasks.sampling.sample import sample
 
 DENSITIES = {"log_density", "log_weight"}
 DESCRIPTION = {"dim": 2, "energy": "score_only", "width": 16, "num_blocks": 1, "num_conditions": 0}

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks.errors import StorageError
-from tasks.store.shards import from_parquet, logical_digest, to_parquet
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.shards import from_parquet, logical_digest, to_parquet
 
 
 def table_of(num_rows: int = 500) -> pa.Table:

@@ -7,10 +7,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from pipelines.cli import main
-from tasks.errors import StorageError
-from tasks.store import merkle, signature
-from tasks.store.verify import verify
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store import merkle, signature
+from scorefleet.tasks.store.verify import verify
 
 
 def keys(folder, name="key"):

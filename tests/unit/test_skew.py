@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from tasks.mcmc import metric, skew
-from tasks.mcmc.metropolis import State
-from tasks.mcmc.preconditioning import identity
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.coordinates import metric, skew
+from scorefleet.tasks.mcmc.coordinates.preconditioning import identity
+from scorefleet.tasks.mcmc.kernels.metropolis import State
+from scorefleet.tasks.mcmc.streams import Stream
 
 NUM_DRAWS, NUM_CHAINS, DIM = 40, 64, 5
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.launchers import launcher_of, slurm_node, slurm_programs
-from pipelines.launchers.slurm import job_of
-from pipelines.launchers.slurm_folder import JobFolder, Output
-from pipelines.launchers.slurm_programs import Known
-from tasks.errors import UsageError
+from scorefleet.pipelines.launchers import launcher_of, slurm_node, slurm_programs
+from scorefleet.pipelines.launchers.slurm import job_of
+from scorefleet.pipelines.launchers.slurm_folder import JobFolder, Output
+from scorefleet.pipelines.launchers.slurm_programs import Known
+from scorefleet.tasks.errors import UsageError
 
 NAME = "scorefleet-run-0123456789ab"
 

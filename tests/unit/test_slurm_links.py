@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.due import SCHEDULE, STAMP, Schedule
-from pipelines.launchers import slurm
-from pipelines.timers import slurm_tick
-from pipelines.timers.slurm_links import Link, link_of, links_of
-from tasks.errors import StorageError
+from scorefleet.pipelines.due import SCHEDULE, STAMP, Schedule
+from scorefleet.pipelines.launchers import slurm
+from scorefleet.pipelines.timers import slurm_tick
+from scorefleet.pipelines.timers.slurm_links import Link, link_of, links_of
+from scorefleet.tasks.errors import StorageError
 
 SINCE = "2026-01-01T00:00:00+00:00"
 DAILY = Schedule("0 3 * * *", "skip", ("run",), "slurm", "/", "/bin", SINCE)

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.sockets import interface_of
+from scorefleet.tasks.training.sockets import interface_of
 
 
 def test_an_interface_is_known_by_its_address():

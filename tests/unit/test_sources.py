@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.sources import modules_of, own_sources
+from scorefleet.tasks.user_code.sources import modules_of, own_sources
 
 FILES = {
     "posterior.py": "import json\nimport torch\nfrom priors import flat\nfrom model.parts import likelihood\n",

@@ -4,8 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tasks.errors import DataError, UsageError
-from tasks.store.splitting import (
+from scorefleet.tasks.data.splitting import (
     COPIES,
     MIN_DISTINCT_ROWS,
     content_of,
@@ -14,6 +13,7 @@ from tasks.store.splitting import (
     sides_of,
     split_rows,
 )
+from scorefleet.tasks.errors import DataError, UsageError
 
 
 def content(num_rows: int, seed: int = 0) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.errors import DataError
-from tasks.store.standardise import describe, fit
+from scorefleet.tasks.data.standardise import describe, fit
+from scorefleet.tasks.errors import DataError
 
 ALL = np.arange(100)
 

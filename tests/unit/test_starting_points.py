@@ -6,10 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from tasks import config, density, starting_points
-from tasks.errors import DataError, UsageError
-from tasks.mcmc.constraints import parse
-from tasks.travellers import key_of
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.mcmc.coordinates.constraints import parse
+from scorefleet.tasks.sampling.sample_target import key_of
+from scorefleet.tasks.user_code import density, starting_points
 
 POINTS = np.array([[0.5, 1.0], [0.25, 2.0], [0.75, 0.5]])
 MODULE = """

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from tasks.mcmc import starts
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.warmup import starts
 
 STREAM = Stream(0, 0, "warm-up")
 

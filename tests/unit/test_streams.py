@@ -3,7 +3,7 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.streams import Stream
 
 
 def test_the_same_place_gives_the_same_numbers():

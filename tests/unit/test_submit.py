@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.launchers import launcher_of
-from pipelines.launchers.launcher import Job
-from pipelines.submit import choose, exit_code_of, order_of
-from tasks.errors import ServiceError, UsageError
-from tasks.secure import cluster_token
+from scorefleet.pipelines.launchers import launcher_of
+from scorefleet.pipelines.launchers.launcher import Job
+from scorefleet.pipelines.submit import choose, exit_code_of, order_of
+from scorefleet.tasks.errors import ServiceError, UsageError
+from scorefleet.tasks.fleet.secure import cluster_token
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def test_what_makes_an_order_another_one(folder, monkeypatch):
 def test_places_are_the_same_there_and_the_environment_comes_before_the_words(folder, monkeypatch):
     monkeypatch.setenv("SCOREFLEET_SEED", "1")
     words = list(order_of(["run", str(folder / "config.yaml"), "--seed", "2"], folder, "canary", "").words)
-    assert words[:5] == ["-m", "pipelines.cli", "run", "--config", "config.yaml"]
+    assert words[:5] == ["-m", "scorefleet", "run", "--config", "config.yaml"]
     assert words.index("--seed=1") < words.index("--seed")
     assert words[-6:] == [
         *("--root", str(folder / "runs")),

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tasks import config
-from tasks.errors import DataError
-from tasks.store.files import digest_of, read_files, read_source
+from scorefleet.tasks import config
+from scorefleet.tasks.data.files import digest_of, read_files, read_source
+from scorefleet.tasks.errors import DataError
 
 TABLE = pa.table({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]})
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from tasks.mcmc.diagnostics import mean_error, sd_error
-from tasks.mcmc.tail_index import tail_index, unreached
+from scorefleet.tasks.mcmc.diagnostics.diagnostics import mean_error, sd_error
+from scorefleet.tasks.mcmc.diagnostics.tail_index import tail_index, unreached
 
 SHAPE = 64, 100
 

@@ -1,12 +1,14 @@
 import pytest
 import torch
 
-from tasks.mcmc import metropolis, tail_fit, tails
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.metropolis import State
-from tasks.mcmc.preconditioning import Whitening, identity
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.tails import RadialTail, TailsOfCoordinates
+from scorefleet.tasks.mcmc.coordinates import tails
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening, identity
+from scorefleet.tasks.mcmc.coordinates.tails import RadialTail, TailsOfCoordinates
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.metropolis import State
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import tail_fit
 
 DIM, NUM_ROWS = 4, 2560
 

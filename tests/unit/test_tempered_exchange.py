@@ -5,14 +5,16 @@ import pytest
 import torch
 from scipy import stats
 
-from tasks.mcmc import exchange, ladder_travel, metropolis, tempered_exchange
-from tasks.mcmc.jump import Jumps
-from tasks.mcmc.kernels import KERNELS
-from tasks.mcmc.mixture import Mixture
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.targets import from_log_density
-from tasks.mcmc.tempered_exchange import Ladder
-from tasks.mcmc.tempering import gaussian, tempered
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.kernels.jump import Jumps
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
+from scorefleet.tasks.mcmc.noise_ladder import exchange
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.targets import from_log_density
+from scorefleet.tasks.mcmc.tempering import ladder_travel, tempered_exchange
+from scorefleet.tasks.mcmc.tempering.tempered_exchange import Ladder
+from scorefleet.tasks.mcmc.tempering.tempering import gaussian, tempered
+from scorefleet.tasks.mcmc.warmup.mixture import Mixture
 
 LADDER = Ladder((0.0, 0.05, 0.3, 1.0), (1.0, 2.0, 1.0, 0.7), (2.0, 2.0, 2.0, 1.5), 3.0)
 REFERENCE = gaussian(LADDER.scale)

@@ -3,8 +3,8 @@ import math
 import pytest
 import torch
 
-from tasks.errors import UsageError
-from tasks.mcmc.tempering import gaussian, tempered, tempering_ladder
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.mcmc.tempering.tempering import gaussian, tempered, tempering_ladder
 
 
 def half_line(x):

@@ -2,8 +2,9 @@
 
 import dataclasses
 
-from pipelines.ticks import placed
-from tasks import commands, config
+from scorefleet.pipelines.ticks import placed
+from scorefleet.tasks import config
+from scorefleet.tasks.config import commands
 
 RUN = commands.Run(prepare=config.Prepare("sklearn:wine"), store="s3://bucket/nights/")
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tasks import config
-from tasks.errors import UsageError
-from tasks.tracking import Journal, Mirror, tracking_uri
-from tasks.tracking_server import endpoint_digest
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.records.tracking import Journal, Mirror, tracking_uri
+from scorefleet.tasks.records.tracking_server import endpoint_digest
 
 
 def test_importing_tracking_imports_neither_mlflow_nor_torch() -> None:
-    code = "import tasks.tracking, sys; sys.exit(len({'mlflow', 'torch', 'ray'} & set(sys.modules)))"
+    code = "import scorefleet.tasks.records.tracking, sys; sys.exit(len({'mlflow', 'torch', 'ray'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 0
 
 

@@ -2,8 +2,8 @@ import pytest
 from ray.exceptions import ActorDiedError
 from ray.train import ControllerError, WorkerGroupError
 
-from tasks.errors import ServiceError
-from tasks.train import MAX_FAILURES, _fitted
+from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.training.train import MAX_FAILURES, _fitted
 
 
 class Failing:

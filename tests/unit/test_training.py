@@ -3,10 +3,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from tasks.ebm import checkpoint, model, training
-from tasks.ebm.dequantise import grid_of
-from tasks.ebm.objectives import EnergyLoss
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.ebm import checkpoint, model, training
+from scorefleet.tasks.ebm.dequantise import grid_of
+from scorefleet.tasks.ebm.objectives import EnergyLoss
+from scorefleet.tasks.mcmc.streams import Stream
 
 ROWS = 0.2 * torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
 

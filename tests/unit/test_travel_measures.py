@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from tasks.mcmc.diagnostics import nested_rhat
-from tasks.travel_measures import Draws, _mixing, summarise
+from scorefleet.tasks.judging.target_measures import Draws, _mixing, summarise
+from scorefleet.tasks.mcmc.diagnostics.diagnostics import nested_rhat
 
 
 def draws(log_density):

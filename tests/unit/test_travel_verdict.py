@@ -3,10 +3,10 @@ import math
 
 import pytest
 
-from tasks.mode_search import not_tested
-from tasks.modes_visited import Visited
-from tasks.travel_verdict import Travel, judge_travel
-from tasks.travel_wording import next_steps
+from scorefleet.tasks.judging.mode_search import not_tested
+from scorefleet.tasks.judging.modes_visited import Visited
+from scorefleet.tasks.judging.target_verdict import Travel, judge_travel
+from scorefleet.tasks.reports.target_wording import next_steps
 
 GOOD = Travel(
     rhat=1.002,

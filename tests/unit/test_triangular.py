@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from tasks.mcmc import metropolis
-from tasks.mcmc.coordinates import Coordinates
-from tasks.mcmc.preconditioning import Whitening
-from tasks.mcmc.streams import Stream
-from tasks.mcmc.triangular import Triangular
+from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
+from scorefleet.tasks.mcmc.coordinates.preconditioning import Whitening
+from scorefleet.tasks.mcmc.coordinates.triangular import Triangular
+from scorefleet.tasks.mcmc.kernels import metropolis
+from scorefleet.tasks.mcmc.streams import Stream
 
 DIM = 4
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from tasks.mcmc.twosample import classifier_auc, energy_test
+from scorefleet.tasks.mcmc.diagnostics.twosample import classifier_auc, energy_test
 
 ONE_IN_A_MILLION = 1e-6
 

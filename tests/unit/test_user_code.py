@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from tasks import config, density
-from tasks.errors import DataError, UsageError, UserError
-from tasks.user_code import UserFunction, described
+from scorefleet.tasks import config
+from scorefleet.tasks.errors import DataError, UsageError, UserError
+from scorefleet.tasks.user_code import density
+from scorefleet.tasks.user_code.guard import UserFunction, described
 
 NORMAL = "def log_density(x):\n    return -0.5 * (x**2).sum(1)\n"
 ENDS = {
@@ -61,7 +62,7 @@ def test_a_child_of_user_code_ends_where_user_code_does(folder):
     """Without that a second command would go on, in the child."""
     source = "import os\nif os.fork():\n    os.wait()\n" + NORMAL
     (folder / "forks.py").write_text(source)
-    words = "from tasks import density; density.load('forks:log_density'); print('once')"
+    words = "from scorefleet.tasks.user_code import density; density.load('forks:log_density'); print('once')"
     done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
     assert done.stdout == "once\n"
 
@@ -164,10 +165,10 @@ def test_names_of_other_modules_are_refused_with_the_file_to_rename(folder):
         UsageError, match=r"statistics.py has the name of another module, 'statistics' of Python's own: rename it"
     ):
         density.load("statistics:log_density")
-    (folder / "tasks").mkdir()
-    (folder / "tasks" / "prior.py").write_text(NORMAL)
-    with pytest.raises(UsageError, match=r"/tasks has the name of another module, 'tasks' in /.*: rename it"):
-        density.load("tasks.prior:log_density")
+    (folder / "scorefleet").mkdir()
+    (folder / "scorefleet" / "prior.py").write_text(NORMAL)
+    with pytest.raises(UsageError, match=r"/scorefleet has the name of another module, 'scorefleet' in /.*: rename it"):
+        density.load("scorefleet.prior:log_density")
 
 
 @pytest.mark.parametrize(

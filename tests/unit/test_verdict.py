@@ -3,8 +3,8 @@ import math
 
 import pytest
 
-from tasks.mcmc.kernels import KERNELS
-from tasks.verdict import Measurements, judge
+from scorefleet.tasks.judging.verdict import Measurements, judge
+from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 
 GOOD = Measurements(
     control_p_value=0.4,

@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipelines.cli import main
-from tasks.errors import StorageError
-from tasks.store.entry import Entry
-from tasks.store.extents import Extent
-from tasks.store.layout import Layout
-from tasks.store.manifest import SampleStore
-from tasks.store.shards import from_parquet, logical_digest
-from tasks.store.verify import check_rows, check_shard, verify
+from scorefleet.pipelines.cli import main
+from scorefleet.tasks.errors import StorageError
+from scorefleet.tasks.store.entry import Entry
+from scorefleet.tasks.store.extents import Extent
+from scorefleet.tasks.store.layout import Layout
+from scorefleet.tasks.store.manifest import SampleStore
+from scorefleet.tasks.store.shards import from_parquet, logical_digest
+from scorefleet.tasks.store.verify import check_rows, check_shard, verify
 from tests.tiny_stores import NUM_SEGMENTS
 
 PROGRAM = {"block_size": 4, "num_draws": 4, "draws_per_segment": 2}
@@ -41,7 +41,7 @@ def store_of(folder, tables, num_chains=8, change=lambda entry: entry, **descrip
 def bad_store(folder, tables):
     """A store of rows that have no logical digest, whose files are all as recorded."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("tasks.store.shards.logical_digest", lambda table: "0" * 64)
+        patched.setattr("scorefleet.tasks.store.shards.logical_digest", lambda table: "0" * 64)
         return store_of(folder, tables, program={"block_size": 8, "num_draws": 1, "draws_per_segment": 1})
 
 
@@ -134,7 +134,7 @@ def test_chains_that_are_no_whole_numbers_are_damage(chain, tmp_path):
 
 
 def test_totals_that_are_not_those_of_the_manifest_are_wrong(tmp_path, monkeypatch):
-    import tasks.store.manifest as manifest
+    import scorefleet.tasks.store.manifest as manifest
 
     totals = manifest.totals
     monkeypatch.setattr(manifest, "totals", lambda entries: totals(entries) | {"num_rows": 31, "digest": "0" * 64})

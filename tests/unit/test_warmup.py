@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from tasks.mcmc import keep, warmup
-from tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc import keep
+from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.warmup import warmup
 
 FACTOR = torch.tensor([[1.0, 0.0, 0.0], [30.0, 1.0, 0.0], [0.0, 5.0, 10.0]], dtype=torch.float64)
 PRECISION = torch.linalg.inv(FACTOR @ FACTOR.T)

@@ -3,8 +3,8 @@
 import threading
 from types import SimpleNamespace
 
-from tasks import watch
-from tasks.journal import Journal
+from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.training import watch
 
 
 def mailbox_of(*messages):

@@ -1,6 +1,6 @@
 import pytest
 
-from tasks import wording
+from scorefleet.tasks.reports import wording
 
 METRICS = {"chains/control_log_density_p_value": 0.4, "chains/temperature": 1.0, "chains/is_exact": 1.0}
 

@@ -1,0 +1,1 @@
+"""Energy-based diffusion models with exact draws."""

@@ -1,0 +1,66 @@
+"""How chains sample a user's own density."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from scorefleet.tasks.config.allowed import (
+    LARGEST_BLOCK,
+    LARGEST_COUNT,
+    LARGEST_DRAWS,
+    is_function,
+    require,
+    require_function,
+)
+
+POINTS_FILES = (".npy", ".csv", ".parquet")
+
+
+def is_points_file(init: str) -> bool:
+    """Whether `--init` names a file, by its ending."""
+    return init.endswith(POINTS_FILES)
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Chains that travel over a user's own density."""
+
+    target: str = ""
+    """MODULE:FUNCTION of the log density: points [chain, dim] in float64 -> nats [chain], differentiable."""
+    dim: int = 1
+    """Coordinates of a point."""
+    support: str = "real"
+    """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
+    kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
+    """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
+    metric: Literal["auto", "dense", "diagonal"] = "auto"
+    """The preconditioning that the warm-up learns; auto is dense up to 500 coordinates and diagonal beyond."""
+    num_chains: int = 256
+    """Independent chains."""
+    num_draws: int = 1000
+    """Draws that each chain keeps."""
+    burn_in: int = 100
+    """Steps of each chain after the warm-up and before the first kept draw."""
+    thinning: int = 1
+    """Steps between two kept draws of a chain."""
+    block_size: int = 64
+    """Chains that advance together; part of the run's identity, since it fixes the random streams."""
+    num_levels: int = 1
+    """Levels of a tempering ladder from a wide Gaussian to the density, whose replicas change places, so that chains
+    cross between separate modes; 1 is no ladder, and each level costs as much as the chains without one."""
+    log_z: bool = False
+    """Estimate log Z, the log of the integral of exp(log density) over the support, with a confidence interval."""
+    init: str | None = None
+    """Points [n, dim] where chains start: FILE.npy, FILE.csv, FILE.parquet, or MODULE:FUNCTION that returns them; when
+    not given, points with a finite density are looked for."""
+
+    def __post_init__(self) -> None:
+        is_init = self.init is None or is_points_file(self.init) or is_function(self.init)
+        require(is_init, "init", self.init, f"a file ({', '.join(POINTS_FILES)}) or MODULE:FUNCTION")
+        require_function(self.target, "target", "posterior:log_density")
+        for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
+            require(1 <= getattr(self, key) < LARGEST_COUNT, key, getattr(self, key), "at least 1 and below 2^48")
+        require(self.num_draws < LARGEST_DRAWS, "num_draws", self.num_draws, "below 2^31")
+        require(self.block_size <= LARGEST_BLOCK, "block_size", self.block_size, f"at most {LARGEST_BLOCK:,}")
+        require(self.burn_in >= 0, "burn_in", self.burn_in, "0 or more")
+        is_ladder = self.num_levels == 1 or self.num_levels >= 3
+        require(is_ladder, "num_levels", self.num_levels, "1, which is no ladder, or at least 3")
