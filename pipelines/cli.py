@@ -7,6 +7,7 @@ from scorefleet.pipelines import lint, stores
 from scorefleet.pipelines.ending import code_of
 from scorefleet.pipelines.one_line_parser import OneLineParser, call
 from scorefleet.pipelines.reading import read
+from scorefleet.pipelines.score import score
 from scorefleet.pipelines.utf8 import run_in_utf8
 from scorefleet.tasks import config
 from scorefleet.tasks.config import commands
@@ -21,6 +22,7 @@ commands:
   retrain    new data -> a challenger, which replaces the champion if it is better
   rollback   give the champion's place back to the one before
   sample     your own log density -> samples, verdict, report
+  score      the log density of each row of a table, by a registered model
   submit     one of run, retrain, generate and sample, on a cluster
   jobs       list, follow and stop what was submitted
   schedule   have one of them run every night, here or on a cluster
@@ -150,6 +152,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], int]] = {
     "rollback": rollback,
     "generate": generate,
     "sample": sample,
+    "score": score,
     "submit": submit,
     "jobs": jobs,
     "schedule": schedule,

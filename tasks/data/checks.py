@@ -35,6 +35,13 @@ def check(table: pa.Table, label: str | None, where: str) -> pa.Table:
     return pa.Table.from_arrays(list(columns.values()), schema=pa.schema(fields))
 
 
+def numeric_column(table: pa.Table, name: str, where: str) -> pa.Array:
+    """Return a column of finite numbers, or of flat arrays of them; raise the `DataError` of `check` for any other."""
+    column = _numeric(table, name, where)
+    _check_values(name, column, where)
+    return column
+
+
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 

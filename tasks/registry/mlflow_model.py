@@ -1,52 +1,74 @@
-"""A trained energy, or score, as an MLflow model of its own flavour: weights, description, schema; nothing pickled."""
+"""A trained energy, or score, as an MLflow model of its own flavour: weights, description, schema, and log Z where it
+has a density, with which `mlflow.pyfunc` scores rows by it; nothing pickled.
+"""
 
+import dataclasses
 import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scorefleet.tasks.dag.artifacts import Dataset, Model
+from scorefleet.tasks.dag.artifacts import Dataset, Model, Normaliser
+from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.errors import StorageError, UsageError
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
+    from mlflow.types.schema import Array
 
 FLAVOR = "scorefleet"
 FILES = ("model.json", "weights.safetensors", "schema.json")
+NORMALISER = "normaliser.json"
+LOADER = "scorefleet.tasks.registry.pyfunc"
 
 
-def write(folder: Path, dataset: Dataset, model: Model, model_id: str, run_id: str) -> None:
-    """Fill `folder` with the three files and `MLmodel`, which holds the sha256 of each."""
+def write(
+    folder: Path, dataset: Dataset, model: Model, normaliser: Normaliser | None, model_id: str, run_id: str
+) -> None:
+    """Fill `folder` with the files and `MLmodel`, which holds the sha256 of each."""
     from mlflow.models import Model as MlflowModel
 
-    sources = {name: Path(dataset.uri if name == "schema.json" else model.uri) / name for name in FILES}
-    for name, source in sources.items():
-        shutil.copyfile(source, folder / name)
-    description = MlflowModel(run_id=run_id, model_id=model_id, signature=_signature(folder))
-    description.add_flavor(FLAVOR, files={name: _sha256(folder / name) for name in FILES})
+    for name in FILES:
+        shutil.copyfile(Path(dataset.uri if name == "schema.json" else model.uri) / name, folder / name)
+    description = MlflowModel(run_id=run_id, model_id=model_id)
+    if normaliser:
+        (folder / NORMALISER).write_text(json.dumps(_portable(normaliser), indent=2), encoding="utf-8")
+        description.signature = _signature(folder)
+        description.add_flavor("python_function", loader_module=LOADER, data=".", env={})
+    names = (*FILES, NORMALISER) if normaliser else FILES
+    description.add_flavor(FLAVOR, files={name: _sha256(folder / name) for name in names})
     description.save(str(folder / "MLmodel"))
 
 
+def _portable(normaliser: Normaliser) -> dict[str, Any]:
+    """What holds wherever the model goes: all but the folder that it was found in."""
+    return {key: value for key, value in dataclasses.asdict(normaliser).items() if key != "uri"}
+
+
 def _signature(folder: Path) -> "ModelSignature":
-    """`(x [row, dim], logit_beta [row]) -> log_density [row]`, float32, in nats; a score-only model gives `score
-    [row, dim]` and no log density.
-    """
-    import numpy as np
+    """The user's columns in, `log_prob` in nats out."""
     from mlflow.models import ModelSignature
-    from mlflow.types import Schema, TensorSpec
+    from mlflow.types import Schema
+    from mlflow.types.schema import ColSpec, TensorSpec
 
-    from scorefleet.tasks.ebm.model import is_score_only
+    schema = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(_kind(column), column.name) for column in schema.columns]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double", "log_prob")]))
 
-    float32, description = np.dtype("float32"), json.loads((folder / "model.json").read_bytes())
-    dim = description["dim"]
-    inputs = Schema([TensorSpec(float32, (-1, dim), "x"), TensorSpec(float32, (-1,), "logit_beta")])
-    density, score = TensorSpec(float32, (-1,), "log_density"), TensorSpec(float32, (-1, dim), "score")
-    return ModelSignature(inputs=inputs, outputs=Schema([score if is_score_only(description) else density]))
+
+def _kind(column: Column) -> "str | Array":
+    """MLflow's name of a column's type, the widest of its kind: MLflow takes a narrower one for it, and no wider."""
+    from mlflow.types.schema import Array
+
+    kind = "double" if column.dtype.startswith("float") else "long"
+    return Array(kind) if column.shape else kind
 
 
 def require_flavor(description: Path, model_uri: str) -> dict[str, str]:
-    """The sha256 of each file of a model of ours; any other kind of model is refused."""
+    """The sha256 of each file of a model of ours, by the names that a model's files can have; any other kind of model
+    is refused.
+    """
     from mlflow.models import Model as MlflowModel
 
     flavors: dict[str, Any] = MlflowModel.load(str(description)).flavors
@@ -55,13 +77,14 @@ def require_flavor(description: Path, model_uri: str) -> dict[str, str]:
         raise UsageError(
             f"{model_uri} is not a scorefleet model (its flavours: {kinds}): name one that `run` registered"
         )
-    return flavors[FLAVOR]["files"]
+    files: dict[str, str] = flavors[FLAVOR]["files"]
+    return {name: files[name] for name in (*FILES, NORMALISER) if name in FILES or name in files}
 
 
 def require_whole(folder: Path, digests: dict[str, str], model_uri: str) -> None:
     """Refuse files that are not the ones that were registered."""
-    for name in FILES:
-        if _sha256(folder / name) != digests[name]:
+    for name, digest in digests.items():
+        if _sha256(folder / name) != digest:
             raise StorageError(
                 f"{name} of {model_uri} is damaged: its sha256 is not the registered one; register it again"
             )

@@ -80,7 +80,7 @@ def register(
         if version is None:
             artifact_root = context.root / "mlartifacts"
             run_id = open_run(client, context.journal, settings.experiment, artifact_root, context.name)
-            model_id = _log_model(client, context, run_id, dataset, model)
+            model_id = _log_model(client, context, run_id, dataset, model, normaliser)
             version = _create_version(client, context, run_id, model_id, facts)
         with locked(registry.lock):
             champion = champion_of(client, context.name, settings.alias)
@@ -135,7 +135,9 @@ def _find_version(client: "MlflowClient", context: Context) -> "ModelVersion | N
     return min(found, key=lambda version: int(version.version), default=None)
 
 
-def _log_model(client: "MlflowClient", context: Context, run_id: str, dataset: Dataset, model: Model) -> str:
+def _log_model(
+    client: "MlflowClient", context: Context, run_id: str, dataset: Dataset, model: Model, normaliser: Normaliser | None
+) -> str:
     """Find or make the logged model of this step's key, and upload its files."""
     experiment_id = client.get_run(run_id).info.experiment_id
 
@@ -149,7 +151,7 @@ def _log_model(client: "MlflowClient", context: Context, run_id: str, dataset: D
 
     model_id = found_or_made(find, make)
     with tempfile.TemporaryDirectory() as folder:
-        mlflow_model.write(Path(folder), dataset, model, model_id, run_id)
+        mlflow_model.write(Path(folder), dataset, model, normaliser, model_id, run_id)
         client.log_model_artifacts(model_id, folder)
     client.finalize_logged_model(model_id, "READY")
     return model_id

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def fetch_model(model_uri: str, tracking_uri: str, destination: Path) -> Path:
-    """Fill `destination` with `model.json`, `weights.safetensors` and `schema.json`, and return it.
+    """Fill `destination` with the files of a model (`mlflow_model`), and return it.
 
     A name, alias or version that does not exist is refused with a list of those that do; there is no way to
     ask for the latest, which may be a model that failed. The sha256 of every file is compared with the
@@ -93,8 +93,8 @@ def _download(source: str, model_uri: str, tracking_uri: str, destination: Path)
         fetch = partial(download_artifacts, dst_path=folder, tracking_uri=tracking_uri)
         description = fetch(artifact_uri=f"{source}/MLmodel")
         digests = mlflow_model.require_flavor(Path(description), model_uri)
-        for name in mlflow_model.FILES:
+        for name in digests:
             fetch(artifact_uri=f"{source}/{name}")
         mlflow_model.require_whole(Path(folder), digests, model_uri)
-        for name in mlflow_model.FILES:
+        for name in digests:
             (Path(folder) / name).replace(destination / name)

@@ -1,8 +1,12 @@
-"""What the step `normalise` is given, known without torch."""
+"""The way down the noise levels as the configuration has it, known without torch."""
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 from scorefleet.tasks import config
+from scorefleet.tasks.data.schema import DataSchema
+
+LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 
 
 @dataclass(frozen=True)
@@ -20,3 +24,10 @@ class Descent:
         """Particles go down the levels that the chains go down."""
         keys = [field.name for field in fields(cls) if field.name != "populations"]
         return cls(populations, **{key: getattr(sample, key) for key in keys})
+
+
+def lowest_noise(configured: float | None, model: Path) -> float:
+    """Return the noise of the lowest level, chosen from what the data are where the configuration left it out."""
+    schema = DataSchema.from_json((model / "schema.json").read_text(encoding="utf-8"))
+    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
+    return configured or chosen

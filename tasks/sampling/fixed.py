@@ -81,13 +81,17 @@ def _require_whole(column: Column, values: np.ndarray) -> None:
 
 def standardised(values: np.ndarray, schema: DataSchema) -> Float[Tensor, " dim"]:
     """Where the energy knows the values: standardised, whole numbers at the centre of what stands for them."""
+    z = torch.from_numpy(((values - schema.location) / schema.scale).astype(np.float32))
+    return centre(z[None], learned_grid(schema))[0]
+
+
+def learned_grid(schema: DataSchema) -> Grid:
+    """The grid of the rows that the model learned from, whose shares at its ends the schema holds."""
     lowest, highest = (
         torch.cat([_shares(column, end) for column in schema.columns]) for end in ("share_minimum", "share_maximum")
     )
     step, minimum, maximum = (torch.from_numpy(part) for part in schema.grid())
-    grid = Grid(step, minimum, maximum, lowest, highest)
-    z = torch.from_numpy(((values - schema.location) / schema.scale).astype(np.float32))
-    return centre(z[None], grid)[0]
+    return Grid(step, minimum, maximum, lowest, highest)
 
 
 def _shares(column: Column, end: str) -> Float[Tensor, " size"]:

@@ -26,8 +26,7 @@ from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 from scorefleet.tasks.mcmc.noise_ladder import annealing, smc
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning
 from scorefleet.tasks.mcmc.streams import Stream
-from scorefleet.tasks.sampling.descent import Descent
-from scorefleet.tasks.sampling.sample import lowest_noise
+from scorefleet.tasks.sampling.descent import Descent, lowest_noise
 from scorefleet.tasks.store.objects import exists, open_store, put_if_absent, read
 
 TUNING_CHAINS, TUNING_STEPS = 128, 10

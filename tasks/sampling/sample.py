@@ -13,7 +13,6 @@ import pyarrow as pa
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Model, Samples
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.schema import DataSchema
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.model import is_score_only
 from scorefleet.tasks.errors import UsageError
@@ -27,6 +26,7 @@ from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning
 from scorefleet.tasks.mcmc.noise_ladder.program import Program
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.records.provenance import digest_of, provenance
+from scorefleet.tasks.sampling.descent import lowest_noise
 from scorefleet.tasks.sampling.draws import summarise_exchange, summarise_levels
 from scorefleet.tasks.store.layout import Layout, draws_per_segment
 from scorefleet.tasks.store.manifest import Entry, SampleStore
@@ -34,7 +34,6 @@ from scorefleet.tasks.store.objects import exists, open_store, put_if_absent, re
 
 TUNING_STEPS = 16
 
-LOWEST_NOISE, LOWEST_NOISE_WHOLE = 0.05, 0.1
 NUM_WALKERS, NUM_WALKER_DRAWS = 12, 100
 
 
@@ -69,13 +68,6 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     control, *_ = _fill("control", str(context.folder / "control"), twice, run)
     fleet.dismiss()
     return Samples(draws.uri, digest, config.num_chains * config.num_draws, control.uri, str(context.folder))
-
-
-def lowest_noise(configured: float | None, model: Path) -> float:
-    """Noise of the lowest level, chosen from what the data are where the configuration left it out."""
-    schema = DataSchema.from_json((model / "schema.json").read_text(encoding="utf-8"))
-    chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
-    return configured or chosen
 
 
 def completed(config: config.Sample, model: Path) -> config.Sample:

@@ -86,7 +86,7 @@ MUTANTS = (
     Mutant(
         "ends of a range held in the gap",
         "tasks/sampling/fixed.py",
-        "return centre(z[None], grid)[0]",
+        "return centre(z[None], learned_grid(schema))[0]",
         "return z",
         (COMPOSITION,),
     ),

@@ -7,6 +7,7 @@ from tests.mutants import (
     gates,
     kernels,
     ladders,
+    learned,
     modes,
     nodes,
     processes,
@@ -22,6 +23,7 @@ from tests.mutants import (
 MUTANTS = (
     *kernels.MUTANTS,
     *ladders.MUTANTS,
+    *learned.MUTANTS,
     *modes.MUTANTS,
     *streams.MUTANTS,
     *training.MUTANTS,
