@@ -18,11 +18,12 @@ from scorefleet.tasks import config
 from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.fleet import cluster
-from scorefleet.tasks.fleet.fleet import ChainActor, ChainMaker, Fleet
+from scorefleet.tasks.fleet.fleet import Fleet
 from scorefleet.tasks.fleet.job import Advanced, Job
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
 from scorefleet.tasks.mcmc.noise_ladder.program import Program
+from scorefleet.tasks.sampling.chain_actor import ChainActor, ChainMaker
 from scorefleet.tasks.sampling.sample import program_of
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.extents import Extent

@@ -29,7 +29,7 @@ from benchmarks.known import KNOWN, identifier
 from benchmarks.known.known import Known
 from scorefleet.tasks import config
 from scorefleet.tasks.errors import UserError
-from scorefleet.tasks.fleet.fleet import advanced
+from scorefleet.tasks.fleet.segments import advanced
 from scorefleet.tasks.judging.target_measures import Draws, measure_travel, read_draws
 from scorefleet.tasks.judging.target_verdict import judge_travel
 from scorefleet.tasks.mcmc.diagnostics import diagnostics

@@ -16,9 +16,10 @@ from scorefleet.tasks.dag.artifacts import Judgement, News, Registration
 from scorefleet.tasks.dag.dag import Pipeline, keys_of
 from scorefleet.tasks.errors import DataError
 from scorefleet.tasks.records.tracking import Journal
+from scorefleet.tasks.registry import alias
+from scorefleet.tasks.registry.alias import Registry
 from scorefleet.tasks.registry.register import KEY_TAG, Record
-from scorefleet.tasks.retraining import champion
-from scorefleet.tasks.retraining.champion import Registry, Seat
+from scorefleet.tasks.retraining.champion import Seat, require_intact
 from scorefleet.tasks.store.locks import locked
 from scorefleet.tasks.store.objects import open_store
 from scorefleet.tasks.store.places import folder_of
@@ -33,7 +34,7 @@ def retrain(settings: commands.Run, flow: Flow, accept_drift: bool) -> int:
         open_store(str(root))
     registry = Registry(settings.register, settings.name, root)
     with nullcontext() if flow.dry_run else locked(root / "retrain" / f"{settings.name}.lock"):
-        found = champion.find(registry)
+        found = alias.find(registry)
         first = placed(settings, "")
         own = Pipeline.of(train_and_sample.steps(first), first)
         if found is None or (found[1].get(KEY_TAG) == own.keys["register"] and not all(map(own.is_done, own.keys))):
@@ -73,7 +74,7 @@ def _news(tick: Pipeline) -> News:
     for name in pipeline.BEFORE_TRAINING:
         artifacts[name] = tick.execute(name, artifacts, journal).artifact
         if name == "champion":
-            champion.require_intact(artifacts[name])
+            require_intact(artifacts[name])
     return artifacts["news"]
 
 
@@ -111,7 +112,7 @@ def _challenge(settings: commands.Run, seat: Seat, registry: Registry, tags: Map
         return runner.exit_code(result)
     registration: Registration = outcomes["register"]
     expected, version = (uri.rpartition("/")[2] for uri in (seat.model_uri, registration.model_uri))
-    now = champion.promote(registry, expected, version) if judgement.is_promoted else expected
+    now = alias.promote(registry, expected, version) if judgement.is_promoted else expected
     samples = outcomes["sample"].uri if now == version else tags["samples_uri"]
     said = {
         "outcome": "promoted" if now == version else "not promoted",
@@ -138,7 +139,7 @@ def _sentence(seat: Seat, registration: Registration, judgement: Judgement, now:
 def rollback(name: str, register: config.Register, root: str, file: str | None) -> int:
     """`scorefleet rollback`."""
     require_file(file, "--summary")
-    lost, now, tags = champion.rollback(Registry(register, name, folder_of(root)))
+    lost, now, tags = alias.rollback(Registry(register, name, folder_of(root)))
     output(f"models:/{name}/{now} is the champion again; models:/{name}/{lost} is marked as rolled back")
     output(f"samples  {tags['samples_uri']}")
     said = {"champion": f"models:/{name}/{now}", "rolled_back": f"models:/{name}/{lost}"}

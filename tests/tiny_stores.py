@@ -15,11 +15,11 @@ from scorefleet.tasks.config import commands
 from scorefleet.tasks.dag.artifacts import Model
 from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.ebm import model as models
-from scorefleet.tasks.fleet.fleet import ChainMaker
 from scorefleet.tasks.fleet.hardware import made_on
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
 from scorefleet.tasks.registry import composing
 from scorefleet.tasks.sampling import composition
+from scorefleet.tasks.sampling.chain_actor import ChainMaker
 from scorefleet.tasks.sampling.sample import description_of, made_from, program_of
 from scorefleet.tasks.sampling.sample_target import WARM, TargetMaker
 from scorefleet.tasks.sampling.sample_target import description_of as target_description_of

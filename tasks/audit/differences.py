@@ -3,7 +3,7 @@
 import numpy as np
 import pyarrow as pa
 
-from scorefleet.tasks.data.schema import rows_of
+from scorefleet.tasks.store.shards import rows_of
 
 
 def first_difference(stored: pa.Table, made: pa.Table) -> str:

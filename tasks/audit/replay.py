@@ -19,14 +19,15 @@ from scorefleet.tasks.audit.differences import first_difference
 from scorefleet.tasks.audit.rebuild import rebuild
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.errors import StorageError, UsageError
-from scorefleet.tasks.fleet.fleet import ChainMaker, Made
 from scorefleet.tasks.fleet.hardware import device_like, made_on
 from scorefleet.tasks.fleet.origin import DECIDING, MOST_NAMED
+from scorefleet.tasks.fleet.segments import Made
 from scorefleet.tasks.mcmc import travel
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
 from scorefleet.tasks.mcmc.tempering import ladder_travel
 from scorefleet.tasks.records.provenance import code_digest, digest_of, versions
 from scorefleet.tasks.sampling import composition
+from scorefleet.tasks.sampling.chain_actor import ChainMaker
 from scorefleet.tasks.sampling.sample_target import WARM, TargetMaker
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.entry import Entry

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from scorefleet.tasks.data.numerals import is_number_like
-from scorefleet.tasks.data.schema import RESERVED_NAMES, array_field, rows_of, shape_of
+from scorefleet.tasks.data.schema import RESERVED_NAMES, array_field, shape_of
 from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.store.shards import rows_of
 
 MIN_ROWS = 50
 MAX_DIM = 4096

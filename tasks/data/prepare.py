@@ -17,13 +17,13 @@ from scorefleet.tasks import config
 from scorefleet.tasks.console import notify
 from scorefleet.tasks.dag.artifacts import Dataset
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.schema import DataSchema, LabelColumn, rows_of, shape_of
+from scorefleet.tasks.data.schema import DataSchema, LabelColumn, shape_of
 from scorefleet.tasks.data.source import Data, read_data
 from scorefleet.tasks.data.splitting import content_of, is_grid, split_rows
 from scorefleet.tasks.data.standardise import describe, fit
 from scorefleet.tasks.errors import DataError
 from scorefleet.tasks.store import objects
-from scorefleet.tasks.store.shards import logical_digest, type_name
+from scorefleet.tasks.store.shards import logical_digest, rows_of, type_name
 
 
 def prepare(config: config.Prepare, context: Context) -> Dataset:

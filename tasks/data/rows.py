@@ -11,9 +11,10 @@ from scorefleet.tasks import config
 from scorefleet.tasks.console import notify
 from scorefleet.tasks.data.checks import numeric_column
 from scorefleet.tasks.data.files import read_source
-from scorefleet.tasks.data.schema import Column, DataSchema, rows_of
+from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.errors import DataError
 from scorefleet.tasks.store.places import folder_of
+from scorefleet.tasks.store.shards import rows_of
 
 
 def read_rows(data: Any, schema: DataSchema) -> pa.Table:
@@ -30,14 +31,17 @@ def read_rows(data: Any, schema: DataSchema) -> pa.Table:
     where = f"the {type(data).__name__}"
     if isinstance(data, pa.Table):
         return _chosen(data, schema, where)
-    if hasattr(data, "__array__") and hasattr(data, "ndim") and not hasattr(data, "columns"):  # numpy, torch, jax
-        return _of_array(np.asarray(data), schema, where)
+    is_array = (
+        hasattr(data, "__array__") and hasattr(data, "ndim") and not hasattr(data, "columns")
+    )  # numpy, torch, jax
     try:
-        return _chosen(pa.table(data), schema, where)
-    except (TypeError, ValueError, pa.ArrowException) as error:
+        held = np.asarray(data) if is_array else pa.table(data)
+    except (TypeError, ValueError, RuntimeError, pa.ArrowException) as error:  # RuntimeError: torch, of gradients
+        reason = " ".join(str(error).split())[:200]
         raise DataError(
-            f"{where} cannot be read as a table ({error}): give a file, a DataFrame, an Arrow table or an array"
+            f"{where} cannot be read as a table ({reason}): give a file, a DataFrame, an Arrow table or an array"
         ) from error
+    return _of_array(held, schema, where) if isinstance(held, np.ndarray) else _chosen(held, schema, where)
 
 
 def is_possible(x: np.ndarray, column: Column) -> np.ndarray:
@@ -66,23 +70,32 @@ def _chosen(table: pa.Table, schema: DataSchema, where: str) -> pa.Table:
 
 def _of_shape(table: pa.Table, column: Column, where: str) -> pa.Array:
     """A column of numbers, or of arrays with as many numbers as the model's, which lists of any length may be."""
+    if table.column_names.count(column.name) > 1:
+        raise DataError(f"{where} has several columns {column.name!r}: leave out all but one")
     given = table.column(column.name)
     if column.shape and (pa.types.is_list(given.type) or pa.types.is_large_list(given.type)):
         lengths = given.combine_chunks().value_lengths().unique().to_pylist()
         if lengths == [column.size]:
             given = given.cast(pa.list_(given.type.value_type, column.size))
-    part = pa.Table.from_arrays([given], schema=pa.schema([table.field(column.name).with_type(given.type)]))
-    values = numeric_column(part, column.name, where)
-    size = values.type.list_size if pa.types.is_fixed_size_list(values.type) else 1
-    if size != column.size or bool(column.shape) != pa.types.is_fixed_size_list(values.type):
-        wanted = f"arrays of shape {column.shape}" if column.shape else "numbers"
+    if not _fits(given.type, column):
+        wanted = f"arrays of {column.size} numbers, of shape {column.shape}" if column.shape else "numbers"
         raise DataError(f"column {column.name!r} of {where} is {given.type}, but the model's holds {wanted}")
-    return values
+    part = pa.Table.from_arrays([given], schema=pa.schema([table.field(column.name).with_type(given.type)]))
+    return numeric_column(part, column.name, where)
+
+
+def _fits(kind: pa.DataType, column: Column) -> bool:
+    """Whether a type holds as many numbers a row as the model's column."""
+    size, is_array = 1, pa.types.is_fixed_size_list(kind)
+    while pa.types.is_fixed_size_list(kind):
+        size, kind = size * kind.list_size, kind.value_type
+    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    return is_number and size == column.size and is_array == bool(column.shape)
 
 
 def _of_array(array: np.ndarray, schema: DataSchema, where: str) -> pa.Table:
     shape = schema.shape or (schema.dim,)
-    if array.dtype.kind not in "biuf" or array.shape[1:] not in (shape, (schema.dim,)):
+    if array.dtype.kind not in "iuf" or array.shape[1:] not in (shape, (schema.dim,)):
         raise DataError(
             f"{where} is {array.dtype} of shape {array.shape}, but must be numbers of shape (rows, {_joined(shape)})"
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.store.shards import rows_of
 
 RESERVED_NAMES = ("chain", "superchain", "draw", "position", "log_density", "log_weight", "accepted")
 """Columns of a sample store that stand beside the user's own."""
@@ -169,11 +170,3 @@ def _recorded_shape(name: str, recorded: bytes, size: int) -> tuple[int, ...]:
         pass
     said = recorded[:40].decode(errors="replace")
     raise DataError(f"column {name!r} has {size} numbers a row, but its metadata say shape {said!r}: leave it out")
-
-
-def rows_of(values: pa.ChunkedArray, size: int) -> np.ndarray:
-    """A column's numbers as an array [row, size]; fixed-size lists are flattened row-major."""
-    flat = values.combine_chunks()
-    while pa.types.is_fixed_size_list(flat.type):
-        flat = flat.flatten()
-    return flat.to_numpy(zero_copy_only=False).reshape(len(values), size)

@@ -17,8 +17,9 @@ import math
 import numpy as np
 import pyarrow as pa
 
-from scorefleet.tasks.data.schema import rows_of, shape_of
+from scorefleet.tasks.data.schema import shape_of
 from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.store.shards import rows_of
 
 MIN_SPLIT_ROWS = {"train": 20, "validation": 2, "test": 2}
 MIN_DISTINCT_ROWS = 50

@@ -8,7 +8,7 @@ import resource
 from pathlib import Path
 
 from scorefleet.tasks.errors import UsageError
-from scorefleet.tasks.fleet.private_folder import make_private_folder, private_folder, temporary_folder
+from scorefleet.tasks.store.private_folder import make_private_folder, private_folder, temporary_folder
 
 LONGEST_SOCKET = 107
 """Bytes of a socket's path, by Linux."""

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from scorefleet.tasks.errors import StorageError
-from scorefleet.tasks.fleet.private_folder import make_private_folder
+from scorefleet.tasks.store.private_folder import make_private_folder
 
 FLAGS = ("-std=gnu++17", "-O3", "-march=native", "-fno-math-errno", "-fopenmp-simd", "-shared", "-fPIC")
 ADDRESS, COUNT, NUMBER = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double

@@ -17,8 +17,8 @@ from scorefleet.tasks import config
 from scorefleet.tasks.errors import ServiceError, UsageError
 from scorefleet.tasks.records import relocated
 from scorefleet.tasks.records.journal import Journal
+from scorefleet.tasks.records.once import RETRIES, found_or_made
 from scorefleet.tasks.records.redaction import redact
-from scorefleet.tasks.registry.once import RETRIES, found_or_made
 from scorefleet.tasks.store.locks import locked
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from scorefleet.tasks.config import commands
 from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Normaliser, Registration, Samples
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.errors import ServiceError
+from scorefleet.tasks.records.once import found_or_made
 from scorefleet.tasks.records.provenance import git_commit, versions
 from scorefleet.tasks.records.tracking_server import (
     connect,
@@ -28,8 +29,7 @@ from scorefleet.tasks.records.tracking_server import (
     tracking_uri,
 )
 from scorefleet.tasks.registry import mlflow_model
-from scorefleet.tasks.registry.once import found_or_made
-from scorefleet.tasks.retraining.champion import Registry, champion_of
+from scorefleet.tasks.registry.alias import Registry, champion_of
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.document import NAME as DATASET
 from scorefleet.tasks.store.locks import locked

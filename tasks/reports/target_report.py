@@ -57,7 +57,7 @@ def report_travel(config: config.Chains, context: Context, samples: Samples, eva
         ("Beside the verdict", "beside", target_wording.measures(metrics, _seconds(samples), effective)),
     ]
     text = page.render(
-        "travel_report.html.jinja",
+        "target_report.html.jinja",
         name=context.name,
         rounded=target_wording.rounded,
         config=config,

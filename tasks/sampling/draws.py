@@ -12,7 +12,6 @@ from scorefleet.tasks.data.schema import DataSchema
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.model import ScoreModel, Trained
 from scorefleet.tasks.errors import DataError
-from scorefleet.tasks.mcmc.diagnostics.moments import Moments, moments_of
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Annealed, LevelStats
 from scorefleet.tasks.mcmc.noise_ladder.program import Program, Segment
 from scorefleet.tasks.sampling.composition import Composition
@@ -81,15 +80,6 @@ def vectors(rows: Tensor) -> pa.FixedSizeListArray:
     """Rows [row, dim] as a FixedSizeList<float32> column."""
     values = pa.array(np.ascontiguousarray(rows.numpy(), dtype=np.float32).reshape(-1))
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1])
-
-
-def moments_in(table: pa.Table) -> Moments | None:
-    """Of the positions of a segment, whose rows are ordered by draw and chain; None of rows that have none."""
-    if "position" not in table.column_names:
-        return None
-    column = table["position"].combine_chunks()
-    kept = len(table["chain"].unique())
-    return moments_of(column.flatten().to_numpy().reshape(-1, kept, column.type.list_size))
 
 
 def level_facts(stats: list[LevelStats], num_steps: int, kept: int) -> list[dict[str, float]]:

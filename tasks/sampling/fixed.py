@@ -14,9 +14,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefleet.tasks.data.schema import Column, DataSchema, rows_of
+from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.ebm.dequantise import SHARES, Grid, centre
 from scorefleet.tasks.errors import DataError, UsageError
+from scorefleet.tasks.store.shards import rows_of
 
 Fixed = Mapping[str, float | str]
 """Column -> its value, or for an array column the path of a `.npy` file of its shape in which NaN is free."""

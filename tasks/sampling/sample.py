@@ -18,7 +18,7 @@ from scorefleet.tasks.ebm.model import is_score_only
 from scorefleet.tasks.errors import UsageError
 from scorefleet.tasks.fleet import cluster, origin
 from scorefleet.tasks.fleet.capacity import MODEL_ITEM_BYTES, require_room
-from scorefleet.tasks.fleet.fleet import ChainActor, ChainMaker, Fleet
+from scorefleet.tasks.fleet.fleet import Fleet
 from scorefleet.tasks.fleet.job import Job
 from scorefleet.tasks.fleet.progress import RowsWatcher
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
@@ -26,6 +26,7 @@ from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning
 from scorefleet.tasks.mcmc.noise_ladder.program import Program
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.records.provenance import digest_of, provenance
+from scorefleet.tasks.sampling.chain_actor import ChainActor, ChainMaker
 from scorefleet.tasks.sampling.descent import lowest_noise
 from scorefleet.tasks.sampling.draws import summarise_exchange, summarise_levels
 from scorefleet.tasks.store.layout import Layout, draws_per_segment

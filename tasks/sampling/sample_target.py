@@ -21,11 +21,12 @@ from scorefleet.tasks.dag.artifacts import Samples
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.errors import UserError
 from scorefleet.tasks.fleet import cluster, origin
-from scorefleet.tasks.fleet.fleet import Fleet, Made, advanced
+from scorefleet.tasks.fleet.fleet import Fleet
 from scorefleet.tasks.fleet.hardware import made_on
 from scorefleet.tasks.fleet.job import Advanced, Job
 from scorefleet.tasks.fleet.progress import RowsWatcher
 from scorefleet.tasks.fleet.seats import Seated
+from scorefleet.tasks.fleet.segments import Made, advanced
 from scorefleet.tasks.mcmc import travel
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
 from scorefleet.tasks.mcmc.kernels.metropolis import State, Target, choose

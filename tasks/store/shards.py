@@ -229,3 +229,11 @@ def _buffers(column: pa.ChunkedArray) -> Iterator[np.ndarray]:
         flat = chunk.flatten() if pa.types.is_fixed_size_list(chunk.type) else chunk
         values = flat.to_numpy(zero_copy_only=False)
         yield values.astype(values.dtype.newbyteorder("<"), copy=False)
+
+
+def rows_of(values: pa.ChunkedArray, size: int) -> np.ndarray:
+    """A column's numbers as an array [row, size]; fixed-size lists are flattened row-major."""
+    flat = values.combine_chunks()
+    while pa.types.is_fixed_size_list(flat.type):
+        flat = flat.flatten()
+    return flat.to_numpy(zero_copy_only=False).reshape(len(values), size)

@@ -6,10 +6,9 @@ import pyarrow as pa
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from scorefleet.tasks.data.schema import rows_of
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.manifest import SampleStore
-from scorefleet.tasks.store.shards import from_parquet
+from scorefleet.tasks.store.shards import from_parquet, rows_of
 
 
 class Draws(IterableDataset[dict[str, torch.Tensor]]):

@@ -14,9 +14,9 @@ from scorefleet.pipelines.cli import main
 from scorefleet.tasks import config
 from scorefleet.tasks.errors import ServiceError
 from scorefleet.tasks.records.tracking_server import connect, limit_mlflow
+from scorefleet.tasks.registry.alias import Registry, promote, rollback
 from scorefleet.tasks.registry.register import Record, register
 from scorefleet.tasks.registry.registry import fetch_model
-from scorefleet.tasks.retraining.champion import Registry, promote, rollback
 from tests.clusters.conftest import Team
 from tests.integration.registered import artifacts_of, context_of
 

@@ -15,7 +15,7 @@ import pytest
 
 from scorefleet.tasks import config
 from scorefleet.tasks.records.tracking_server import PROBE_TIMEOUT_S, connect
-from scorefleet.tasks.retraining.champion import Registry, promote
+from scorefleet.tasks.registry.alias import Registry, promote
 from scorefleet.tasks.store import objects
 from tests import ceph, mlflow_server
 from tests.clusters.conftest import BUCKET, Team

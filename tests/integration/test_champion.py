@@ -6,8 +6,8 @@ import pytest
 
 from scorefleet.tasks import config
 from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.registry.alias import Registry, find, promote, rollback
 from scorefleet.tasks.registry.register import Record, register
-from scorefleet.tasks.retraining.champion import Registry, find, promote, rollback
 from tests.integration.registered import artifacts_of, context_of
 
 

@@ -10,15 +10,18 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from mlflow.models import Model as MlflowModel
 
 from scorefleet import load
 from scorefleet.pipelines.cli import main
 from scorefleet.tasks import config
-from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.errors import StorageError
 from scorefleet.tasks.judging.evaluate import HELD_OUT
+from scorefleet.tasks.records.tracking_server import connect
 from scorefleet.tasks.registry.register import Record, register
 from tests.finished_run import finish
-from tests.integration.registered import embedded
+from tests.integration.registered import FILES, embedded
 from tests.integration.tiny import clean_environment
 
 MODEL = "models:/digits@champion"
@@ -83,3 +86,18 @@ def test_what_cannot_be_scored_is_a_line(registered, tmp_path, capsys):
         assert said in error
         assert len(error.splitlines()) <= 2
     assert not (root / "score").exists() or list((root / "score").glob("*/scores.parquet"))
+
+
+def test_the_signature_is_of_the_users_columns_and_nothing_is_pickled(registered):
+    root, version, run = registered
+    name, _, number = version.removeprefix("models:/").partition("/")
+    folder = Path(str(connect(embedded(root)).get_model_version(name, number).source).removeprefix("file://"))
+    left = {path.name for path in folder.iterdir()} - {"registered_model_meta"}  # MLflow's, of who has loaded it
+    assert left == FILES | {"MLmodel", "normaliser.json"}
+    signature = MlflowModel.load(str(folder)).signature
+    schema = read_schema(Path(run.dataset.uri))
+    assert [spec.name for spec in signature.inputs] == [column.name for column in schema.columns]
+    assert [spec.name for spec in signature.outputs] == ["log_prob"]
+    (folder / "normaliser.json").write_text("{}")
+    with pytest.raises(StorageError, match=r"normaliser\.json of models:/.* is damaged"):
+        load(version, root=str(root))

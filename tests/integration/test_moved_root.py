@@ -6,9 +6,9 @@ from pathlib import Path
 from scorefleet.tasks import config
 from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.records.tracking import Mirror
+from scorefleet.tasks.registry.alias import Registry, find
 from scorefleet.tasks.registry.register import Record, register
 from scorefleet.tasks.registry.registry import fetch_model
-from scorefleet.tasks.retraining.champion import Registry, find
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 
 

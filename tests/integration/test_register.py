@@ -21,7 +21,7 @@ from tests import faulty_proxy
 from tests.integration.registered import FILES, artifacts_of, context_of, embedded
 
 
-def test_a_version_carries_its_facts_its_signature_and_nothing_pickled(root: Path) -> None:
+def test_a_version_carries_its_facts_and_nothing_pickled(root: Path) -> None:
     context, artifacts = context_of(root), artifacts_of(root)
     registration = register(Record(config.Register(), "r"), context, *artifacts)
     assert registration.model_uri == "models:/digits/1"
@@ -37,11 +37,7 @@ def test_a_version_carries_its_facts_its_signature_and_nothing_pickled(root: Pat
     assert {path.name for path in folder.iterdir()} == FILES | {"MLmodel"}
     description = MlflowModel.load(str(folder))
     assert list(description.flavors or {}) == ["scorefleet"]
-    assert [(spec.name, spec.shape) for spec in description.signature.inputs] == [
-        ("x", (-1, 64)),
-        ("logit_beta", (-1,)),
-    ]
-    assert [spec.name for spec in description.signature.outputs] == ["log_density"]
+    assert description.signature is None  # without log Z it scores no rows (test_learned)
 
 
 def test_the_run_of_the_mirror_is_the_run_of_the_version(root: Path) -> None:

@@ -233,7 +233,7 @@ def test_the_same_command_again_does_nothing_and_a_changed_density_starts_anew(s
         [
             sys.executable,
             "-m",
-            "scorefleet.pipelines.cli",
+            "scorefleet",
             "sample",
             "--target",
             "posterior:log_density",

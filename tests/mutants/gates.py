@@ -9,7 +9,7 @@ METRICS = "tests/unit/test_recorded_metrics.py"
 NEWS = "tests/unit/test_news.py"
 SPLITTING = "tests/unit/test_splitting.py"
 
-_CHAMPION = "tasks/retraining/champion.py"
+_CHAMPION = "tasks/registry/alias.py"
 _DRIFT = "tasks/retraining/drift.py"
 _GATE = "tasks/retraining/gate.py"
 _NEWS = "tasks/retraining/news.py"

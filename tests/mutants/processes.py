@@ -11,7 +11,7 @@ RAY_FOLDER = "tests/unit/test_ray_folder.py"
 _CONSOLE = "tasks/console.py"
 _ENDING = "pipelines/ending.py"
 _PLACES = "tasks/store/places.py"
-_PRIVATE = "tasks/fleet/private_folder.py"
+_PRIVATE = "tasks/store/private_folder.py"
 
 MUTANTS = (
     Mutant("escape codes reach the terminal", _CONSOLE, '{"Cc", "Cf", "Cs"', '{"Cf", "Cs"', (CONSOLE,)),

@@ -15,7 +15,7 @@ WRONG_INPUT = "tests/integration/test_wrong_input.py"
 
 _DAG = "tasks/dag/dag.py"
 _INTACT = "tasks/store/intact.py"
-_ONCE = "tasks/registry/once.py"
+_ONCE = "tasks/records/once.py"
 _ORIGIN = "tasks/fleet/origin.py"
 _PUBLISHED = "tasks/dag/published.py"
 _REGISTER = "tasks/registry/register.py"

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 
 from scorefleet.tasks.data.bundled import is_bundled, load
-from scorefleet.tasks.data.schema import rows_of, shape_of
+from scorefleet.tasks.data.schema import shape_of
 from scorefleet.tasks.errors import UsageError
+from scorefleet.tasks.store.shards import rows_of
 
 
 def test_digits_are_images_of_small_integers_with_their_digit():

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from scorefleet.tasks import config
-from scorefleet.tasks.fleet.fleet import ChainMaker
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
+from scorefleet.tasks.sampling.chain_actor import ChainMaker
 from scorefleet.tasks.sampling.draws import to_table
 from scorefleet.tasks.sampling.sample import program_of
 

@@ -17,8 +17,9 @@ import pytest
 from scorefleet.tasks import config
 from scorefleet.tasks.data import files
 from scorefleet.tasks.data.files import digest_of, read_file, read_files, read_source
-from scorefleet.tasks.data.schema import rows_of, shape_of
+from scorefleet.tasks.data.schema import shape_of
 from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.store.shards import rows_of
 
 TABLE = pa.table({"a": [1.5, 2.0, 3.0], "b": [1, 2, 3]})
 

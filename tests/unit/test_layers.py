@@ -1,5 +1,6 @@
-"""The mathematics, the chains and the store stand without Ray and MLflow."""
+"""The mathematics, the chains and the store stand without Ray and MLflow, and no import runs upward."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,12 @@ sys.meta_path.insert(0, Block())
 import importlib
 importlib.import_module(sys.argv[1])
 """
+
+ROOMS = (
+    "retraining", "reports", "registry", "audit", "judging", "sampling", "training", "user_code", "data", "dag",
+    "fleet", "ebm", "mcmc", "records", "store", "config",
+)  # fmt: skip
+"""From the top: each imports from those after it alone, and all from the files that stand in no room."""
 
 FOLDER = Path(scorefleet.__file__).parent / "tasks"
 MODULES = sorted(
@@ -38,6 +45,22 @@ def test_every_module_of_the_inner_layers_imports_without_ray_and_mlflow():
     )
     done = subprocess.run([sys.executable, "-c", loop, listing], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_rooms_import_from_those_below_them_alone():
+    found = {(room, other) for room in ROOMS for path in (FOLDER / room).rglob("*.py") for other in _rooms_in(path)}
+    assert {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(ROOMS)
+    assert len(found) > 50
+    assert [pair for pair in found if ROOMS.index(pair[0]) > ROOMS.index(pair[1])] == []
+    assert {room for path in FOLDER.glob("*.py") for room in _rooms_in(path)} == set()
+
+
+def _rooms_in(path):
+    """The rooms that a file imports from."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("scorefleet.tasks"):
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (parts[2] for parts in (name.split(".") for name in names) if parts[2] in ROOMS)
 
 
 def test_the_block_blocks():

@@ -131,7 +131,10 @@ def test_images_are_arrays_or_lists(tmp_path):
     ("given", "said"),
     [
         ({"mass": [70.0]}, "has no column 'height', which the model has: the nearest is 'mass'"),
-        ({"mass": [70.0], "height": ["tall"]}, "column 'height' of the dict is string"),
+        ({"mass": [70.0], "height": ["tall"]}, "column 'height' of the dict is string, but the model's holds numbers"),
+        (pa.table([[1.0], [1.7], [2.0]], names=["mass", "height", "mass"]), "has several columns 'mass'"),
+        (torch.zeros(1, 2, requires_grad=True), "the Tensor cannot be read as a table"),
+        (np.zeros((3, 2), dtype=bool), "the ndarray is bool of shape"),
         ({"mass": [70.0, None], "height": [1.7, 1.8]}, "column 'mass' of the dict has 1 missing value"),
         ({"mass": [70.0, np.nan], "height": [1.7, 1.8]}, "column 'mass' of the dict is NaN or infinite in 1 row"),
         ({"mass": [[70.0, 1.0]], "height": [1.7]}, "column 'mass' of the dict is list"),

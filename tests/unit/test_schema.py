@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scorefleet.tasks.data.schema import Column, DataSchema, LabelColumn, array_field, rows_of, shape_of
+from scorefleet.tasks.data.schema import Column, DataSchema, LabelColumn, array_field, shape_of
 from scorefleet.tasks.data.standardise import fit
 from scorefleet.tasks.errors import DataError
+from scorefleet.tasks.store.shards import rows_of
 
 INTEGERS = ("int8", "uint8", "int16", "uint16", "int32", "uint32", "int64")
 FLOATS = ("float16", "float32", "float64")

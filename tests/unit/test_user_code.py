@@ -171,6 +171,17 @@ def test_names_of_other_modules_are_refused_with_the_file_to_rename(folder):
         density.load("scorefleet.prior:log_density")
 
 
+def test_folders_of_the_users_own_may_be_called_tasks_and_pipelines(folder):
+    for name in ("tasks", "pipelines"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").touch()
+        (folder / name / "prior.py").write_text(NORMAL)
+    words = "from scorefleet.tasks.user_code import density; density.load('tasks.prior:log_density'); "
+    words += "density.load('pipelines.prior:log_density'); print('both')"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=False, cwd=folder)
+    assert done.stdout == "both\n", done.stderr
+
+
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
