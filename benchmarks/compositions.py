@@ -18,7 +18,8 @@ import pyarrow as pa
 from sklearn.svm import SVC
 
 from scorefleet.pipelines.cli import main as scorefleet
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.reports.figures import images
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.subsets import vectors

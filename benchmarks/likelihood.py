@@ -26,7 +26,8 @@ import torch
 from benchmarks.figures import Figure, report
 from benchmarks.mixture import NUM_EXACT, run, write_rows
 from benchmarks.targets import Mixture
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.judging.evaluate import HELD_OUT
 

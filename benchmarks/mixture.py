@@ -28,7 +28,7 @@ import torch
 from benchmarks.figures import Figure, report
 from benchmarks.targets import Mixture, two_gaussians
 from scorefleet.pipelines.cli import main as scorefleet
-from scorefleet.tasks.data.prepare import read_schema
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm.noise import LOGIT_BETA_MAX
 from scorefleet.tasks.mcmc.diagnostics.twosample import energy_test

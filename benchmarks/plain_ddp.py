@@ -7,7 +7,8 @@ import torch
 from torch import distributed
 
 from benchmarks.turns import NUM_STEPS, SETTINGS, TIME_SCORE_WEIGHT, WIDTH, Turns
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model
 from scorefleet.tasks.ebm.dequantise import Grid, dequantise, grid_of
 from scorefleet.tasks.ebm.objectives import EnergyLoss

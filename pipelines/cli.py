@@ -55,10 +55,8 @@ def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
     given = read("run", commands.Run, arguments)
     secure_ray(is_own=given.settings.cluster.address is None)
-    from scorefleet.pipelines import (  # seconds of Ray and torch, for which --help need not wait
-        runner,
-        train_and_sample,
-    )
+    # Seconds of Ray and torch, for which --help need not wait.
+    from scorefleet.pipelines import runner, train_and_sample
 
     return runner.run(train_and_sample.steps(given.settings), given.settings, given.flow)
 

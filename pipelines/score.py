@@ -1,10 +1,9 @@
 """`scorefleet score`: the log density of each row of a table, by a registered model."""
 
 import hashlib
-import json
 from collections.abc import Sequence
-from pathlib import Path
 
+from scorefleet.pipelines import preflight, summary
 from scorefleet.pipelines.one_line_parser import OneLineParser
 from scorefleet.tasks.config.allowed import MODEL_URI
 from scorefleet.tasks.console import output
@@ -24,6 +23,8 @@ def score(arguments: Sequence[str]) -> int:
         raise UsageError(
             f"--model must be models:/NAME@ALIAS, models:/NAME/VERSION or a folder, but got {given.model!r}"
         )
+    preflight.require_writable(given.root)
+    preflight.require_file(given.summary, "--summary")
     import numpy as np  # seconds of torch and MLflow, for which --help need not wait
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -56,7 +57,5 @@ def score(arguments: Sequence[str]) -> int:
     if len(possible) < len(nats):
         output(f"{len(nats) - len(possible):,} rows hold values that the model gives no probability to")
     output(f"scores   {outcome['scores']}")
-    if given.summary:
-        path = Path(given.summary).absolute()
-        objects.replace(path.parent, path.name, f"{json.dumps(outcome, indent=2)}\n".encode())
+    summary.write(given.summary, outcome)
     return 0

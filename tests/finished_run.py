@@ -14,7 +14,8 @@ import torch
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import prepare, read_schema, read_split
+from scorefleet.tasks.data.prepare import prepare, read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.judging.evaluate import evaluate

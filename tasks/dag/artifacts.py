@@ -3,7 +3,9 @@
 Each is written into its step's manifest as JSON and read back from there when the step is already done.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 CHECKPOINTS = "ray"
 """Where Ray Train keeps checkpoints, which nothing reads once the step is done."""
@@ -51,6 +53,12 @@ class Normaliser:
     temperature: float
     by_population: tuple[float, ...]
     by_population_sampled: tuple[float, ...]
+
+    @classmethod
+    def of_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Return what `dataclasses.asdict` and JSON made into `fields`, whose lists were tuples."""
+        made: dict[str, Any] = {key: tuple(value) if type(value) is list else value for key, value in fields.items()}
+        return cls(**made)
 
 
 @dataclass(frozen=True)

@@ -58,11 +58,6 @@ def read_split(folder: Path, split: str) -> pa.Table:
         return pa.ipc.open_file(source).read_all()
 
 
-def read_schema(folder: Path) -> DataSchema:
-    """The schema of prepared data."""
-    return DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
-
-
 def data_digest(table: pa.Table, schema: DataSchema) -> str:
     """sha256 of all rows in order, the shape of their arrays and which column is the label; not of files."""
     shapes = {column.name: column.shape for column in schema.columns}

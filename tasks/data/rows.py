@@ -31,9 +31,7 @@ def read_rows(data: Any, schema: DataSchema) -> pa.Table:
     where = f"the {type(data).__name__}"
     if isinstance(data, pa.Table):
         return _chosen(data, schema, where)
-    is_array = (
-        hasattr(data, "__array__") and hasattr(data, "ndim") and not hasattr(data, "columns")
-    )  # numpy, torch, jax
+    is_array = hasattr(data, "ndim") and hasattr(data, "__array__") and not hasattr(data, "columns")  # not a DataFrame
     try:
         held = np.asarray(data) if is_array else pa.table(data)
     except (TypeError, ValueError, RuntimeError, pa.ArrowException) as error:  # RuntimeError: torch, of gradients

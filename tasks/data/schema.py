@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -142,6 +143,11 @@ class DataSchema:
 
 def _joined(parts: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.concatenate(parts).astype(np.float32)
+
+
+def read_schema(folder: Path) -> DataSchema:
+    """Return the schema of prepared data, or of a model that was trained on them."""
+    return DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
 
 
 def array_field(name: str, kind: pa.DataType, shape: tuple[int, ...]) -> pa.Field:

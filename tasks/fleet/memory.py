@@ -1,36 +1,31 @@
 """How much memory a step needs."""
 
-import threading
 from types import TracebackType
 
 import psutil
 
+from scorefleet.tasks.fleet.every_second import EverySecond
 
-class PeakMemory:
+
+class PeakMemory(EverySecond):
     """The largest memory of this process and its descendants while the block runs, in bytes; looks once a second.
 
     A page that could be shared, such as one of a library or of mapped data, does not count.
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.peak_bytes = 0
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> "PeakMemory":
-        self._thread.start()
-        return self
+    def look(self) -> None:
+        """Compare what is used now with the most so far."""
+        self.peak_bytes = max(self.peak_bytes, used_bytes())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_over.set()
-        self._thread.join()
-        self.peak_bytes = max(self.peak_bytes, used_bytes())
-
-    def _watch(self) -> None:
-        while not self._is_over.wait(1.0):
-            self.peak_bytes = max(self.peak_bytes, used_bytes())
+        super().__exit__(kind, error, trace)
+        self.look()
 
 
 def used_bytes() -> int:

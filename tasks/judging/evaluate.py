@@ -19,8 +19,8 @@ from torch import Tensor
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Normaliser, Samples
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import read_schema, read_split
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.conservative import antisymmetric_share

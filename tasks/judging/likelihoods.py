@@ -56,19 +56,16 @@ class Scorer:
         return self.model.log_density(x, logit_beta) / self.temperature
 
 
-def scorer_of(schema: DataSchema, grid: Grid, model: Model, normaliser: Normaliser) -> Scorer:
+def scorer_of(schema: DataSchema, grid: Grid, trained: models.Trained, normaliser: Normaliser) -> Scorer:
     """The density of a finished run."""
-    scale = np.repeat([column.scale for column in schema.columns], [column.size for column in schema.columns])
-    units = likelihood.Units(torch.from_numpy(scale.astype(np.float32)), grid)
+    units = likelihood.Units(torch.from_numpy(schema.scale.astype(np.float32)), grid)
     log_z = smc.interval(normaliser.by_population)
-    return Scorer(
-        models.require_density(models.load(Path(model.uri)), "a likelihood"), units, normaliser.logit_beta, log_z
-    )
+    return Scorer(models.require_density(trained, "a likelihood"), units, normaliser.logit_beta, log_z)
 
 
 def held_out(rows: Rows, schema: DataSchema, grid: Grid, model: Model, normaliser: Normaliser, seed: int) -> Quality:
     """Log-likelihoods of held-out rows, one by one and in the mean, and what they are checked by."""
-    scorer = scorer_of(schema, grid, model, normaliser)
+    scorer = scorer_of(schema, grid, models.load(Path(model.uri)), normaliser)
     x = torch.from_numpy(rows.held_out[:MAX_SCORED])
     scores, spread = scorer.score(x, Stream(seed, 0, "held out"))
     known, _ = scorer.score(torch.from_numpy(rows.train[:MAX_SCORED]), Stream(seed, 0, "learned from"))

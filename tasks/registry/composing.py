@@ -13,7 +13,7 @@ from typing import Any
 
 from scorefleet.tasks.config import commands
 from scorefleet.tasks.dag.artifacts import Model
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.ebm import energies
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.errors import DataError, UsageError
@@ -43,7 +43,7 @@ def digest_of(config: commands.Generate) -> str:
 def publish(config: commands.Generate, folder: Path) -> Model:
     """Check the parts that were fetched into `folder` against each other and the rest, and write the description."""
     parts = parts_of(config, folder)
-    schemas = [DataSchema.from_json((part / "schema.json").read_text(encoding="utf-8")) for part in parts]
+    schemas = [read_schema(part) for part in parts]
     descriptions = [_described(part, uri) for part, uri in parts.items()]
     for uri, schema in zip(config.times, schemas[1:], strict=True):
         _require_same_columns(schemas[0], schema, config.model, uri)

@@ -23,9 +23,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from scorefleet.tasks import config
-from scorefleet.tasks.dag import artifacts
+from scorefleet.tasks.dag.artifacts import Normaliser
 from scorefleet.tasks.data.rows import is_possible, read_rows, values_of
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.dequantise import centre
@@ -148,15 +148,13 @@ def of_folder(folder: Path) -> LearnedDensity:
 
 
 def _read(folder: Path) -> LearnedDensity:
-    schema = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
+    schema = read_schema(folder)
     trained, scorer = models.load(folder), None
-    level = noise.logit_beta_of(lowest_noise(None, folder))
+    level = noise.logit_beta_of(lowest_noise(None, schema))
     if (folder / mlflow_model.NORMALISER).is_file():
-        kept: dict[str, Any] = json.loads((folder / mlflow_model.NORMALISER).read_bytes())
-        logs: dict[str, Any] = {key: tuple(kept[key]) for key in ("by_population", "by_population_sampled")}
-        normaliser = artifacts.Normaliser(uri="", **(kept | logs))
-        scorer = scorer_of(schema, learned_grid(schema), artifacts.Model(str(folder), ""), normaliser)
-        level = normaliser.logit_beta
+        kept = json.loads((folder / mlflow_model.NORMALISER).read_bytes())
+        scorer = scorer_of(schema, learned_grid(schema), trained, Normaliser.of_json({"uri": str(folder)} | kept))
+        level = scorer.logit_beta
     return LearnedDensity(trained, schema, level, scorer)
 
 

@@ -3,15 +3,15 @@ has a density, with which `mlflow.pyfunc` scores rows by it; nothing pickled.
 """
 
 import dataclasses
-import hashlib
 import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scorefleet.tasks.dag.artifacts import Dataset, Model, Normaliser
-from scorefleet.tasks.data.schema import Column, DataSchema
+from scorefleet.tasks.data.schema import Column, read_schema
 from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.records.provenance import digest_of
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
@@ -37,7 +37,7 @@ def write(
         description.signature = _signature(folder)
         description.add_flavor("python_function", loader_module=LOADER, data=".", env={})
     names = (*FILES, NORMALISER) if normaliser else FILES
-    description.add_flavor(FLAVOR, files={name: _sha256(folder / name) for name in names})
+    description.add_flavor(FLAVOR, files={name: digest_of(folder / name) for name in names})
     description.save(str(folder / "MLmodel"))
 
 
@@ -52,7 +52,7 @@ def _signature(folder: Path) -> "ModelSignature":
     from mlflow.types import Schema
     from mlflow.types.schema import ColSpec, TensorSpec
 
-    schema = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
+    schema = read_schema(folder)
     inputs: list[ColSpec | TensorSpec] = [ColSpec(_kind(column), column.name) for column in schema.columns]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema([ColSpec("double", "log_prob")]))
 
@@ -84,11 +84,7 @@ def require_flavor(description: Path, model_uri: str) -> dict[str, str]:
 def require_whole(folder: Path, digests: dict[str, str], model_uri: str) -> None:
     """Refuse files that are not the ones that were registered."""
     for name, digest in digests.items():
-        if _sha256(folder / name) != digest:
+        if digest_of(folder / name) != digest:
             raise StorageError(
                 f"{name} of {model_uri} is damaged: its sha256 is not the registered one; register it again"
             )
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

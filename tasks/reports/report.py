@@ -14,7 +14,8 @@ import pyarrow.csv
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Report, Samples
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.judging.convergence import MAX_CHAINS, read_ladder
 from scorefleet.tasks.judging.evaluate import HELD_OUT
 from scorefleet.tasks.mcmc.diagnostics.diagnostics import drift, split_rhat

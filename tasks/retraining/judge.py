@@ -7,7 +7,6 @@ and metrics of its run, whichever way it went; nothing is promoted here.
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +26,9 @@ from scorefleet.tasks.dag.artifacts import (
     Samples,
 )
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
+from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm.dequantise import grid_of
 from scorefleet.tasks.judging.likelihoods import MAX_SCORED, scorer_of
 from scorefleet.tasks.mcmc.streams import Stream
@@ -70,7 +71,7 @@ def judge(
     facts, comparisons = facts_of(samples, evaluation, normaliser is not None), list[Comparison]()
     if len(rows) >= MIN_HELD_OUT:
         if normaliser and champion.normaliser_uri:
-            theirs = _normaliser(champion.normaliser_uri)
+            theirs = Normaliser.of_json(published.read(Path(champion.normaliser_uri))["artifact"])
             ours_at = log_likelihoods(model.uri, dataset.uri, normaliser, rows, context.seed)
             theirs_at = log_likelihoods(champion.uri, champion.data_uri, theirs, rows, context.seed)
             facts = _with_likelihoods(facts, ours_at, theirs_at)
@@ -97,7 +98,7 @@ def log_likelihoods(model_uri: str, data_uri: str, normaliser: Normaliser, rows:
     schema = read_schema(Path(data_uri))
     learned = schema.encode(some_rows(read_split(Path(data_uri), "train"), seed))
     grid = grid_of(torch.from_numpy(learned), *(torch.from_numpy(part) for part in schema.grid()))
-    scorer = scorer_of(schema, grid, Model(model_uri, ""), normaliser)
+    scorer = scorer_of(schema, grid, models.load(Path(model_uri)), normaliser)
     scores, _ = scorer.score(torch.from_numpy(schema.encode(rows)), Stream(seed, 0, "held out"))
     return scores.double().numpy()
 
@@ -116,13 +117,6 @@ def _compare_draws(samples_uri: str, champion: Champion, rows: pa.Table, seed: i
     draws = [schema.encode(one_draw_per_chain(store, MAX_DRAWS, seed)) for store in stores]
     size = min(len(part) for part in draws)
     return compare_draws(draws[0][:size], draws[1][:size], schema.encode(some_rows(rows, seed, MAX_DRAWS)))
-
-
-def _normaliser(uri: str) -> Normaliser:
-    """What the champion's step has published."""
-    fields: dict[str, Any] = published.read(Path(uri))["artifact"]
-    logs: dict[str, Any] = {key: tuple(fields[key]) for key in ("by_population", "by_population_sampled")}
-    return Normaliser(**(fields | logs))
 
 
 def _record(

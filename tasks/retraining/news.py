@@ -15,8 +15,8 @@ import pyarrow as pa
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Champion, Dataset, News
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import read_schema, read_split
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.data.splitting import COPIES, content_of, is_grid, mix, occurrence_of
 from scorefleet.tasks.errors import DataError
 from scorefleet.tasks.judging.quality import coordinate_names

@@ -22,7 +22,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.ebm import compose, energies, noise
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm.compose import LogClassifier
@@ -117,7 +117,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
     description = read_description(folder)
     if "parts" not in description:
         return models.load(folder, device)
-    schema = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
+    schema = read_schema(folder)
     parts = [_part(folder / part["folder"], part["weight"], schema, device) for part in description["parts"]]
     fixed = standardised(_given(description), schema).to(device)
     if description["classifier"] is None:
@@ -130,10 +130,7 @@ def load(folder: Path, device: torch.device | str = "cpu") -> Trained | Composit
 
 def schema_of(folder: Path) -> DataSchema:
     """What turns the rows of what `load` gives into the user's columns."""
-    schema, description = (
-        DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8")),
-        read_description(folder),
-    )
+    schema, description = read_schema(folder), read_description(folder)
     if "parts" not in description:
         return schema
     return FilledSchema(schema.columns, schema.label, tuple(_given(description).tolist()))
@@ -156,7 +153,7 @@ def _given(description: dict[str, Any]) -> np.ndarray:
 
 
 def _part(folder: Path, weight: float, first: DataSchema, device: torch.device | str) -> Part:
-    own = DataSchema.from_json((folder / "schema.json").read_text(encoding="utf-8"))
+    own = read_schema(folder)
     ratio, shift = first.scale / own.scale, (first.location - own.location) / own.scale
     ratio, shift = (torch.from_numpy(value.astype(np.float32)).to(device) for value in (ratio, shift))
     return Part(require_density(models.load(folder, device), "a composition"), weight, ratio, shift)

@@ -1,7 +1,6 @@
 """The way down the noise levels as the configuration has it, known without torch."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
 
 from scorefleet.tasks import config
 from scorefleet.tasks.data.schema import DataSchema
@@ -26,8 +25,7 @@ class Descent:
         return cls(populations, **{key: getattr(sample, key) for key in keys})
 
 
-def lowest_noise(configured: float | None, model: Path) -> float:
+def lowest_noise(configured: float | None, schema: DataSchema) -> float:
     """Return the noise of the lowest level, chosen from what the data are where the configuration left it out."""
-    schema = DataSchema.from_json((model / "schema.json").read_text(encoding="utf-8"))
     chosen = LOWEST_NOISE_WHOLE if all(column.is_whole for column in schema.columns) else LOWEST_NOISE
     return configured or chosen

@@ -15,6 +15,7 @@ import torch
 
 from scorefleet.tasks.dag.artifacts import Model, Normaliser
 from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.errors import DataError
@@ -70,7 +71,7 @@ def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
     """Tune, freeze, walk: the populations' estimates of log Z at temperature 1, and at that of the chains."""
     cluster.connect(context.cluster)
     fleet = Fleet.start(PopulationActor, (model.uri,), context.cluster.num_actors)
-    level = noise.logit_beta_of(lowest_noise(config.lowest_noise, Path(model.uri)))
+    level = noise.logit_beta_of(lowest_noise(config.lowest_noise, read_schema(Path(model.uri))))
     program = Program(
         seed=context.seed,
         ladder=_tune(config, context, fleet, level),

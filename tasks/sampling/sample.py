@@ -13,6 +13,7 @@ import pyarrow as pa
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Model, Samples
 from scorefleet.tasks.dag.context import Context
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.model import is_score_only
 from scorefleet.tasks.errors import UsageError
@@ -79,7 +80,7 @@ def completed(config: config.Sample, model: Path) -> config.Sample:
     return dataclasses.replace(
         config,
         kernel=kernel,
-        lowest_noise=lowest_noise(config.lowest_noise, model),
+        lowest_noise=lowest_noise(config.lowest_noise, read_schema(model)),
         target_acceptance=config.target_acceptance or KERNELS[kernel].target_acceptance,
     )
 

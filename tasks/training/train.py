@@ -31,7 +31,7 @@ from scorefleet.tasks import config
 from scorefleet.tasks.config.train import UNWARPED
 from scorefleet.tasks.dag.artifacts import CHECKPOINTS, Champion, Dataset, Model
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import read_schema
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import checkpoint, model
 from scorefleet.tasks.ebm.augment import NUM_WARPS
 from scorefleet.tasks.ebm.defaults import choose

@@ -1,6 +1,5 @@
 """Brings what remote workers report to the driver: a progress line, and metrics in the journal."""
 
-import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -10,6 +9,7 @@ import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scorefleet.tasks.fleet import cluster
+from scorefleet.tasks.fleet.every_second import EverySecond
 from scorefleet.tasks.fleet.progress import Progress
 from scorefleet.tasks.records.journal import Journal
 
@@ -42,39 +42,33 @@ def mailbox_here() -> Any:
     return Mailbox.options(scheduling_strategy=here).remote()
 
 
-class Watch:
+class Watch(EverySecond):
     """Empties a mailbox once a second while the block runs; where nothing comes for a minute, `silent` says why.
 
     Steps that are repeated, since training went on from a checkpoint before them, are in the journal once.
     """
 
     def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal, silent: Callable[[], None]):
+        super().__init__()
         self._mailbox, self._journal, self._silent = mailbox, journal, silent
         self._heard = time.monotonic()
         self._progress = Progress(label, total, unit)
         entries = [entry for entry in journal.read(0)[0] if entry["kind"] == "metrics"]
         self._recorded = {(key, entry["step"]) for entry in entries for key in entry["values"]}
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._is_over.set()
-        self._thread.join()
+        super().__exit__(kind, error, trace)
         if error is None:
             self._empty()
 
-    def _run(self) -> None:
-        while not self._is_over.wait(1.0):
-            self._empty()
-            if time.monotonic() - self._heard > SILENT_S:
-                self._heard = time.monotonic()
-                self._silent()
+    def look(self) -> None:
+        """Empty the mailbox, and have it said why nothing comes."""
+        self._empty()
+        if time.monotonic() - self._heard > SILENT_S:
+            self._heard = time.monotonic()
+            self._silent()
 
     def _empty(self) -> None:
         messages: list[Message] = ray.get(self._mailbox.take.remote())

@@ -21,7 +21,8 @@ from ray.train.torch import get_device
 from torch import Tensor
 
 from scorefleet.tasks import config
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import checkpoint, model
 from scorefleet.tasks.ebm.dequantise import Grid, dequantise, grid_of
 from scorefleet.tasks.ebm.energies import Energy, ScoreOnly

@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from scorefleet.tasks.data.prepare import read_schema, read_split
-from scorefleet.tasks.data.schema import DataSchema
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.errors import DataError, UsageError
 from scorefleet.tasks.store.shards import rows_of
 from scorefleet.tasks.user_code import inputs

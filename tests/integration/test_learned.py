@@ -15,7 +15,8 @@ from mlflow.models import Model as MlflowModel
 from scorefleet import load
 from scorefleet.pipelines.cli import main
 from scorefleet.tasks import config
-from scorefleet.tasks.data.prepare import read_schema, read_split
+from scorefleet.tasks.data.prepare import read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.errors import StorageError
 from scorefleet.tasks.judging.evaluate import HELD_OUT
 from scorefleet.tasks.records.tracking_server import connect
@@ -73,6 +74,7 @@ def test_all_three_score_alike_and_as_the_run_did(registered, tmp_path):
 
 def test_what_cannot_be_scored_is_a_line(registered, tmp_path, capsys):
     root, version, _ = registered
+    before = {*root.glob("score/*")}
     (tmp_path / "other.csv").write_text("a,b\n1,2\n3,4\n5,6\n")
     for words, code, said in (
         (["--model", version, "--data", str(tmp_path / "other.csv")], 3, "has no column"),
@@ -80,12 +82,13 @@ def test_what_cannot_be_scored_is_a_line(registered, tmp_path, capsys):
         (["--model", "models:/digits", "--data", "x.csv"], 2, "--model must be models:/NAME@ALIAS"),
         (["--model", "models:/digits/9", "--data", "x.csv"], 2, "has no version 9"),
         (["--model", str(tmp_path), "--data", "x.csv"], 2, "has no model.json"),
+        (["--model", version, "--data", "x.csv", "--summary", str(tmp_path)], 2, "is a folder: name a file in it"),
     ):
         assert main(["score", *words, "--root", str(root)]) == code
-        error = capsys.readouterr().err
-        assert said in error
-        assert len(error.splitlines()) <= 2
-    assert not (root / "score").exists() or list((root / "score").glob("*/scores.parquet"))
+        lines = capsys.readouterr().err.splitlines()
+        assert said in lines[-1]
+        assert all("separator" in line for line in lines[:-1])  # how a CSV file was read
+    assert {*root.glob("score/*")} == before
 
 
 def test_the_signature_is_of_the_users_columns_and_nothing_is_pickled(registered):

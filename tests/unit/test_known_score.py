@@ -6,7 +6,8 @@ import torch
 
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import prepare, read_schema, read_split
+from scorefleet.tasks.data.prepare import prepare, read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.errors import DataError, UsageError
 from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.user_code.known_score import scores_of_rows

@@ -12,7 +12,8 @@ import pytest
 from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Dataset
 from scorefleet.tasks.dag.context import Context
-from scorefleet.tasks.data.prepare import check_data, prepare, read_schema, read_split
+from scorefleet.tasks.data.prepare import check_data, prepare, read_split
+from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.data.source import source_digest
 from scorefleet.tasks.errors import DataError, UsageError
 from scorefleet.tasks.records.tracking import Journal
