@@ -2,7 +2,7 @@
 
 Three sniffers were tried on 45 files. The one of duckdb takes files with decimal commas apart at these commas, and so
 do those of Python and clevercsv where there is a single column. Here every separator is tried, and that one is taken
-under which most fields are numbers.
+under which most fields that hold something are numbers.
 """
 
 import csv
@@ -82,7 +82,7 @@ def _layout(lines: Sequence[str], first: int, separator: str, quote: str) -> tup
     width = widths.most_common(1)[0][0] if widths else 1
     body = [row for row in tabular if len(row.fields) == width]
     start = body[0].line if body else first
-    fields = [field for row in body[1:] or body for field in row.fields]
+    fields = [field for row in body[1:] or body for field in row.fields if field]  # a gap tells nothing
     share = sum(bool(NUMERAL.fullmatch(field)) for field in fields) / max(len(fields), 1)
     num_odd = sum(row.line < start for row in tabular)
     suits = width > 1 or not separator

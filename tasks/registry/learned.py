@@ -43,7 +43,7 @@ from scorefleet.tasks.store.places import folder_of
 BATCH_ROWS = 8192
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearnedDensity:
     """`exp f / Z` at the lowest noise level of a model; `data` below is whatever `data.rows.read_rows` takes."""
 
@@ -53,6 +53,11 @@ class LearnedDensity:
     """The lowest noise level, at which rows are scored."""
     scorer: Scorer | None
     """What knows log Z; None of a model without a density, or registered before log Z was kept beside it."""
+
+    def __repr__(self) -> str:
+        """One line: a notebook shows it, and the weights tell nobody anything."""
+        log_z = "unknown" if self.scorer is None else "{:.3f}, {:.3f} to {:.3f}".format(*self.scorer.log_z[:3])
+        return f"<LearnedDensity of {', '.join(self.columns)}; log Z {log_z}>"
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -25,6 +25,13 @@ MUTANTS = (
     ),
     Mutant("codes lose their zeros", _NUMERALS, "if _any_like(values, CODE) or", "if", (CSV,)),
     Mutant("long whole numbers are rounded", _NUMERALS, "and _any_rounded(values, column)", "and False", (CSV,)),
+    Mutant(
+        "gaps speak against a separator",
+        _LAYOUT,
+        "for field in row.fields if field]",
+        "for field in row.fields]",
+        (CSV,),
+    ),
     Mutant("a comma of two meanings", _NUMERALS, "points if len(points) == len(commas) else ()", "()", (CSV,)),
     Mutant(
         "the first row is always a header",

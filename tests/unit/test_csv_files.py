@@ -52,6 +52,22 @@ def test_every_separator_decimal_mark_and_line_end_is_found(separator: str, deci
         assert ("no names of columns" in words) == (names is None)
 
 
+@pytest.mark.parametrize("num_gaps", [1, 7, 30, 60])
+@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize(("separator", "words"), [(",", "{:.0f}"), (",", "{:.3f}"), (";", "{:.0f}"), ("\t", "{:.3f}")])
+def test_gaps_change_no_layout(separator: str, words: str, column: int, num_gaps: int):
+    """`3,4` beside `,5` could be decimals of one column: what is empty must not speak for that."""
+    fields = [[words.format(100 * value) for value in row] for row in np.abs(X)]
+    for row in fields[NUM_ROWS - num_gaps :]:
+        row[column] = ""
+    for names in (["a,b,c".replace(",", separator)], []):
+        table, _ = read("\n".join([*names, *map(separator.join, fields)]) + "\n")
+        assert table.column_names == (["a", "b", "c"] if names else ["x0", "x1", "x2"])
+        assert [table[name].null_count for name in table.column_names] == [
+            num_gaps if number == column else 0 for number in range(3)
+        ]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "latin-1"])
 def test_every_encoding_is_found(encoding: str):
     table, _ = read(written().encode(encoding))

@@ -63,6 +63,11 @@ def test_the_log_density_is_that_of_the_users_units(tmp_path):
     assert other.log_prob(rows()) == pytest.approx(exact(**rows()) - 0.7, abs=1e-4)
 
 
+def test_it_is_shown_in_a_line(tmp_path):
+    assert repr(density(tmp_path, REAL, log_z=None)) == "<LearnedDensity of mass, height; log Z unknown>"
+    assert repr(density(tmp_path, REAL)) == "<LearnedDensity of mass, height; log Z 0.000, 0.000 to 0.000>"
+
+
 def test_it_integrates_to_one(tmp_path):
     mass, height = np.meshgrid(np.linspace(0, 140, 281), np.linspace(1.1, 2.3, 241))
     nats = density(tmp_path, REAL).log_prob({"mass": mass.ravel(), "height": height.ravel()})
