@@ -27,12 +27,5 @@ MUTANTS = (
         "BATCH_ROWS))) for start in starts[:1]]",
         (LEARNED,),
     ),
-    Mutant(
-        "columns in the order of the table",
-        _ROWS,
-        "for column in schema.columns:\n        if",
-        "for column in sorted(schema.columns, key=lambda column: table.column_names.index(column.name)):\n        if",
-        (LEARNED,),
-    ),
     Mutant("fractions of whole numbers", _ROWS, "(x == np.rint(x)) & ", "", (LEARNED,)),
 )

@@ -106,11 +106,11 @@ def test_noise_of_one_standard_deviation_is_shrunk_by_half(tmp_path):
         pl.DataFrame,
         pd.DataFrame,
         lambda given: pd.DataFrame(given, index=list("abcdefg")),
-        lambda given: pa.table(given | {"name": ["a"] * 7}),
+        lambda given: pa.table({"name": ["a"] * 7} | dict(reversed(given.items()))),
         lambda given: np.column_stack(list(given.values())),
         lambda given: torch.from_numpy(np.column_stack(list(given.values()))),
     ],
-    ids=["arrow", "polars", "pandas", "index", "more", "numpy", "torch"],
+    ids=["arrow", "polars", "pandas", "index", "other order and more", "numpy", "torch"],
 )
 def test_rows_may_be_held_in_anything(held, tmp_path):
     assert density(tmp_path, REAL).log_prob(held(rows())) == pytest.approx(exact(**rows()), abs=1e-4)
