@@ -97,7 +97,7 @@ def pipeline() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         energy(Path(folder) / "model")
         model = str(Path(folder) / "model")
-        fleets = {count: Fleet.start(ChainActor, (model,), count) for count in (1, num_actors)}
+        fleets = {count: Fleet.start(ChainActor, (model,), count, PLACES) for count in (1, num_actors)}
         bare = [Bare.remote(model) for _ in range(num_actors)]
         ways: dict[str, Callable[[], object]] = {
             "bare": lambda: ray.get(

@@ -1,5 +1,6 @@
 """The command `scorefleet`."""
 
+import gc
 import sys
 from collections.abc import Callable, Sequence
 
@@ -48,7 +49,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments is None:
         run_in_utf8()
     words = list(sys.argv[1:] if arguments is None else arguments)
-    return code_of(lambda words: call(COMMANDS, USAGE, words), words)
+    code = code_of(lambda words: call(COMMANDS, USAGE, words), words)
+    if arguments is None:
+        gc.freeze()  # the interpreter's end would search all that torch, Ray and MLflow hold for garbage, for seconds
+    return code
 
 
 def run(arguments: Sequence[str]) -> int:

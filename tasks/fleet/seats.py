@@ -50,12 +50,15 @@ class Seats:
         self.grow()
 
     @classmethod
-    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None) -> Self:
-        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU."""
+    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None, num_blocks: int) -> Self:
+        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU, and
+        no more than there are blocks to work at; or `num_actors`.
+        """
         has_gpus = cluster.num_gpus() > 0
         placed = actor.options(num_cpus=1, num_gpus=int(has_gpus), scheduling_strategy="SPREAD")
         there = cluster.num_gpus if has_gpus else cluster.num_cpus
-        return cls(lambda: placed.remote(*arguments), lambda: num_actors or max(1, there()))  # one asks for a node
+        # One, even where there is no room: it asks an autoscaler for a node.
+        return cls(lambda: placed.remote(*arguments), lambda: num_actors or max(1, min(there(), num_blocks)))
 
     def grow(self) -> list[int]:
         """Fill the seats that are new; which these are. `ServiceError` where Ray is gone from this machine, so that no

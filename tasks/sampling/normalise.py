@@ -70,16 +70,19 @@ class Found:
 def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
     """Tune, freeze, walk: the populations' estimates of log Z at temperature 1, and at that of the chains."""
     cluster.connect(context.cluster)
-    fleet = Fleet.start(PopulationActor, (model.uri,), context.cluster.num_actors)
+    populations = config.populations
+    fleet = Fleet.start(
+        PopulationActor, (model.uri,), context.cluster.num_actors, num_blocks=populations.num_populations
+    )
     level = noise.logit_beta_of(lowest_noise(config.lowest_noise, read_schema(Path(model.uri))))
     program = Program(
         seed=context.seed,
         ladder=_tune(config, context, fleet, level),
         steps_per_level=config.steps_per_level,
-        num_particles=config.populations.num_particles,
+        num_particles=populations.num_particles,
         temperature=config.temperature,
     )
-    job = Job(program, config.populations.num_populations, str(context.folder))
+    job = Job(program, populations.num_populations, str(context.folder))
     watcher = _Watcher(job)
     fleet.run(job, watcher)
     fleet.dismiss()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
@@ -56,7 +57,8 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
     require_room(config, dim, MODEL_ITEM_BYTES, context.draws, context.cluster.address is None)
     cluster.connect(context.cluster)
-    fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors)
+    num_blocks = math.ceil(max(config.num_chains, config.num_control_chains) / config.block_size)
+    fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors, num_blocks)
     run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)

@@ -69,14 +69,16 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     digests = {"target_reads": seen.reads} | init_digest(config)
     begun = origin.origin_of(TargetMaker.__module__, context.seed, settings, digests)
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
+    layout = Layout(config.block_size, draws_per_segment(config.block_size), extents)
+    num_blocks = max(layout.num_blocks, target_log_z.NUM_POPULATIONS if config.log_z else 1)
     cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config, seen.reads), context.cluster.num_actors)
+    fleet = Fleet.start(TargetActor, (config, seen.reads), context.cluster.num_actors, num_blocks)
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed, given))
     warm = read_warm(store.uri)
     program = program_of(config, context.seed, warm)
-    job = Job(program, Layout(program.block_size, program.draws_per_segment, extents), store.uri)
-    entries = fleet.fill(job, RowsWatcher("sample", job.layout.total_rows, _Acceptance()))
+    watcher = RowsWatcher("sample", layout.total_rows, _Acceptance())
+    entries = fleet.fill(Job(program, layout, store.uri), watcher)
     inputs.require_unchanged(seen)
     volume = frozen.from_arrays(warm).coordinates.log_volume
     found = target_log_z.estimate(fleet, context, store.uri, volume) if config.log_z else None

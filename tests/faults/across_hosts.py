@@ -19,7 +19,7 @@ def main(folder: str, faults: str, address: str) -> None:
 
     connect(config.Cluster(address=address))
     (job,) = SCHEDULE.jobs(Path(folder))
-    fleet = Fleet.start(Walker, (faults,), None)
+    fleet = Fleet.start(Walker, (faults,), None, job.num_blocks)
     store = SampleStore(job.store)
     entries = fleet.fill(job, lambda made: None)
     store.publish(entries, described(job))
