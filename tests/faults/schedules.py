@@ -108,14 +108,18 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
     orders.mkdir(parents=True)
     store = SampleStore(jobs[0].store)
     leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
-    patiences, fleets = deque([*leaves, None]), deque([Fleet.start(Walker, (str(orders),), schedule.num_actors, jobs[-1].num_blocks)])
+
+    def started() -> Fleet:
+        return Fleet.start(Walker, (str(orders),), schedule.num_actors, jobs[-1].num_blocks)
+
+    patiences, fleets = deque([*leaves, None]), deque([started()])
     with injected(schedule, orders), polled(store.uri) as polling:
         for job in jobs:
             ask(job)
             while (entries := _filled(fleets[-1], job, patiences, orders)) is None:
                 if len(fleets) == 2:
                     fleets.popleft().dismiss()
-                fleets.append(Fleet.start(Walker, (str(orders),), schedule.num_actors, jobs[-1].num_blocks))
+                fleets.append(started())
             store.publish(entries, described(job))
     time.sleep(LATE_S if any(orders.glob("*stop*.taken-*")) else 0)
     for fleet in fleets:  # that of the driver that left last has written beside the other until now
