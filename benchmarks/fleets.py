@@ -18,12 +18,12 @@ from scorefleet.tasks import config
 from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.fleet import cluster
-from scorefleet.tasks.fleet.fleet import Fleet
+from scorefleet.tasks.fleet.actors import Actors
 from scorefleet.tasks.fleet.job import Advanced, Job
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder
 from scorefleet.tasks.mcmc.noise_ladder.program import Program
-from scorefleet.tasks.sampling.chain_actor import ChainActor, ChainMaker
+from scorefleet.tasks.sampling.chain_actor import ChainMaker, ChainWorker
 from scorefleet.tasks.sampling.sample import program_of
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.extents import Extent
@@ -52,7 +52,7 @@ def control() -> list[Figure]:
     cluster.connect(config.Cluster(num_cpus=8))
     one = Answering.remote()
     ray.get(one.arrive.remote())
-    fleet = Fleet(lambda: one, lambda: NUM_ACTORS)
+    fleet = Actors(lambda: one, lambda: NUM_ACTORS)
     job = job_of(program(10), NUM_CONTROLLED, "")
     start, busy = time.perf_counter(), time.process_time()
     entries = fleet.fill(job, lambda entry: None)
@@ -97,7 +97,7 @@ def pipeline() -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         energy(Path(folder) / "model")
         model = str(Path(folder) / "model")
-        fleets = {count: Fleet.start(ChainActor, (model,), count, PLACES) for count in (1, num_actors)}
+        fleets = {count: Actors.start(ChainWorker, (model,), count, PLACES) for count in (1, num_actors)}
         bare = [Bare.remote(model) for _ in range(num_actors)]
         ways: dict[str, Callable[[], object]] = {
             "bare": lambda: ray.get(
@@ -129,7 +129,7 @@ def pipeline() -> list[Figure]:
     ]
 
 
-def fill(fleet: Fleet, program: Program, folder: str) -> None:
+def fill(fleet: Actors, program: Program, folder: str) -> None:
     """A store, to its manifest."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         job = job_of(program, PLACES, f"{place}/store")

@@ -26,18 +26,18 @@ def train_worker(job: dict[str, Any]) -> int | None:
     """The real one, in turns."""
     import ray.train
 
-    from scorefleet.tasks.training import worker
+    from scorefleet.tasks.training import ray_worker, steps
 
     turns = Turns(Path(job["data"]).parents[2], "Ray Train", ray.train.get_context().get_world_rank())
-    draw_batch = worker.draw_batch
+    draw_batch = steps.draw_batch
 
     def draw(stream: Any, step: int, *what: Any, **more: Any) -> Any:
         if stream.purpose == "train":
             turns.take(step)
         return draw_batch(stream, step, *what, **more)
 
-    worker.draw_batch = draw
-    return worker.train_worker(job)
+    steps.draw_batch = draw
+    return ray_worker.train_worker(job)
 
 
 def main() -> int:
@@ -49,9 +49,9 @@ def main() -> int:
     from scorefleet.tasks.config import commands
     from scorefleet.tasks.dag.dag import Pipeline
     from scorefleet.tasks.records.journal import Journal
-    from scorefleet.tasks.training import train
+    from scorefleet.tasks.training import ray_trainer
 
-    train.train_worker = train_worker
+    ray_trainer.train_worker = train_worker
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         run = commands.Run(

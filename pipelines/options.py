@@ -27,10 +27,12 @@ Settings = TypeVar("Settings", commands.Run, commands.Generate, commands.SampleT
 def parser_of(command: str, settings: type, description: str) -> ArgumentParser:
     """A parser that knows every key of `settings`; the caller adds what belongs to its command alone."""
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    has_prepare = any(field.name == "prepare" for field in dataclasses.fields(settings))
+    short = " --data X is short for --prepare.data X." if has_prepare else ""
     parser = ArgumentParser(
         prog=f"scorefleet {command}",
         description=description,
-        epilog=f"A key is also an environment variable: {PREFIX}_TRAIN__WIDTH. --data X is short for --prepare.data X.",
+        epilog=f"A key is also an environment variable: {PREFIX}_REGISTER__ALIAS.{short}",
         exit_on_error=False,
         allow_abbrev=False,
     )
@@ -136,7 +138,7 @@ def _expanded(arguments: Sequence[str], variables: Sequence[str], known: Sequenc
     words = [*file, *variables]
     for word in arguments[len(file) // 2 :]:
         name, equals, value = word.partition("=")
-        name = SHORT.get(name, name)
+        name = name if name.removeprefix("--") in known else SHORT.get(name, name)
         underscored = "--" + name.removeprefix("--").replace("-", "_")
         is_key = name.startswith("--") and underscored.removeprefix("--") in known
         words.append((underscored if is_key else name) + equals + value)

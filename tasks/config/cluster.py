@@ -19,12 +19,14 @@ class Cluster:
     num_cpus: int | None = None
     """CPUs that a Ray of its own offers; those of this machine when not given."""
     num_actors: int | None = None
-    """Ray actors that advance blocks of chains; one a GPU, else one a CPU, when not given. Changes no draw."""
+    """Ray actors that advance blocks of chains; one a GPU, else one a CPU, when not given; 0 for no Ray at all:
+    everything, training too, in this process. Changes no draw."""
 
     def __post_init__(self) -> None:
         match = ADDRESS.fullmatch(AUTO if self.address is None else self.address)
         is_place = match is not None and int(match["port"] or 0) < 2**16
         require(is_place, "cluster.address", self.address, "HOST:PORT, such as 10.0.0.10:6379, or auto")
-        for key in ("num_cpus", "num_actors"):
-            value = getattr(self, key)
-            require(value is None or value >= 1, f"cluster.{key}", value, "at least 1")
+        require(self.num_cpus is None or self.num_cpus >= 1, "cluster.num_cpus", self.num_cpus, "at least 1")
+        is_place = self.num_actors is None or self.num_actors >= (1 if self.address else 0)
+        allowed = "at least 1 on a cluster, and 0 or more without cluster.address"
+        require(is_place, "cluster.num_actors", self.num_actors, allowed)

@@ -11,6 +11,7 @@ from scorefleet.tasks.config.allowed import (
     require,
     require_function,
 )
+from scorefleet.tasks.config.support import parse as parse_support
 
 POINTS_FILES = (".npy", ".csv", ".parquet")
 
@@ -26,10 +27,16 @@ class Chains:
 
     target: str = ""
     """MODULE:FUNCTION of the log density: points [chain, dim] in float64 -> nats [chain], differentiable."""
-    dim: int = 1
-    """Coordinates of a point."""
+    dim: int = 0
+    """Coordinates of a point; as many as `support` has when not given."""
     support: str = "real"
-    """Where points live: real, positive, box(LOW, HIGH) or simplex, each with *COUNT, as in 'real*25, positive'."""
+    """Where points live: real, positive, box(LOW, HIGH), above(LOW), below(HIGH), simplex, ordered, unit_vector, each
+    with *COUNT, as in 'real*25, positive'; or named blocks, as in 'beta[8]: real, tau: positive, L[3,3]:
+    correlation_cholesky', which the function then takes by their names."""
+    names: tuple[str, ...] = ()
+    """What the coordinates are called: [alpha, beta, sigma]; x[0], x[1], ... when not given. Blocks have names."""
+    data: str | None = None
+    """FILE that the function gets as `data`: a table as a dict of column: tensor, a .npy file as a tensor."""
     kernel: Literal["hmc", "mala", "lecture_mala", "random_walk", "gibbs", "langevin"] = "hmc"
     """How chains move; langevin alone has no Metropolis test, and its draws are marked as not exact."""
     metric: Literal["auto", "dense", "diagonal"] = "auto"
@@ -53,10 +60,24 @@ class Chains:
     """Points [n, dim] where chains start: FILE.npy, FILE.csv, FILE.parquet, or MODULE:FUNCTION that returns them; when
     not given, points with a finite density are looked for."""
 
+    @property
+    def labels(self) -> list[str]:
+        """What each coordinate is called."""
+        parts = parse_support(self.support, self.dim)
+        if parts[0].name:
+            return [label for part in parts for label in part.labels]
+        return list(self.names) or [f"x[{k}]" for k in range(self.dim)]
+
     def __post_init__(self) -> None:
         is_init = self.init is None or is_points_file(self.init) or is_function(self.init)
         require(is_init, "init", self.init, f"a file ({', '.join(POINTS_FILES)}) or MODULE:FUNCTION")
         require_function(self.target, "target", "posterior:log_density")
+        parts = parse_support(self.support, self.dim)
+        object.__setattr__(self, "dim", sum(part.size for part in parts))
+        has_names = bool(self.names) and all(self.names) and not parts[0].name
+        is_named = has_names and len(self.names) == len(set(self.names)) == self.dim
+        allowed = f"{self.dim} names, another for each coordinate, and none where blocks have names"
+        require(is_named or not self.names, "names", list(self.names), allowed)
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(1 <= getattr(self, key) < LARGEST_COUNT, key, getattr(self, key), "at least 1 and below 2^48")
         require(self.num_draws < LARGEST_DRAWS, "num_draws", self.num_draws, "below 2^31")

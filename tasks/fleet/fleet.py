@@ -1,29 +1,32 @@
-"""A fleet of Ray actors that make the segments of a job.
+"""What makes the segments of a job: a fleet of Ray actors over many machines, or this process alone.
 
-Actors own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block,
-segment) and its commit is put-if-absent, so a store does not depend on how many actors there were, which died, or
+Workers own devices; blocks own randomness and state. A segment of a block is a pure function of (program, block,
+segment) and its commit is put-if-absent, so a store does not depend on how many workers there were, which died, or
 what ran twice.
 """
 
-import contextlib
-import queue
-import time
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
-from scorefleet.tasks.fleet.failures import LOST
 from scorefleet.tasks.fleet.job import Advanced
-from scorefleet.tasks.fleet.seats import LOOK_S, Seats, start_of
 from scorefleet.tasks.store.spool import Spool
 
-Call = tuple[int, tuple[int, int] | None, "Future[Any]"]
-"""The seat that was called, the segment that it was to make (None for its arrival), and its answer."""
 
+class Fleet(ABC):
+    """Workers that make every segment of a job."""
 
-class Fleet(Seats):
-    """Actors that make every segment of a job."""
+    @abstractmethod
+    def ask(self, method: str, *arguments: Any) -> Any:
+        """What a method of a worker returns, of whichever is there first."""
+
+    @abstractmethod
+    def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:
+        """Every segment of every block, a block's segments in order, each told to `on_commit` when it is made."""
+
+    @abstractmethod
+    def dismiss(self) -> None:
+        """Give the workers' places back."""
 
     def fill(self, job: Any, on_commit: Callable[[Advanced], None]) -> Spool:
         """`run` for a job whose segments are entries of a store: all of them, in order."""
@@ -41,60 +44,3 @@ class Fleet(Seats):
             stop.args = (f"{num_rows:,} rows are saved",)
             raise
         return entries
-
-    def run(self, job: Any, on_commit: Callable[[Any], None]) -> None:
-        """Every segment of every block, one in flight an actor; a block's segments in order, in any actor.
-
-        An actor gets its first block when it has arrived, so one that the cluster has no room for holds up nothing.
-        Each call says itself that it is done, so a segment costs the driver the same however many actors there are.
-        """
-        done: queue.SimpleQueue[Call] = queue.SimpleQueue()
-        blocks, going_on, idle = iter(range(job.num_blocks)), deque[tuple[int, int]](), deque[int]()
-        num_left = job.num_blocks
-
-        def call(seat: int, place: tuple[int, int] | None, reference: Any) -> None:
-            reference.future().add_done_callback(lambda future: done.put((seat, place, future)))
-
-        for seat, arrival in self.arrivals.items():
-            call(seat, None, arrival)
-        for seat, place, future in self._each(done, call):
-            work = start_of(seat) if place is None else f"segment {place[1]} of block {place[0]}"
-            try:
-                result = future.result()
-            except LOST as error:
-                self.replace(seat, work, error)
-                call(seat, None, self.arrivals[seat])
-                going_on.extendleft([place] if place else [])
-            else:
-                idle.append(seat)
-                self.losses.forget(work)
-                if place is not None:
-                    on_commit(result)
-                    if place[1] + 1 < job.num_segments(place[0]):
-                        going_on.append((place[0], place[1] + 1))
-                    else:
-                        num_left -= 1
-            if not num_left:
-                return
-            while idle and (following := _following(going_on, blocks)) is not None:
-                seat = idle.popleft()
-                call(seat, following, self.actors[seat].advance.remote(job, *following))
-
-    def _each(self, done: "queue.SimpleQueue[Call]", call: Callable[[int, None, Any], None]) -> Iterator[Call]:
-        """Calls as they are done; now and then, actors for nodes that have joined are called to arrive."""
-        looked = time.monotonic()
-        while True:
-            with contextlib.suppress(queue.Empty):
-                yield done.get(timeout=LOOK_S)
-            if time.monotonic() - looked > LOOK_S:
-                for seat in self.grow():
-                    call(seat, None, self.arrivals[seat])
-                looked = time.monotonic()
-
-
-def _following(going_on: deque[tuple[int, int]], blocks: Iterator[int]) -> tuple[int, int] | None:
-    """The segment to make next: of a block that is begun, if there is one, so that few are."""
-    if going_on:
-        return going_on.popleft()
-    block = next(blocks, None)
-    return None if block is None else (block, 0)

@@ -1,6 +1,7 @@
 """What kind of processor and compiler made something: the same rows on the same, rows of the same law on others."""
 
 import platform
+import sys
 from pathlib import Path
 
 import torch
@@ -23,6 +24,13 @@ def made_on(device: torch.device | str) -> dict[str, str]:
     torch.
     """
     return {"hardware": hardware(device), "compiler": native.compiled_by(passes.SOURCE)}
+
+
+def own_device() -> str:
+    """The kind of device that a worker has: an actor's own is what Ray gave it."""
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        return "cuda" if sys.modules["ray"].get_gpu_ids() else "cpu"
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def device_like(kind: str) -> str:

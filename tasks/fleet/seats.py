@@ -9,28 +9,16 @@ import ray
 from ray.exceptions import RayError
 
 from scorefleet.tasks.console import notify
-from scorefleet.tasks.errors import ServiceError, UserError
+from scorefleet.tasks.errors import ServiceError
 from scorefleet.tasks.fleet import cluster
 from scorefleet.tasks.fleet.failures import LOST, Losses
+from scorefleet.tasks.fleet.worker import Worker
 
 LOOK_S = 5.0
 """Between two looks at which nodes there are."""
 
 PATIENCE_S = 30.0
 """How long no actor may have found a place before people are told; it may be minutes until a new node has one."""
-
-
-class Seated:
-    """An actor in a seat."""
-
-    refusal: UserError | None = None
-    """Why it cannot work: raised when it arrives, since Ray makes many lines of what is raised before."""
-
-    def arrive(self) -> str:
-        """The node where the actor is, once it is there."""
-        if self.refusal is not None:
-            raise self.refusal
-        return cluster.this_node()
 
 
 class Seats:
@@ -50,12 +38,12 @@ class Seats:
         self.grow()
 
     @classmethod
-    def start(cls, actor: Any, arguments: tuple[Any, ...], num_actors: int | None, num_blocks: int) -> Self:
-        """Actors of a class, such as `ChainActor`, over all nodes: one a GPU where there are any, else one a CPU, and
+    def start(cls, kind: type[Worker], arguments: tuple[Any, ...], num_actors: int | None, num_blocks: int) -> Self:
+        """Actors of a class, such as `ChainWorker`, over all nodes: one a GPU where there are any, else one a CPU, and
         no more than there are blocks to work at; or `num_actors`.
         """
         has_gpus = cluster.num_gpus() > 0
-        placed = actor.options(num_cpus=1, num_gpus=int(has_gpus), scheduling_strategy="SPREAD")
+        placed: Any = ray.remote(kind).options(num_cpus=1, num_gpus=int(has_gpus), scheduling_strategy="SPREAD")
         there = cluster.num_gpus if has_gpus else cluster.num_cpus
         # One, even where there is no room: it asks an autoscaler for a node.
         return cls(lambda: placed.remote(*arguments), lambda: num_actors or max(1, min(there(), num_blocks)))

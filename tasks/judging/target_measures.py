@@ -3,7 +3,7 @@ how the ladder went.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -51,7 +51,7 @@ def measure_travel(store: SampleStore) -> Measured:
     """Read the draws, and what their segments recorded."""
     description, made = store.description(), total_facts(store.each_entry())
     draws = read_draws(store)
-    summary = summarise(draws)
+    summary = summarise(draws, config.Chains(**description["config"]).labels)
     ladder = ladder_table(description["program"], made)
     mixing = _mixing(summary)
     travel = Travel(
@@ -108,15 +108,14 @@ def num_judged(description: dict[str, Any]) -> int:
     return min(description["num_chains"], max(4, most))
 
 
-def summarise(draws: Draws) -> pa.Table:
+def summarise(draws: Draws, labels: Sequence[str]) -> pa.Table:
     """Mean, standard deviation and quantiles with their Monte Carlo standard errors, R-hat and effective sample sizes,
-    of the log density and of every coordinate.
+    of the log density and of every coordinate, by their `labels`.
     """
     is_nested = len(np.unique(draws.superchain)) not in (1, len(draws.superchain))
-    dim = draws.position.shape[2]
-    named = {LOG_DENSITY: draws.log_density} | {f"x[{k}]": draws.position[:, :, k] for k in range(dim)}
+    named = [(label, draws.position[:, :, k]) for k, label in enumerate(labels)]
     rows = []
-    for name, values in named.items():
+    for name, values in [(LOG_DENSITY, draws.log_density), *named]:
         with np.errstate(invalid="ignore", divide="ignore"):  # of what is constant they are no numbers
             nested = _nested(values, draws.superchain) if is_nested else None
             rows.append({"coordinate": name} | _moments(values) | _rhats(values) | {"nested_rhat": nested})

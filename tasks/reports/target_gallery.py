@@ -30,6 +30,10 @@ class Shown:
     evidence: dict[str, Any] | None
     by_population: np.ndarray
 
+    def names(self, coordinates: list[int]) -> list[str]:
+        """What some coordinates are called."""
+        return [self.summary["coordinate"][1 + k].as_py() for k in coordinates]  # the first row is the log density's
+
 
 def pictures_of(shown: Shown) -> dict[str, Picture]:
     """By name: what the draws allow."""
@@ -59,17 +63,17 @@ def paired(position: np.ndarray, worst: list[int]) -> list[int]:
 def _density(shown: Shown) -> list[Picture]:
     position, worst = shown.draws.position, worst_first(shown.summary)
     first = sorted(worst[:NUM_MARGINALS])
-    made = [target.marginals(position[:, :, first], [f"x[{k}]" for k in first])]
+    made = [target.marginals(position[:, :, first], shown.names(first))]
     if position.shape[2] > 1:
         chosen = paired(position, worst)
         rows = position.reshape(-1, position.shape[2])[:, chosen]
-        made.append(target.scatter_pairs(rows, [f"x[{k}]" for k in chosen]))
+        made.append(target.scatter_pairs(rows, shown.names(chosen)))
     return made
 
 
 def _chains(shown: Shown) -> list[Picture]:
     draws, worst = shown.draws, worst_first(shown.summary)
-    made = [_traces(draws, draws.position[:, :, k], f"x[{k}]", f"traces-{k}") for k in worst[:NUM_TRACED]]
+    made = [_traces(draws, draws.position[:, :, k], shown.names([k])[0], f"traces-{k}") for k in worst[:NUM_TRACED]]
     made.append(_traces(draws, draws.log_density, LOG_DENSITY, "traces-density"))
     num_draws = draws.log_density.shape[1]
     if num_draws >= MIN_DRAWS:
@@ -77,7 +81,7 @@ def _chains(shown: Shown) -> list[Picture]:
         values = draws.position[:, :, worst[0]]
         bulk, tail = (np.array([ess(values[:, :cut]) for cut in cuts]) for ess in (bulk_ess, tail_ess))
         acceptance = draws.accepted.mean(1) / shown.thinning
-        made.append(target.growth(cuts, bulk, tail, MIN_ESS, acceptance, f"x[{worst[0]}]"))
+        made.append(target.growth(cuts, bulk, tail, MIN_ESS, acceptance, shown.names(worst)[0]))
     return made
 
 
@@ -101,5 +105,4 @@ def _ladder(shown: Shown) -> list[Picture]:
     made = [target.ladder(level, acceptance, rejection[:-1], shown.round_trips)]
     worst = worst_first(shown.summary)
     x, y = worst[0], worst[1] if len(worst) > 1 else worst[0]
-    names = [f"x[{k}]" for k in (x, y)]
-    return [*made, target.descent(shown.replicas[:, :, [x, y]], level, names)]
+    return [*made, target.descent(shown.replicas[:, :, [x, y]], level, shown.names([x, y]))]

@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import ray
 import torch
 
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.errors import UserError
-from scorefleet.tasks.fleet.hardware import made_on
+from scorefleet.tasks.fleet.hardware import made_on, own_device
 from scorefleet.tasks.fleet.job import Advanced, Job
-from scorefleet.tasks.fleet.seats import Seated
 from scorefleet.tasks.fleet.segments import Made, advanced
+from scorefleet.tasks.fleet.worker import Worker
 from scorefleet.tasks.mcmc.noise_ladder import annealing, ladder_exchange
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, TargetAt, Tuning
@@ -81,13 +80,12 @@ class ChainMaker:
         return annealing.heat(self.model.target, temperature)
 
 
-@ray.remote
-class ChainActor(ChainMaker, Seated):
+class ChainWorker(ChainMaker, Worker):
     """Holds a model on a device and advances whatever block it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
         try:
-            super().__init__(folder, "cuda" if ray.get_gpu_ids() else "cpu")
+            super().__init__(folder, own_device())
         except UserError as error:  # of a classifier
             self.refusal = error
 

@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import ray
 import torch
 
 from scorefleet.tasks.dag.artifacts import Model, Normaliser
@@ -19,10 +18,11 @@ from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.errors import DataError
-from scorefleet.tasks.fleet import cluster
 from scorefleet.tasks.fleet.fleet import Fleet
+from scorefleet.tasks.fleet.hardware import own_device
 from scorefleet.tasks.fleet.progress import Progress
-from scorefleet.tasks.fleet.seats import Seated
+from scorefleet.tasks.fleet.start import start_fleet
+from scorefleet.tasks.fleet.worker import Worker
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 from scorefleet.tasks.mcmc.noise_ladder import annealing, smc
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning
@@ -69,11 +69,8 @@ class Found:
 
 def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
     """Tune, freeze, walk: the populations' estimates of log Z at temperature 1, and at that of the chains."""
-    cluster.connect(context.cluster)
     populations = config.populations
-    fleet = Fleet.start(
-        PopulationActor, (model.uri,), context.cluster.num_actors, num_blocks=populations.num_populations
-    )
+    fleet = start_fleet(PopulationWorker, (model.uri,), context.cluster, populations.num_populations)
     level = noise.logit_beta_of(lowest_noise(config.lowest_noise, read_schema(Path(model.uri))))
     program = Program(
         seed=context.seed,
@@ -96,12 +93,11 @@ def normalise(config: Descent, context: Context, model: Model) -> Normaliser:
     )
 
 
-@ray.remote
-class PopulationActor(Seated):
+class PopulationWorker(Worker):
     """Holds a model on a device and walks whatever population it is given; keeps nothing between calls."""
 
     def __init__(self, folder: str):
-        self.device = torch.device("cuda" if ray.get_gpu_ids() else "cpu")
+        self.device = torch.device(own_device())
         torch.set_num_threads(1)  # the order of a sum must not depend on the machine's number of cores
         self.model = models.load(Path(folder), self.device)
 

@@ -18,17 +18,18 @@ from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.model import is_score_only
 from scorefleet.tasks.errors import UsageError
-from scorefleet.tasks.fleet import cluster, origin
+from scorefleet.tasks.fleet import origin
 from scorefleet.tasks.fleet.capacity import MODEL_ITEM_BYTES, require_room
 from scorefleet.tasks.fleet.fleet import Fleet
 from scorefleet.tasks.fleet.job import Job
 from scorefleet.tasks.fleet.progress import RowsWatcher
+from scorefleet.tasks.fleet.start import start_fleet
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 from scorefleet.tasks.mcmc.noise_ladder.annealing import Ladder, Tuning
 from scorefleet.tasks.mcmc.noise_ladder.program import Program
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.records.provenance import digest_of, provenance
-from scorefleet.tasks.sampling.chain_actor import ChainActor, ChainMaker
+from scorefleet.tasks.sampling.chain_actor import ChainMaker, ChainWorker
 from scorefleet.tasks.sampling.descent import lowest_noise
 from scorefleet.tasks.sampling.draws import summarise_exchange, summarise_levels
 from scorefleet.tasks.store.layout import Layout, draws_per_segment
@@ -56,9 +57,8 @@ def sample(config: config.Sample, context: Context, model: Model) -> Samples:
     context.resolve("sample", config)
     dim = json.loads((Path(model.uri) / "model.json").read_bytes())["dim"]
     require_room(config, dim, MODEL_ITEM_BYTES, context.draws, context.cluster.address is None)
-    cluster.connect(context.cluster)
     num_blocks = math.ceil(max(config.num_chains, config.num_control_chains) / config.block_size)
-    fleet = Fleet.start(ChainActor, (model.uri,), context.cluster.num_actors, num_blocks)
+    fleet = start_fleet(ChainWorker, (model.uri,), context.cluster, num_blocks)
     run = Run(context, fleet, dim, made_from(model, context.seed))
     draws, program, digest = _fill("draws", context.draws, config, run)
     _show(program, run)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import ray
 import safetensors.numpy
 import torch
 from torch import Tensor
@@ -20,13 +19,13 @@ from scorefleet.tasks import config
 from scorefleet.tasks.dag.artifacts import Samples
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.errors import UserError
-from scorefleet.tasks.fleet import cluster, origin
-from scorefleet.tasks.fleet.fleet import Fleet
+from scorefleet.tasks.fleet import origin
 from scorefleet.tasks.fleet.hardware import made_on
 from scorefleet.tasks.fleet.job import Advanced, Job
 from scorefleet.tasks.fleet.progress import RowsWatcher
-from scorefleet.tasks.fleet.seats import Seated
 from scorefleet.tasks.fleet.segments import Made, advanced
+from scorefleet.tasks.fleet.start import start_fleet
+from scorefleet.tasks.fleet.worker import Worker
 from scorefleet.tasks.mcmc import travel
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
 from scorefleet.tasks.mcmc.kernels.metropolis import State, Target, choose
@@ -71,8 +70,7 @@ def sample_target(config: config.Chains, context: Context) -> Samples:
     extents = origin.claim(store.uri, begun, lambda: WARM).extents
     layout = Layout(config.block_size, draws_per_segment(config.block_size), extents)
     num_blocks = max(layout.num_blocks, target_log_z.NUM_POPULATIONS if config.log_z else 1)
-    cluster.connect(context.cluster, working_folder=Path.cwd())
-    fleet = Fleet.start(TargetActor, (config, seen.reads), context.cluster.num_actors, num_blocks)
+    fleet = start_fleet(TargetWorker, (config, seen.reads), context.cluster, num_blocks, Path.cwd())
     if not exists(inside, WARM):
         put_if_absent(inside, WARM, fleet.ask("warm_up", context.seed, given))
     warm = read_warm(store.uri)
@@ -248,8 +246,7 @@ class TargetMaker:
         )
 
 
-@ray.remote
-class TargetActor(TargetMaker, Seated):
+class TargetWorker(TargetMaker, Worker):
     """Advances whatever block of chains it is given against a user's density; keeps nothing between calls."""
 
     def __init__(self, config: config.Chains, reads: dict[str, str]):

@@ -1,54 +1,29 @@
-"""Step 2: fit the energy, by denoising score matching or another objective, data-parallel with Ray Train.
-
-`tasks.training.worker` has the loop. Workers that are lost are started anew, as many as the cluster has room for
-within `train.num_workers`, and go on from the last checkpoint.
+"""Step 2: fit the energy, by denoising score matching or another objective: data-parallel with Ray Train, or in this
+process. `tasks.training.steps` has the loop.
 """
 
 import dataclasses
 import json
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from ray.exceptions import RayActorError
-from ray.train import (
-    Checkpoint,
-    CheckpointConfig,
-    ControllerError,
-    FailureConfig,
-    Result,
-    RunConfig,
-    ScalingConfig,
-    WorkerGroupError,
-)
-from ray.train.torch import TorchTrainer
 
 from scorefleet.tasks import config
 from scorefleet.tasks.config.train import UNWARPED
-from scorefleet.tasks.dag.artifacts import CHECKPOINTS, Champion, Dataset, Model
+from scorefleet.tasks.dag.artifacts import Champion, Dataset, Model
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.data.schema import read_schema
 from scorefleet.tasks.ebm import checkpoint, model
 from scorefleet.tasks.ebm.augment import NUM_WARPS
 from scorefleet.tasks.ebm.defaults import choose
-from scorefleet.tasks.errors import ServiceError, UsageError
-from scorefleet.tasks.fleet import cluster
+from scorefleet.tasks.errors import UsageError
 from scorefleet.tasks.store.objects import open_store, put_if_absent
-from scorefleet.tasks.training.sockets import OwnAddress
-from scorefleet.tasks.training.watch import Watch, mailbox_here
-from scorefleet.tasks.training.worker import CHECKPOINT, train_worker, untrained
+from scorefleet.tasks.training.steps import untrained
 from scorefleet.tasks.user_code.known_score import scores_of_rows
 
 KNOWN = "known.safetensors"
-MAX_FAILURES = 8
-LOOK_EVERY_S = 30.0
-"""Between two looks whether more workers would have room; each time that they have, all start anew."""
-GRACE_S = 20.0
-"""How long after its deadline a node may be seen to be gone, before workers start anew on those that are seen."""
 
 
 def train(config: config.Train, context: Context, dataset: Dataset, start: Champion | None = None) -> Model:
@@ -56,41 +31,34 @@ def train(config: config.Train, context: Context, dataset: Dataset, start: Champ
     config = _completed(_like(config, start), dataset)
     context.resolve("train", config)
     known = _known(config, context.folder, dataset)
-    cluster.connect(context.cluster)
-    require_room = partial(cluster.require_cpus, config.workers[0], "train.num_workers")
-    require_room()
     architecture = {
         "dim": dataset.dim,
         **{key: getattr(config, key) for key in ("energy", "width", "num_blocks")},
         "num_conditions": NUM_WARPS if config.augmentation else 0,
     }
     _require_same(architecture, start)
-    mailbox = mailbox_here()
     settings = {
         "config": config,
         "architecture": architecture,
         "data": dataset.uri,
         "known": known,
         "seed": context.seed,
-        "mailbox": mailbox,
         "start": start and start.uri,
     }
-    assert config.num_steps is not None
-    with Watch(mailbox, "train", config.num_steps, "steps", context.journal, require_room), interruptible():
-        result = _fitted(_trainer(config, context, settings))
-    if result.return_value is not None:
+    way = "in_process" if context.cluster.num_actors == 0 else "ray_trainer"  # which alone needs Ray
+    found: bytes | int = import_module(f"scorefleet.tasks.training.{way}").fit(config, context, settings)
+    if isinstance(found, int):
         raise UsageError(
-            f"training diverged before step {result.return_value:,} (weights are NaN or infinite); "
+            f"training diverged before step {found:,} (weights are NaN or infinite); "
             f"lower train.learning_rate (now {config.learning_rate:g})"
         )
-    assert result.checkpoint is not None
     description = {
         **architecture,
         "seed": context.seed,
         "data_digest": dataset.digest,
         "train": dataclasses.asdict(config),
     }
-    return _publish(context.folder, result.checkpoint, config, description, Path(dataset.uri) / "schema.json")
+    return _publish(context.folder, found, config, description, Path(dataset.uri) / "schema.json")
 
 
 def _like(config: config.Train, start: Champion | None) -> config.Train:
@@ -110,20 +78,6 @@ def _require_same(architecture: dict[str, Any], start: Champion | None) -> None:
                 f"the network's {key} is {value} here and {found[key]} in {start and start.model_uri}, from which "
                 "retrain.warm_steps would start: make it the same, or leave retrain.warm_steps out"
             )
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Ctrl-C is KeyboardInterrupt, within and afterwards: Ray Train answers it by a handler of its own, which aborts
-    training, ends the process by SystemExit, and would stay when training has ended.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    try:
-        yield
-    except SystemExit as error:
-        raise KeyboardInterrupt from error
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _completed(config: config.Train, dataset: Dataset) -> config.Train:
@@ -149,48 +103,10 @@ def _known(config: config.Train, folder: Path, dataset: Dataset) -> str | None:
     return str(folder / KNOWN)
 
 
-def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:
-    least, most = config.workers
-    return TorchTrainer(
-        train_worker,
-        train_loop_config=settings,
-        torch_config=OwnAddress(),
-        scaling_config=ScalingConfig(
-            num_workers=least if least == most else (least, most),
-            use_gpu=cluster.num_gpus() >= least,
-            elastic_resize_monitor_interval_s=LOOK_EVERY_S,
-        ),
-        run_config=RunConfig(
-            name=CHECKPOINTS,  # the folder is named by the step's key, so this can never meet another run's checkpoints
-            storage_path=str(context.folder),
-            failure_config=FailureConfig(max_failures=MAX_FAILURES, preemption_grace_s=GRACE_S),
-            checkpoint_config=CheckpointConfig(num_to_keep=2),
-        ),
-    )
-
-
-def _fitted(trainer: TorchTrainer) -> Result:
-    """What training ends with; one line where more workers were lost than are started anew, or none could start."""
-    try:
-        return trainer.fit()
-    except ControllerError as error:
-        what, cause = "could not start its workers", error.controller_failure
-    except WorkerGroupError as error:
-        causes = [getattr(failure, "health_check_failure", failure) for failure in error.worker_failures.values()]
-        lost = [cause for cause in causes if isinstance(cause, RayActorError)]
-        if not lost:
-            raise
-        what, cause = f"lost its workers {MAX_FAILURES + 1} times", lost[0]
-    raise ServiceError(
-        f"training {what} ({cluster.line_of(cause)}): run the same command to resume from the last checkpoint"
-    ) from cause
-
-
-def _publish(folder: Path, last: Checkpoint, config: config.Train, description: dict[str, Any], schema: Path) -> Model:
+def _publish(folder: Path, last: bytes, config: config.Train, description: dict[str, Any], schema: Path) -> Model:
     """The files of a model, and the schema of its data beside them, so that draws can be read without the data."""
     network, average, optimizer = untrained(config, description, "cpu")
-    with last.as_directory() as local:
-        step = checkpoint.unpack((Path(local) / CHECKPOINT).read_bytes(), network, average, optimizer)
+    step = checkpoint.unpack(last, network, average, optimizer)
     assert step == config.num_steps
     files = model.to_files(average.module, description)
     store = open_store(str(folder))

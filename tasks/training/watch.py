@@ -1,4 +1,4 @@
-"""Brings what remote workers report to the driver: a progress line, and metrics in the journal."""
+"""Brings what remote workers report to the driver, second by second."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from scorefleet.tasks.fleet import cluster
 from scorefleet.tasks.fleet.every_second import EverySecond
-from scorefleet.tasks.fleet.progress import Progress
-from scorefleet.tasks.records.journal import Journal
-
-Message = tuple[int, dict[str, float]]
+from scorefleet.tasks.training.recorder import Message, Recorder
 
 SILENT_S = 60.0
 """After so long without a message people are told why that may be."""
@@ -43,18 +40,12 @@ def mailbox_here() -> Any:
 
 
 class Watch(EverySecond):
-    """Empties a mailbox once a second while the block runs; where nothing comes for a minute, `silent` says why.
+    """Empties a mailbox once a second while the block runs; where nothing comes for a minute, `silent` says why."""
 
-    Steps that are repeated, since training went on from a checkpoint before them, are in the journal once.
-    """
-
-    def __init__(self, mailbox: Any, label: str, total: int, unit: str, journal: Journal, silent: Callable[[], None]):
+    def __init__(self, mailbox: Any, recorder: Recorder, silent: Callable[[], None]):
         super().__init__()
-        self._mailbox, self._journal, self._silent = mailbox, journal, silent
+        self._mailbox, self._recorder, self._silent = mailbox, recorder, silent
         self._heard = time.monotonic()
-        self._progress = Progress(label, total, unit)
-        entries = [entry for entry in journal.read(0)[0] if entry["kind"] == "metrics"]
-        self._recorded = {(key, entry["step"]) for entry in entries for key in entry["values"]}
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -72,15 +63,6 @@ class Watch(EverySecond):
 
     def _empty(self) -> None:
         messages: list[Message] = ray.get(self._mailbox.take.remote())
-        for step, metrics in messages:
-            news = {key: value for key, value in metrics.items() if (key, step) not in self._recorded}
-            if news:
-                self._journal.metrics(news, step)
-                self._recorded |= {(key, step) for key in news}
         if messages:
             self._heard = time.monotonic()
-            step, metrics = messages[-1]
-            note = ", ".join(
-                f"{name.rpartition('/')[2].replace('_', ' ')} {value:.4f}" for name, value in metrics.items()
-            )
-            self._progress.update(step, note)
+            self._recorder.record(messages)

@@ -1,9 +1,11 @@
 """A user's own density: a torch function named MODULE:FUNCTION, found in the working folder or among what is installed.
 
-The function takes points `[chain, dim]` in float64 and returns their log densities `[chain]` in nats, up to a
-constant, differentiable, each row by itself.
+The function takes points `[chain, dim]` in float64, or the named blocks `[chain, *shape]` of its support by their
+names, and `data` where a file of it is given. It returns their log densities `[chain]` in nats, up to a constant,
+differentiable, each row by itself.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +20,7 @@ from scorefleet.tasks.mcmc.kernels.metropolis import Target
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.mcmc.targets import LogDensity, from_log_density
 from scorefleet.tasks.mcmc.warmup import starts
-from scorefleet.tasks.user_code import inputs, loading
+from scorefleet.tasks.user_code import inputs, loading, observations
 from scorefleet.tasks.user_code.guard import UserFunction, described
 from scorefleet.tasks.user_code.inputs import Observed
 
@@ -42,12 +44,29 @@ def digest_of(chains: config.Chains) -> str:
 
 def observe(chains: config.Chains) -> Observed:
     """The density as it is now, and what it reads."""
-    return inputs.observe(chains.target, "target", _first_call(chains))
+    return _arranged(chains, inputs.observe(chains.target, "target", _first_call(chains)))
 
 
 def observed(chains: config.Chains) -> Observed:
     """The density as it was when it was last observed."""
-    return inputs.observed(chains.target, "target", _first_call(chains))
+    return _arranged(chains, inputs.observed(chains.target, "target", _first_call(chains)))
+
+
+def _arranged(chains: config.Chains, seen: Observed) -> Observed:
+    """A function of points alone, which has read the data that it is given."""
+    read = {one.name: one.digest for one in [observations.read(chains.data)]} if chains.data else {}
+    return dataclasses.replace(seen, function=_of_points(chains, seen.function), reads=seen.reads | read)
+
+
+def _of_points(chains: config.Chains, given: UserFunction) -> UserFunction:
+    """What calls the user's function by points with what its arguments are."""
+    support, function = support_of(chains), given.function
+    more = {"data": observations.read(chains.data).values} if chains.data else {}
+
+    def of_points(x: Tensor) -> Any:
+        return function(**support.blocks(x), **more) if support.is_named else function(x, **more)
+
+    return given.over(of_points) if more or support.is_named else given
 
 
 def _first_call(chains: config.Chains) -> inputs.TryOut:
@@ -56,7 +75,7 @@ def _first_call(chains: config.Chains) -> inputs.TryOut:
     x, _ = support.constrain(torch.randn(NUM_FIRST, support.free, generator=generator, dtype=torch.float64))
 
     def call(log_density: UserFunction) -> list[float]:
-        value = log_density(x)
+        value = _of_points(chains, log_density)(x)
         is_plain = isinstance(value, Tensor) and value.shape == (NUM_FIRST,) and _is_precise(value)
         return value.detach().double().tolist() if is_plain else []  # `check` refuses others
 

@@ -49,6 +49,12 @@ class UserFunction:
         is_subclass = isinstance(value, Tensor) and type(value) is not Tensor
         return value.as_subclass(Tensor) if is_subclass else value
 
+    def over(self, function: Callable[..., Any]) -> "UserFunction":
+        """Another function, which calls this one's and stands for it."""
+        other = UserFunction(self.what, function, self.kind)
+        other.dtype = self.dtype
+        return other
+
     def _refusal(self, error: BaseException) -> BaseException:
         if isinstance(error, UserError) or is_interrupt(error):
             return error

@@ -37,26 +37,25 @@ def train_worker(job: dict[str, Any]) -> int | None:
     """The real one, which waits a little before each step."""
     import ray.train
 
-    from scorefleet.tasks.training import worker
+    from scorefleet.tasks.training import ray_worker, steps
 
-    root, real_restore, real_draw = Path(job["data"]).parents[1], worker._restore, worker.draw_batch
+    root, real_begin, real_draw = Path(job["data"]).parents[1], ray_worker.RayPlace.begin, steps.draw_batch
     context = ray.train.get_context()
 
-    def restore(*modules: Any) -> Any:
-        first, said = real_restore(*modules)
+    def begin(place: ray_worker.RayPlace, first: int) -> None:
         told = Attempt(context.get_world_rank(), context.get_world_size(), first, os.getpid())
         part = root / "attempts" / f"{time.time_ns()}-{told.rank}"
         part.write_text(json.dumps(told))
         part.rename(part.with_suffix(".json"))
-        return first, said
+        real_begin(place, first)
 
     def draw(*what: Any, **more: Any) -> Any:
         if not (root / "hurry").exists():
             time.sleep(PACE_S)
         return real_draw(*what, **more)
 
-    worker._restore, worker.draw_batch = restore, draw
-    return worker.train_worker(job)
+    ray_worker.RayPlace.begin, steps.draw_batch = begin, draw
+    return ray_worker.train_worker(job)
 
 
 def main(
@@ -69,9 +68,9 @@ def main(
     from scorefleet.tasks.config import commands
     from scorefleet.tasks.dag.dag import Pipeline
     from scorefleet.tasks.records.journal import Journal
-    from scorefleet.tasks.training import train
+    from scorefleet.tasks.training import ray_trainer
 
-    train.train_worker, train.MAX_FAILURES = train_worker, int(max_failures)
+    ray_trainer.train_worker, ray_trainer.MAX_FAILURES = train_worker, int(max_failures)
     settings = config.Train(
         num_workers, int(num_steps), BATCH_SIZE, width=16, dropout=0.0, checkpoint_every=int(checkpoint_every)
     )

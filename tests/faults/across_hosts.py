@@ -10,8 +10,8 @@ def main(folder: str, faults: str, address: str) -> None:
     """Until it is published."""
     secure_ray(is_own=False)
     from scorefleet.tasks import config  # which imports Ray, and Ray reads its safety then
+    from scorefleet.tasks.fleet.actors import Actors
     from scorefleet.tasks.fleet.cluster import connect
-    from scorefleet.tasks.fleet.fleet import Fleet
     from scorefleet.tasks.store.manifest import SampleStore
     from tests.faults.schedules import described
     from tests.faults.test_hosts import SCHEDULE
@@ -19,7 +19,7 @@ def main(folder: str, faults: str, address: str) -> None:
 
     connect(config.Cluster(address=address))
     (job,) = SCHEDULE.jobs(Path(folder))
-    fleet = Fleet.start(Walker, (faults,), None, job.num_blocks)
+    fleet = Actors.start(Walker, (faults,), None, job.num_blocks)
     store = SampleStore(job.store)
     entries = fleet.fill(job, lambda made: None)
     store.publish(entries, described(job))

@@ -25,8 +25,8 @@ import ray
 
 from scorefleet.tasks import config
 from scorefleet.tasks.errors import ServiceError, StorageError
+from scorefleet.tasks.fleet.actors import Actors
 from scorefleet.tasks.fleet.cluster import connect
-from scorefleet.tasks.fleet.fleet import Fleet
 from scorefleet.tasks.fleet.job import Advanced, Job
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.entry import Entry
@@ -109,8 +109,8 @@ def fill(schedule: Schedule, folder: Path) -> SampleStore:
     store = SampleStore(jobs[0].store)
     leaves = [fault.number % 4 for fault in schedule.faults if fault.kind == "leave"]
 
-    def started() -> Fleet:
-        return Fleet.start(Walker, (str(orders),), schedule.num_actors, jobs[-1].num_blocks)
+    def started() -> Actors:
+        return Actors.start(Walker, (str(orders),), schedule.num_actors, jobs[-1].num_blocks)
 
     patiences, fleets = deque([*leaves, None]), deque([started()])
     with injected(schedule, orders), polled(store.uri) as polling:
@@ -140,7 +140,7 @@ def described(job: Job[Program]) -> dict[str, Any]:
     return {"num_chains": job.layout.num_chains, "program": vars(job.program), "extents": job.layout.extents}
 
 
-def _filled(fleet: Fleet, job: Job[Program], patiences: deque[int | None], orders: Path) -> Spool | None:
+def _filled(fleet: Actors, job: Job[Program], patiences: deque[int | None], orders: Path) -> Spool | None:
     """All entries; None where the driver has left, or what it met was mended."""
     try:
         return fleet.fill(job, _leave_after(patiences[0]))

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import ray
 
-from scorefleet.tasks.fleet import cluster
 from scorefleet.tasks.fleet.job import Advanced, Job
+from scorefleet.tasks.fleet.worker import Worker
 from scorefleet.tasks.store.manifest import SampleStore
 
 CALLS = ("open", "write", "fsync", "link", "unlink", "mkdir", "replace")
@@ -72,17 +71,12 @@ def make(
     return pa.table(rows), {"x": walk[-1]}
 
 
-@ray.remote
-class Walker:
+class Walker(Worker):
     """Says where it lives by a file of its process id in `faults`; takes from there the orders to die."""
 
     def __init__(self, faults: str):
         self.faults = Path(faults)
         (self.faults / f"{os.getpid()}.pid").touch()
-
-    def arrive(self) -> str:
-        """The node where the actor is, once it is there."""
-        return cluster.this_node()
 
     def advance(self, job: Job[Program], block: int, segment: int) -> Advanced:
         """As the chains' actors do it."""

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from scorefleet.tasks.training.train import interruptible
+from scorefleet.tasks.training.ray_trainer import interruptible
 
 
 def test_ctrl_c_after_training_is_what_it_was_before():

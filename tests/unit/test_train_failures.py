@@ -3,7 +3,7 @@ from ray.exceptions import ActorDiedError
 from ray.train import ControllerError, WorkerGroupError
 
 from scorefleet.tasks.errors import ServiceError
-from scorefleet.tasks.training.train import MAX_FAILURES, _fitted
+from scorefleet.tasks.training.ray_trainer import MAX_FAILURES, _fitted
 
 
 class Failing:

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.training import watch
+from scorefleet.tasks.training.recorder import Recorder
 
 
 def mailbox_of(*messages):
@@ -18,7 +19,7 @@ def test_each_metric_of_a_step_is_recorded_once_and_silence_is_told(tmp_path, mo
     monkeypatch.setattr(watch, "SILENT_S", 1.5)
     journal, told = Journal(tmp_path / "journal.jsonl"), threading.Semaphore(0)
     mailbox = mailbox_of([(1, {"loss": 0.5})], [(1, {"loss": 0.7}), (2, {"loss": 0.4})])
-    with watch.Watch(mailbox, "train", 2, "steps", journal, told.release):
+    with watch.Watch(mailbox, Recorder(2, journal), told.release):
         assert told.acquire(timeout=30)
     points = [(entry["step"], entry["values"]) for entry in journal.read(0)[0]]
     assert points == [(1, {"loss": 0.5}), (2, {"loss": 0.4})]
@@ -30,6 +31,6 @@ def test_workers_that_speak_are_not_called_silent(tmp_path, monkeypatch):
     told, step = [], iter(range(1, 10**6))
     mailbox = SimpleNamespace(take=SimpleNamespace(remote=lambda: [(next(step), {"loss": 0.5})]))
     journal, is_done = Journal(tmp_path / "journal.jsonl"), threading.Event()
-    with watch.Watch(mailbox, "train", 2, "steps", journal, lambda: told.append(1)):
+    with watch.Watch(mailbox, Recorder(2, journal), lambda: told.append(1)):
         is_done.wait(4)
     assert not told

@@ -1,23 +1,16 @@
-"""What each data-parallel worker of step 2 runs: all training steps from the last checkpoint on.
+"""The loop of step 2, which each data-parallel worker runs: all training steps from the last checkpoint on.
 
 Every number that a step draws is keyed by (seed, step) and drawn for the whole batch, of which each worker takes
 its part. So a run that was killed and goes on from its last checkpoint ends with the weights that it would have
 had, byte for byte where as many workers go on, and within rounding where more or fewer do.
 """
 
-import json
-import secrets
-import tempfile
-from collections import deque
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
-import ray
-import ray.train
 import safetensors.torch
 import torch
-from ray.train import Checkpoint
-from ray.train.torch import get_device
 from torch import Tensor
 
 from scorefleet.tasks import config
@@ -44,12 +37,36 @@ from scorefleet.tasks.ebm.training import (
     weight_of,
 )
 from scorefleet.tasks.mcmc.streams import Stream
-from scorefleet.tasks.training.preemption import Notices
-from scorefleet.tasks.training.watch import Message
 
 REPORT_EVERY = 50
-CHECKPOINT, TOLD = "checkpoint.safetensors", "told.json"
-NUM_TOLD = 100  # messages of far more than the second after which the driver has them in its journal
+
+
+class Place(ABC):
+    """Where a worker trains: one of `size`, on a `device`, with checkpoints and someone who listens."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @abstractmethod
+    def last(self) -> bytes | None:
+        """The last checkpoint; None without one."""
+
+    @abstractmethod
+    def begin(self, first: int) -> None:
+        """Training begins behind this step."""
+
+    @abstractmethod
+    def tell(self, step: int, metrics: dict[str, float], wait: bool = False) -> None:
+        """Have the metrics of a step recorded; `wait` until they are, where that can be known."""
+
+    @abstractmethod
+    def is_going(self, step: int) -> bool:
+        """Whether a node with a worker is about to go, so that this step is to be kept: all workers ask alike."""
+
+    @abstractmethod
+    def save(self, step: int, checkpoint: bytes | None) -> None:
+        """Keep a checkpoint; rank 0 alone has its data, and all must call."""
 
 
 def untrained(
@@ -62,12 +79,10 @@ def untrained(
     return network, moving_average(network, config.ema_decay), optimizer
 
 
-def train_worker(job: dict[str, Any]) -> int | None:
+def train_steps(job: dict[str, Any], place: Place) -> int | None:
     """All steps from the last checkpoint on; the step before which training diverged, if it did."""
-    config = job["config"]
-    rank, world_size = ray.train.get_context().get_world_rank(), ray.train.get_context().get_world_size()
+    config, rank, world_size, device = job["config"], place.rank, place.size, place.device
     torch.set_num_threads(1)  # a worker has one CPU, and the order of a sum must not depend on how many there are
-    device = get_device()
     stream, watching = (Stream(job["seed"], 0, purpose) for purpose in ("train", "validation"))
     rows, validation = (read_rows(job["data"], split).to(device) for split in ("train", "validation"))
     grid = Grid(*(part.to(device) for part in read_grid(job["data"], rows.cpu())))
@@ -81,20 +96,12 @@ def train_worker(job: dict[str, Any]) -> int | None:
     known = safetensors.torch.load(Path(job["known"]).read_bytes())["score"].to(device) if job["known"] else None
     begin = draw_batch(Stream(job["seed"], 0, "particles"), 0, rows, grid, config.batch_size, known=known)
     loss_of.start(add_noise(begin.x, begin.noise, begin.logit_beta), begin.logit_beta, begin.known)
-    first, told = _restore(network, average, optimizer, loss_of.particles)
-
-    def tell(step: int, metrics: dict[str, float]) -> Any:
-        """A checkpoint has what was told last, for a driver that was killed before it had written that down."""
-        told.append((step, metrics))
-        return job["mailbox"].put.remote(step, metrics)
-
-    if rank == 0:
-        for message in told:
-            job["mailbox"].put.remote(*message)
+    last = place.last()
+    first = checkpoint.unpack(last, network, average, optimizer, loss_of.particles) if last else 0
+    place.begin(first)
     shape = read_schema(Path(job["data"])).shape
     warping = Warping(config.augmentation, shape) if config.augmentation and shape else None
     parallel = in_parallel(loss_of, world_size)
-    notices = Notices(first)
 
     for step in range(first, config.num_steps):
         batch = share(draw_batch(stream, step, rows, grid, config.batch_size, warping, known), rank, world_size)
@@ -118,14 +125,14 @@ def train_worker(job: dict[str, Any]) -> int | None:
             names = (config.objective, "time_score") if config.time_score_weight else (config.objective,)
             metrics = {f"train/{name}_loss": value for name, value in zip(names, values, strict=False)}
             if rank == 0:
-                tell(done, metrics)
+                place.tell(done, metrics)
         is_due = done % config.checkpoint_every == 0 or is_last
         if is_due and rank == 0:
             unseen = validation_loss(average.module, validation, grid, config.time_score_weight, watching)
-            ray.get(tell(done, {"validation/loss": unseen}))  # so that at the end the driver finds all that was told
-        if notices.came(done) or is_due:
+            place.tell(done, {"validation/loss": unseen}, wait=True)  # at the end nothing that was told is on its way
+        if place.is_going(done) or is_due:
             packed = checkpoint.pack(done, network, average, optimizer, loss_of.particles) if rank == 0 else None
-            _save(done, packed, told)
+            place.save(done, packed)
     return None
 
 
@@ -138,28 +145,3 @@ def read_rows(uri: str, split: str) -> Tensor:
 def read_grid(uri: str, rows: Tensor) -> Grid:
     """Which coordinates are whole numbers, and how many of the rows are at the ends of their range."""
     return grid_of(rows, *(torch.from_numpy(part) for part in read_schema(Path(uri)).grid()))
-
-
-def _restore(
-    network: torch.nn.Module, average: torch.nn.Module, optimizer: torch.optim.Optimizer, particles: torch.nn.Module
-) -> tuple[int, deque[Message]]:
-    """The number of steps that the last checkpoint has behind it, 0 without one, and what was told last until then."""
-    last = ray.train.get_checkpoint()
-    if last is None:
-        return 0, deque(maxlen=NUM_TOLD)
-    with last.as_directory() as folder:
-        told = json.loads((Path(folder) / TOLD).read_bytes())
-        step = checkpoint.unpack((Path(folder) / CHECKPOINT).read_bytes(), network, average, optimizer, particles)
-    return step, deque(((step, metrics) for step, metrics in told), maxlen=NUM_TOLD)
-
-
-def _save(step: int, data: bytes | None, told: deque[Message]) -> None:
-    """Report a checkpoint; rank 0 alone has its data, and all must report."""
-    if data is None:
-        ray.train.report({"step": step})
-        return
-    name = f"step-{step:08}-{secrets.token_hex(4)}"  # a worker that was cut off may still write one of this step
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / CHECKPOINT).write_bytes(data)
-        (Path(folder) / TOLD).write_text(json.dumps(list(told)), encoding="utf-8")
-        ray.train.report({"step": step}, checkpoint=Checkpoint.from_directory(folder), checkpoint_dir_name=name)
