@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(arguments: Sequence[str]) -> int:
     """`scorefleet run`."""
     given = read("run", commands.Run, arguments)
-    secure_ray(is_own=given.settings.cluster.address is None)
+    secure_ray(is_own=given.settings.cluster.has_own_ray)
     # Seconds of Ray and torch, for which --help need not wait.
     from scorefleet.pipelines import runner, train_and_sample
 
@@ -68,7 +68,7 @@ def run(arguments: Sequence[str]) -> int:
 def retrain(arguments: Sequence[str]) -> int:
     """`scorefleet retrain`."""
     given = read("retrain", commands.Run, arguments)
-    secure_ray(is_own=given.settings.cluster.address is None)
+    secure_ray(is_own=given.settings.cluster.has_own_ray)
     from scorefleet.pipelines import ticks
 
     return ticks.retrain(given.settings, given.flow, given.accept_drift)
@@ -93,7 +93,7 @@ def rollback(arguments: Sequence[str]) -> int:
 def generate(arguments: Sequence[str]) -> int:
     """`scorefleet generate`."""
     given = read("generate", commands.Generate, arguments)
-    secure_ray(is_own=given.settings.cluster.address is None)
+    secure_ray(is_own=given.settings.cluster.has_own_ray)
     from scorefleet.pipelines import generate as pipeline
     from scorefleet.pipelines import runner
 
@@ -103,7 +103,7 @@ def generate(arguments: Sequence[str]) -> int:
 def sample(arguments: Sequence[str]) -> int:
     """`scorefleet sample`."""
     given = read("sample", commands.SampleTarget, arguments)
-    secure_ray(is_own=given.settings.cluster.address is None)
+    secure_ray(is_own=given.settings.cluster.has_own_ray)
     from scorefleet.pipelines import runner
     from scorefleet.pipelines import sample_target as pipeline
 

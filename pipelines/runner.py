@@ -15,7 +15,7 @@ from scorefleet.tasks.console import notify, output
 from scorefleet.tasks.dag.artifacts import Evaluation, Registration, Samples
 from scorefleet.tasks.dag.dag import Outcome, Pipeline, Step
 from scorefleet.tasks.errors import ServiceError, StorageError, UsageError
-from scorefleet.tasks.fleet.cluster import one_line_failures
+from scorefleet.tasks.fleet.one_line import one_line_failures
 from scorefleet.tasks.fleet.progress import clock
 from scorefleet.tasks.records.provenance import git_commit, versions
 from scorefleet.tasks.records.redaction import redact

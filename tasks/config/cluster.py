@@ -22,6 +22,11 @@ class Cluster:
     """Ray actors that advance blocks of chains; one a GPU, else one a CPU, when not given; 0 for no Ray at all:
     everything, training too, in this process. Changes no draw."""
 
+    @property
+    def has_own_ray(self) -> bool:
+        """Whether a Ray of its own is started."""
+        return self.address is None and self.num_actors != 0
+
     def __post_init__(self) -> None:
         match = ADDRESS.fullmatch(AUTO if self.address is None else self.address)
         is_place = match is not None and int(match["port"] or 0) < 2**16

@@ -5,13 +5,10 @@ import os
 import secrets
 import signal
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 
 from scorefleet.tasks import config
 from scorefleet.tasks.config.cluster import AUTO
@@ -131,23 +128,6 @@ def _start(cluster: config.Cluster) -> None:
 def _not_started(folder: Path, error: Exception, remedy: str) -> ServiceError:
     line = str(error).strip().partition("\n")[0]
     return ServiceError(f"Ray did not start ({line}; logs in {folder}/session_latest/logs): {remedy}")
-
-
-@contextmanager
-def one_line_failures() -> Iterator[None]:
-    """What Ray raises when its processes or nodes are lost, as one line; what a task of ours raised passes as it is."""
-    try:
-        yield
-    except RayTaskError:
-        raise
-    except RayError as error:
-        raise ServiceError(f"lost Ray ({line_of(error)}): run the same command to resume") from error
-
-
-def line_of(error: Exception) -> str:
-    """What Ray's many lines end with."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1][:160]
 
 
 def num_cpus() -> int:

@@ -26,6 +26,7 @@ from scorefleet.tasks.dag.artifacts import CHECKPOINTS
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.errors import ServiceError
 from scorefleet.tasks.fleet import cluster
+from scorefleet.tasks.fleet.one_line import line_of
 from scorefleet.tasks.training.ray_worker import CHECKPOINT, train_worker
 from scorefleet.tasks.training.recorder import Recorder
 from scorefleet.tasks.training.sockets import OwnAddress
@@ -101,5 +102,5 @@ def _fitted(trainer: TorchTrainer) -> Result:
             raise
         what, cause = f"lost its workers {MAX_FAILURES + 1} times", lost[0]
     raise ServiceError(
-        f"training {what} ({cluster.line_of(cause)}): run the same command to resume from the last checkpoint"
+        f"training {what} ({line_of(cause)}): run the same command to resume from the last checkpoint"
     ) from cause

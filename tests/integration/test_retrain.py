@@ -16,6 +16,7 @@ from tests.integration import tiny
 pytestmark = pytest.mark.timeout(1200)
 
 SETTINGS = {
+    "cluster.num_actors": "0",
     "name": "tiny",
     "train.num_workers": "1",
     "train.num_steps": "200",

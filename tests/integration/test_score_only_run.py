@@ -38,7 +38,12 @@ def finished(tmp_path_factory):
     x = 10 + 2 * np.random.default_rng(0).standard_normal((400, 2))
     pq.write_table(pa.table({"a": x[:, 0], "b": x[:, 1]}), folder / "rows.parquet")
     changes = {"train.energy": "score_only", "train.objective": "explicit", "train.known_score": "known_normal:score"}
-    changes |= {"prepare.data": "rows.parquet", "sample.num_draws": "5", "sample.exchange_rounds": "0"}
+    changes |= {
+        "prepare.data": "rows.parquet",
+        "sample.num_draws": "5",
+        "sample.exchange_rounds": "0",
+        "cluster.num_actors": "0",
+    }
     words = [*tiny.command("run", folder / "root", **changes), "--summary", "summary.json"]
     done = run(folder, *words)
     assert done.returncode in (0, 6), done.stderr
@@ -89,7 +94,14 @@ def test_one_loader_reads_the_model_as_what_it_is(finished):
 
 def test_a_registered_score_draws_without_training(finished):
     folder, _ = finished
-    words = tiny.command("generate", folder / "root", model="models:/tiny/1", num_samples="40", sample__num_draws="1")
+    words = tiny.command(
+        "generate",
+        folder / "root",
+        model="models:/tiny/1",
+        num_samples="40",
+        sample__num_draws="1",
+        cluster__num_actors="0",
+    )
     done = run(
         folder,
         *words,
