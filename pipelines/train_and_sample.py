@@ -17,6 +17,7 @@ from scorefleet.tasks.dag import artifacts
 from scorefleet.tasks.dag.dag import Step, imported
 from scorefleet.tasks.data.prepare import check_data, prepare
 from scorefleet.tasks.data.source import source_digest
+from scorefleet.tasks.errors import UsageError
 from scorefleet.tasks.fleet.capacity import MODEL_ITEM_BYTES, require_room
 from scorefleet.tasks.registry.register import Record, register
 from scorefleet.tasks.registry.register import check as check_experiment
@@ -39,7 +40,16 @@ def steps(run: commands.Run) -> list[Step]:
     judged = ("prepare", "train", "sample", *(step.name for step in density))
     return [
         Step("prepare", prepare, run.prepare, artifacts.Dataset, reads=source_digest, check=refuses),
-        Step("train", train, run.train, artifacts.Model, ("prepare",), _reads, scratch=artifacts.CHECKPOINTS),
+        Step(
+            "train",
+            train,
+            run.train,
+            artifacts.Model,
+            ("prepare",),
+            _reads,
+            check=partial(_require_alone, run.cluster),
+            scratch=artifacts.CHECKPOINTS,
+        ),
         Step("sample", sample, run.sample, artifacts.Samples, ("train",), place=run.store, check=partial(_check, run)),
         *density,
         Step("evaluate", evaluate, run.evaluate, artifacts.Evaluation, judged),
@@ -53,6 +63,14 @@ def steps(run: commands.Run) -> list[Step]:
         ),
         Step("report", report, run.report, artifacts.Report, ("prepare", "train", "sample", "evaluate")),
     ]
+
+
+def _require_alone(cluster: config.Cluster, train: config.Train) -> None:
+    if cluster.num_actors == 0 and train.workers != (1, 1):
+        raise UsageError(
+            f"train.num_workers is {train.num_workers}, but cluster.num_actors 0 has everything in this process: set "
+            "train.num_workers to 1"
+        )
 
 
 def _reads(train: config.Train) -> str:

@@ -71,9 +71,6 @@ class Run(Placed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        is_alone = self.cluster.num_actors != 0 or self.train.workers == (1, 1)
-        allowed = "1 where cluster.num_actors is 0 and all is in one process"
-        require(is_alone, "train.num_workers", self.train.num_workers, allowed)
         is_name = MODEL_NAME.fullmatch(self.name) is not None
         require(is_name, "name", self.name, "letters, digits, -, _, . and spaces, the first a letter, digit or _")
         require(len(self.name.encode()) <= MODEL_NAME_BYTES, "name", self.name, f"of {MODEL_NAME_BYTES} bytes at most")

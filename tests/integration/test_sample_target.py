@@ -256,7 +256,7 @@ def test_the_same_command_again_does_nothing_and_a_changed_density_starts_anew(s
         ({"target": "posterior"}, 2, "target must be MODULE:FUNCTION"),
         ({"target": "posterior:density"}, 2, "it has log_density"),
         ({"support": "real, positive"}, 2, "as many coordinates as dim, 4"),
-        ({"support": "reals*3"}, 2, "must be real, positive, simplex or box"),
+        ({"support": "reals*3"}, 2, "must be real, positive, box, above"),
         ({"dim": "2", "support": "real"}, 3, "raised ValueError"),
         ({"kernel": "nuts"}, 2, "kernel must be"),
         ({"num-levels": "2"}, 2, "num_levels must be 1, which is no ladder, or at least 3"),

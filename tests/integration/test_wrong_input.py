@@ -168,7 +168,9 @@ def test_a_store_that_another_key_has_signed_is_refused_before_anything_is_drawn
 
 
 def test_a_learning_rate_that_is_too_high_is_named(tmp_path):
-    done = tiny.finish(tiny.command("run", tmp_path, train__learning_rate="1e30", cluster__num_actors="0"))
+    done = tiny.finish(
+        tiny.command("run", tmp_path, train__learning_rate="1e30", train__num_workers="1", cluster__num_actors="0")
+    )
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith(

@@ -67,10 +67,83 @@ def test_scores_are_those_of_finite_differences():
         assert torch.allclose(slope, target(z)[1][:, k], rtol=1e-5, atol=1e-7)
 
 
+NAMED = {
+    "a: above(2), b[2]: below(-1)": lambda a, b: (a > 2).all() and (b < -1).all(),
+    "c[2,3]: ordered": lambda c: (c.diff(dim=2) > 0).all(),
+    "w[2,3]: simplex": lambda w: (w > 0).all() and torch.allclose(w.sum(2), torch.ones(len(w), 2).double()),
+    "u[4]: unit_vector": lambda u: torch.allclose(u.norm(dim=1), torch.ones(len(u)).double()),
+    "L[3, 3]: correlation_cholesky": lambda L: (
+        torch.allclose((L @ L.mT).diagonal(dim1=1, dim2=2), torch.ones(len(L), 3).double()) and (L.triu(1) == 0).all()
+    ),
+}
+
+
+@pytest.mark.parametrize("text", NAMED)
+def test_blocks_have_their_shapes_lie_inside_and_come_from_where_they_lead_to(text):
+    support = parse(text)
+    x, _ = support.constrain(free_points(64, support.free))
+    blocks = support.blocks(x)
+    assert {name: [*block.shape[1:]] for name, block in blocks.items()} == {
+        part.words.name: [*part.words.shape] for part in support.parts
+    }
+    assert NAMED[text](**blocks)
+    again, _ = support.constrain(support.to_free(x))
+    torch.testing.assert_close(again, x)
+
+
+@pytest.mark.parametrize("text", [text for text in NAMED if "unit_vector" not in text])
+def test_the_jacobian_of_a_block_is_that_of_finite_differences(text):
+    support = parse(text)
+    kept = torch.ones(support.dim, dtype=torch.bool)
+    if "simplex" in text:
+        kept[2::3] = False  # the last of each, which the others determine
+    z = free_points(1, support.free)
+    jacobian = torch.autograd.functional.jacobian(lambda point: support.constrain(point)[0][0], z)[kept, 0]
+    assert math.isclose(float(support.constrain(z)[1]), float(jacobian.det().abs().log()), abs_tol=1e-9)
+
+
+def test_a_density_on_the_circle_keeps_its_mass():
+    """`exp(k cos)` on the circle has the mass 2 pi I0(k); over the plane by polar coordinates, by the trapezoid rule."""
+    pulled = parse("u[2]: unit_vector").pull(lambda x: 1.5 * x[:, 0])
+    r, angle = torch.linspace(0, 12, 2401).double(), torch.linspace(0, 2 * math.pi, 721).double()
+    z = torch.stack([r[:, None] * angle.cos(), r[:, None] * angle.sin()], -1).reshape(-1, 2)
+    mass = (pulled(z).exp().nan_to_num(0.0).reshape(len(r), -1) * r[:, None]).trapezoid(r, dim=0).trapezoid(angle)
+    assert math.isclose(float(mass), 2 * math.pi * float(torch.special.i0(torch.tensor(1.5))), rel_tol=1e-5)
+
+
+def test_labels_are_in_the_order_of_the_point():
+    labels = [
+        label
+        for part in parse("b[2,2]: real, t: positive, L[3,3]: correlation_cholesky").parts
+        for label in part.words.labels
+    ]
+    assert labels == ["b[0,0]", "b[0,1]", "b[1,0]", "b[1,1]", "t", "L[1,0]", "L[2,0]", "L[2,1]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: real, positive", "name every part"),
+        ("a: real, a: positive", "each by a name of its own"),
+        ("a[2]: real*2", "but got 'a\\[2\\]: real\\*2'"),
+        ("L[2,3]: correlation_cholesky", "must be a named square block"),
+        ("correlation_cholesky", "must be a named square block"),
+        ("u: unit_vector", "2 coordinates or more"),
+        ("a: above", "above takes 1 bounds"),
+        ("a: real(1)", "real takes no bounds"),
+        ("a: above(inf)", "must be finite"),
+        ("a[0]: real", "a coordinate or more"),
+    ],
+)
+def test_blocks_that_cannot_be_are_refused(text, message):
+    with pytest.raises(ValueError, match=message):
+        parse(text)
+
+
 @pytest.mark.parametrize(
     ("text", "dim", "message"),
     [
-        ("positiv", 2, "must be real, positive, simplex or box"),
+        ("positiv", 2, "must be real, positive, box, above"),
         ("real*2, positive", 4, "as many coordinates as dim, 4"),
         ("box(1, 0)", 2, "must be below the second"),
         ("box(a, 1)", 2, "must be numbers"),
