@@ -76,7 +76,7 @@ def conduct(steps: Sequence[Step], settings: commands.Run, flow: Flow, given: An
 def summarise(result: Result, flow: Flow, more: Mapping[str, Any]) -> None:
     """Write what the last lines say as JSON, where the user asked for it."""
     if flow.summary:
-        summary.write(flow.summary, _summary(result) | dict(more))
+        summary.write(flow.summary, summary_of(result) | dict(more))
 
 
 def _sign(samples: str, key_file: str) -> None:
@@ -227,7 +227,7 @@ def places_of(result: Result) -> dict[str, str]:
     }
 
 
-def _summary(result: Result) -> dict[str, Any]:
+def summary_of(result: Result) -> dict[str, Any]:
     """What the last lines say, for scripts."""
     evaluation: Evaluation = result.outcomes["evaluate"].artifact
     registered = result.outcomes.get("register")

@@ -8,15 +8,22 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from scorefleet.pipelines.in_python import fit, open_store, run, sample
     from scorefleet.tasks.registry.learned import LearnedDensity, load
+    from scorefleet.tasks.reports.draws import Draws
     from scorefleet.tasks.store.manifest import SampleStore
 
-__all__ = ["LearnedDensity", "SampleStore", "load"]
+__all__ = ["Draws", "LearnedDensity", "SampleStore", "fit", "load", "open_store", "run", "sample"]
 
 _MODULES = {
+    "Draws": "scorefleet.tasks.reports.draws",
     "LearnedDensity": "scorefleet.tasks.registry.learned",
     "SampleStore": "scorefleet.tasks.store.manifest",
+    "fit": "scorefleet.pipelines.in_python",
     "load": "scorefleet.tasks.registry.learned",
+    "open_store": "scorefleet.pipelines.in_python",
+    "run": "scorefleet.pipelines.in_python",
+    "sample": "scorefleet.pipelines.in_python",
 }
 
 

@@ -3,6 +3,8 @@
 Each is written into its step's manifest as JSON and read back from there when the step is already done.
 """
 
+import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -53,6 +55,11 @@ class Normaliser:
     temperature: float
     by_population: tuple[float, ...]
     by_population_sampled: tuple[float, ...]
+
+    def to_json(self) -> bytes:
+        """All but the folder that it was found in, which holds wherever a model goes."""
+        kept = {key: value for key, value in dataclasses.asdict(self).items() if key != "uri"}
+        return json.dumps(kept, indent=2).encode()
 
     @classmethod
     def of_json(cls, fields: Mapping[str, Any]) -> Self:

@@ -11,6 +11,7 @@ from scorefleet.tasks import config
 from scorefleet.tasks.console import notify
 from scorefleet.tasks.data.checks import numeric_column
 from scorefleet.tasks.data.files import read_source
+from scorefleet.tasks.data.frames import held
 from scorefleet.tasks.data.schema import Column, DataSchema
 from scorefleet.tasks.errors import DataError
 from scorefleet.tasks.store.places import folder_of
@@ -29,17 +30,8 @@ def read_rows(data: Any, schema: DataSchema) -> pa.Table:
             notify(f"scorefleet: {note}")
         return _chosen(source.table, schema, str(data))
     where = f"the {type(data).__name__}"
-    if isinstance(data, pa.Table):
-        return _chosen(data, schema, where)
-    is_array = hasattr(data, "ndim") and hasattr(data, "__array__") and not hasattr(data, "columns")  # not a DataFrame
-    try:
-        held = np.asarray(data) if is_array else pa.table(data)
-    except (TypeError, ValueError, RuntimeError, pa.ArrowException) as error:  # RuntimeError: torch, of gradients
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"{where} cannot be read as a table ({reason}): give a file, a DataFrame, an Arrow table or an array"
-        ) from error
-    return _of_array(held, schema, where) if isinstance(held, np.ndarray) else _chosen(held, schema, where)
+    given = held(data)
+    return _of_array(given, schema, where) if isinstance(given, np.ndarray) else _chosen(given, schema, where)
 
 
 def is_possible(x: np.ndarray, column: Column) -> np.ndarray:

@@ -9,6 +9,7 @@ in nats per unit of each real column. A column of whole numbers counts with its 
 dequantisation of each row, which in the mean is a lower bound.
 """
 
+import dataclasses
 import json
 import math
 import tempfile
@@ -23,21 +24,27 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from scorefleet.tasks import config
-from scorefleet.tasks.dag.artifacts import Normaliser
+from scorefleet.tasks.dag.artifacts import Model, Normaliser
+from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.data.rows import is_possible, read_rows, values_of
 from scorefleet.tasks.data.schema import DataSchema, read_schema
 from scorefleet.tasks.ebm import model as models
 from scorefleet.tasks.ebm import noise
 from scorefleet.tasks.ebm.dequantise import centre
 from scorefleet.tasks.errors import StorageError, UsageError
+from scorefleet.tasks.judging.evaluate import judge_chains
 from scorefleet.tasks.judging.likelihoods import Scorer, scorer_of
 from scorefleet.tasks.mcmc.noise_ladder.smc import LogZ
 from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.records.tracking_server import tracking_uri as address_of
 from scorefleet.tasks.registry import mlflow_model
 from scorefleet.tasks.registry.registry import fetch_model
+from scorefleet.tasks.reports.draws import Draws
 from scorefleet.tasks.sampling.descent import lowest_noise
 from scorefleet.tasks.sampling.fixed import learned_grid
+from scorefleet.tasks.sampling.sample import sample
+from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.places import folder_of
 
 BATCH_ROWS = 8192
@@ -53,6 +60,10 @@ class LearnedDensity:
     """The lowest noise level, at which rows are scored."""
     scorer: Scorer | None
     """What knows log Z; None of a model without a density, or registered before log Z was kept beside it."""
+    folder: Path
+    """Where its files are."""
+    kept: tempfile.TemporaryDirectory[str] | None = None
+    """What holds them as long as the model is held, where they were fetched."""
 
     def __repr__(self) -> str:
         """One line: a notebook shows it, and the weights tell nobody anything."""
@@ -106,6 +117,26 @@ class LearnedDensity:
         parts = [self.model.denoise(signal * rows, _filled(rows, level)) for rows in self._centred(data)]
         return self._by_column(torch.cat(parts).double().numpy() * self.schema.scale + self.schema.location)
 
+    def sample(self, num_samples: int, seed: int = 0, **settings: Any) -> Draws:
+        """Draw rows by a fleet of chains in this process, one draw a chain unless `num_draws` says otherwise: the same
+        as `scorefleet generate` with this seed and the same `settings` (`sample.kernel` is `kernel`). Raises
+        `UsageError`.
+        """
+        try:
+            num_chains = -(-num_samples // settings.get("num_draws", 1))
+            chains = config.Sample(num_chains=num_chains, **settings)
+        except (ValueError, TypeError) as error:
+            raise UsageError(str(error)) from error
+        made = tempfile.TemporaryDirectory()
+        alone, model = config.Cluster(num_actors=0), models.digest(self.folder)
+        contexts = [
+            Context(model, Path(made.name) / step, "model", seed, Path(made.name), alone, Journal(Path(made.name, "j")))
+            for step in ("sample", "evaluate")
+        ]
+        samples = sample(chains, contexts[0], Model(str(self.folder), model))
+        verdict = judge_chains(config.Evaluate(), contexts[1], samples)
+        return Draws(SampleStore(samples.uri, writable=False), verdict, made)
+
     def _require_scorer(self) -> Scorer:
         if self.scorer is None:
             models.require_density(self.model, "a log density")
@@ -135,8 +166,8 @@ def load(model: str | Path, root: str = "./runs", tracking_uri: str | None = Non
     if not str(model).startswith("models:/"):
         return of_folder(folder_of(str(model)))
     uri = address_of(config.Register(tracking_uri=tracking_uri), folder_of(root))
-    with tempfile.TemporaryDirectory() as folder:
-        return of_folder(fetch_model(str(model), uri, Path(folder)))
+    kept = tempfile.TemporaryDirectory()
+    return dataclasses.replace(of_folder(fetch_model(str(model), uri, Path(kept.name))), kept=kept)
 
 
 def of_folder(folder: Path) -> LearnedDensity:
@@ -160,7 +191,7 @@ def _read(folder: Path) -> LearnedDensity:
         kept = json.loads((folder / mlflow_model.NORMALISER).read_bytes())
         scorer = scorer_of(schema, learned_grid(schema), trained, Normaliser.of_json({"uri": str(folder)} | kept))
         level = scorer.logit_beta
-    return LearnedDensity(trained, schema, level, scorer)
+    return LearnedDensity(trained, schema, level, scorer, folder)
 
 
 def _signal(level: float) -> float:

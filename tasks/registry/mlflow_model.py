@@ -2,8 +2,6 @@
 has a density, with which `mlflow.pyfunc` scores rows by it; nothing pickled.
 """
 
-import dataclasses
-import json
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,17 +31,12 @@ def write(
         shutil.copyfile(Path(dataset.uri if name == "schema.json" else model.uri) / name, folder / name)
     description = MlflowModel(run_id=run_id, model_id=model_id)
     if normaliser:
-        (folder / NORMALISER).write_text(json.dumps(_portable(normaliser), indent=2), encoding="utf-8")
+        (folder / NORMALISER).write_bytes(normaliser.to_json())
         description.signature = _signature(folder)
         description.add_flavor("python_function", loader_module=LOADER, data=".", env={})
     names = (*FILES, NORMALISER) if normaliser else FILES
     description.add_flavor(FLAVOR, files={name: digest_of(folder / name) for name in names})
     description.save(str(folder / "MLmodel"))
-
-
-def _portable(normaliser: Normaliser) -> dict[str, Any]:
-    """What holds wherever the model goes: all but the folder that it was found in."""
-    return {key: value for key, value in dataclasses.asdict(normaliser).items() if key != "uri"}
 
 
 def _signature(folder: Path) -> "ModelSignature":

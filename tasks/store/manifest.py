@@ -150,6 +150,10 @@ class SampleStore:
         kind = ds.ParquetFileFormat(default_fragment_scan_options=options)
         return ds.dataset(shards, filesystem=objects.filesystem(self._objects), format=kind)
 
+    def to_arrow(self) -> pa.Table:
+        """Return all rows, in memory, in the order of block and segment."""
+        return self.dataset().to_table()
+
     def batches(
         self, places: Collection[tuple[int, int]], wanted: Collection[str] | None = None
     ) -> Iterator[pa.RecordBatch]:

@@ -23,6 +23,12 @@ from scorefleet.tasks.mcmc.warmup import starts
 from scorefleet.tasks.user_code import inputs, loading, observations
 from scorefleet.tasks.user_code.guard import UserFunction, described
 from scorefleet.tasks.user_code.inputs import Observed
+from scorefleet.tasks.user_code.reads import VALUES
+
+GIVEN = "given"
+"""Stands for the module of functions that only this process has."""
+
+_given: dict[str, UserFunction] = {}
 
 NUM_PROBES = 16
 NUM_FIRST = 4
@@ -44,12 +50,34 @@ def digest_of(chains: config.Chains) -> str:
 
 def observe(chains: config.Chains) -> Observed:
     """The density as it is now, and what it reads."""
+    if chains.target.startswith(f"{GIVEN}:"):
+        return _arranged(chains, _of_session(chains))
     return _arranged(chains, inputs.observe(chains.target, "target", _first_call(chains)))
 
 
 def observed(chains: config.Chains) -> Observed:
     """The density as it was when it was last observed."""
+    if chains.target.startswith(f"{GIVEN}:"):
+        return _arranged(chains, _of_session(chains))
     return _arranged(chains, inputs.observed(chains.target, "target", _first_call(chains)))
+
+
+def give(log_density: Callable[..., Any]) -> str:
+    """Take a function of this Python session, which no other process can import; the name that stands for it here."""
+    name = getattr(log_density, "__name__", "")
+    target = f"{GIVEN}:{name if name.isidentifier() else 'log_density'}"
+    torch.distributions.Distribution.set_default_validate_args(False)
+    _given[target] = UserFunction(f"target {target!r}", log_density)
+    return target
+
+
+def _of_session(chains: config.Chains) -> Observed:
+    """A function of this session: its key has its values at a few points."""
+    if chains.target not in _given:
+        raise UsageError(f"{chains.target!r} was a function of a Python session, which is gone: give it again there")
+    function = _given[chains.target]
+    values = _first_call(chains)(function) or ()
+    return Observed(chains.target, function, None, {VALUES: " ".join(f"{value:.17g}" for value in values)}, (), {})
 
 
 def _arranged(chains: config.Chains, seen: Observed) -> Observed:

@@ -103,11 +103,12 @@ def test_the_jacobian_of_a_block_is_that_of_finite_differences(text):
 
 
 def test_a_density_on_the_circle_keeps_its_mass():
-    """`exp(k cos)` on the circle has the mass 2 pi I0(k); over the plane by polar coordinates, by the trapezoid rule."""
+    """`exp(k cos)` on the circle has the mass 2 pi I0(k); in the plane by polar coordinates and the trapezoid rule."""
     pulled = parse("u[2]: unit_vector").pull(lambda x: 1.5 * x[:, 0])
     r, angle = torch.linspace(0, 12, 2401).double(), torch.linspace(0, 2 * math.pi, 721).double()
     z = torch.stack([r[:, None] * angle.cos(), r[:, None] * angle.sin()], -1).reshape(-1, 2)
-    mass = (pulled(z).exp().nan_to_num(0.0).reshape(len(r), -1) * r[:, None]).trapezoid(r, dim=0).trapezoid(angle)
+    values = pulled(z).exp().nan_to_num(0.0).reshape(len(r), -1) * r[:, None]
+    mass = torch.trapezoid(torch.trapezoid(values, r, dim=0), angle)
     assert math.isclose(float(mass), 2 * math.pi * float(torch.special.i0(torch.tensor(1.5))), rel_tol=1e-5)
 
 

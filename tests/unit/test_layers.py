@@ -21,7 +21,7 @@ importlib.import_module(sys.argv[1])
 """
 
 ROOMS = (
-    "retraining", "reports", "registry", "audit", "judging", "sampling", "training", "user_code", "data", "dag",
+    "retraining", "registry", "reports", "audit", "judging", "sampling", "training", "user_code", "data", "dag",
     "fleet", "ebm", "mcmc", "records", "store", "config",
 )  # fmt: skip
 """From the top: each imports from those after it alone, and all from the files that stand in no room."""

@@ -120,10 +120,11 @@ class Support:
 
 def parse(text: str, dim: int = 0) -> Support:
     """The support that `config.support.parse` reads."""
-    return Support(tuple(_part(words) for words in words_of_supports.parse(text, dim)))
+    return Support(tuple(part_of(words) for words in words_of_supports.parse(text, dim)))
 
 
-def _part(words: Words) -> Part:
+def part_of(words: Words) -> Part:
+    """One part, as its words have it."""
     num_vectors = math.prod(words.shape[:-1])
     free = words.size - num_vectors if words.kind == "simplex" else words.size
     return Part(words, WAYS[words.kind](words), words.size, free)
