@@ -38,7 +38,8 @@ class First:
 
 
 def command(name: str, team: Team, root: Path, **changes: str) -> list[str]:
-    return tiny.command(name, root, register__tracking_uri=team.server.uri, **changes)
+    """Of which the first run alone needs a Ray."""
+    return tiny.command(name, root, register__tracking_uri=team.server.uri, **{"cluster__num_actors": "0"} | changes)
 
 
 def call(words: list[str], team: Team, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,7 +69,7 @@ def timed(words: list[str], team: Team) -> tuple[str, float]:
 def first(team: Team, tmp_path_factory: pytest.TempPathFactory) -> First:
     root = tmp_path_factory.mktemp("first")
     with watching() as watch:
-        done = call(command("run", team, root), team, **watch.environment)
+        done = call(command("run", team, root, cluster__num_actors="2"), team, **watch.environment)
     assert done.returncode == 0, done.stderr
     return First(root, done.stderr + done.stdout, watch)
 

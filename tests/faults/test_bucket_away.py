@@ -19,7 +19,8 @@ AWAY_S = 2.0
 def root(tmp_path_factory):
     """Where a model is registered."""
     folder = tmp_path_factory.mktemp("registered")
-    assert tiny.finish(tiny.command("run", folder)).returncode in (0, 6)
+    alone = {"train__num_workers": "1", "cluster__num_actors": "0"}
+    assert tiny.finish(tiny.command("run", folder, **alone)).returncode in (0, 6)
     return folder
 
 
@@ -28,9 +29,9 @@ def words(root, summary, **more):
     return [*command, "--summary", str(summary)]
 
 
-def start(root, place, attempts):
+def start(root, place, attempts, **more):
     environment = tiny.clean_environment() | {"AWS_MAX_ATTEMPTS": str(attempts)}
-    command = words(root, root / "in_bucket.json", store=place)
+    command = words(root, root / "in_bucket.json", store=place, **more)
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -60,7 +61,7 @@ def test_generate_into_a_bucket_that_goes_away_and_is_full_ends_in_the_rows_of_a
 
     ceph_daemons.limit(30)
     ceph_daemons.start_gateway()
-    code, line = end_of(start(root, place, attempts=3))
+    code, line = end_of(start(root, place, attempts=3, cluster__num_actors="0"))
     assert code == 4
     assert line.endswith("cannot be used: QuotaExceeded; make room in the bucket, or have its quota raised")
     ceph_daemons.stop("radosgw")
@@ -76,6 +77,6 @@ def test_generate_into_a_bucket_that_goes_away_and_is_full_ends_in_the_rows_of_a
     assert code in (0, 6), line
     assert main(["verify", place]) == 0
 
-    assert tiny.finish(words(root, root / "in_folder.json")).returncode == code
+    assert tiny.finish(words(root, root / "in_folder.json", cluster__num_actors="0")).returncode == code
     digests = [tiny.summary_of(root / name)["samples_digest"] for name in ("in_bucket.json", "in_folder.json")]
     assert digests[0] == digests[1]

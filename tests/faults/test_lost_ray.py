@@ -61,6 +61,6 @@ def test_the_run_ends_in_a_line_and_the_same_command_in_the_same_bytes(tmp_path)
         said = kill_under_it(killed, name)
         assert words in said
         assert "Traceback" not in said
-    for root in (killed, calm):
-        assert tiny.finish(command(root)).returncode == 0
+    for root, num_actors in ((killed, "1"), (calm, "0")):
+        assert tiny.finish([*command(root), "--cluster.num_actors", num_actors]).returncode == 0
     assert shards(killed) == shards(calm)

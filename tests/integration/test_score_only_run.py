@@ -43,6 +43,7 @@ def finished(tmp_path_factory):
         "sample.num_draws": "5",
         "sample.exchange_rounds": "0",
         "cluster.num_actors": "0",
+        "train.num_workers": "1",
     }
     words = [*tiny.command("run", folder / "root", **changes), "--summary", "summary.json"]
     done = run(folder, *words)
