@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.store import objects
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.places import folder_of
+from scorefleet.tasks.store.temporary import Temporary
 
 if TYPE_CHECKING:
     from scorefleet.tasks.registry.learned import LearnedDensity
@@ -64,8 +64,8 @@ def sample(
     from scorefleet.pipelines import sample_target as pipeline
     from scorefleet.tasks.user_code import density, session
 
-    kept = None if root is not None else TemporaryDirectory()
-    folder = folder_of(str(root)) if kept is None else Path(kept.name)
+    kept = Temporary() if root is None else None
+    folder = kept.path if kept else folder_of(str(root))
     if address is not None:
         _require_sent(log_density, address)
         secure_ray(is_own=False)
@@ -110,8 +110,8 @@ def fit(
     from scorefleet.tasks.registry.mlflow_model import FILES, NORMALISER
     from scorefleet.tasks.user_code import session
 
-    kept = None if root is not None else TemporaryDirectory()
-    folder = folder_of(str(root)) if kept is None else Path(kept.name)
+    kept = Temporary() if root is None else None
+    folder = kept.path if kept else folder_of(str(root))
     run = _checked(
         commands.Run,
         {},
@@ -188,7 +188,7 @@ def _run(steps: Sequence[Step], run: commands.Run) -> dict[str, Any]:
     return done
 
 
-def _draws(uri: str, verdict: Any, kept: TemporaryDirectory[str] | None) -> "Draws":
+def _draws(uri: str, verdict: Any, kept: Temporary | None) -> "Draws":
     from scorefleet.tasks.reports.draws import Draws
 
     return Draws(open_store(uri), verdict, kept)

@@ -12,7 +12,6 @@ dequantisation of each row, which in the mean is a lower bound.
 import dataclasses
 import json
 import math
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +45,8 @@ from scorefleet.tasks.sampling.fixed import learned_grid
 from scorefleet.tasks.sampling.sample import sample
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.places import folder_of
+from scorefleet.tasks.store.temporary import Temporary
+from scorefleet.tasks.user_code import session
 
 BATCH_ROWS = 8192
 
@@ -62,7 +63,7 @@ class LearnedDensity:
     """What knows log Z; None of a model without a density, or registered before log Z was kept beside it."""
     folder: Path
     """Where its files are."""
-    kept: tempfile.TemporaryDirectory[str] | None = None
+    kept: Temporary | None = None
     """What holds them as long as the model is held, where they were fetched."""
 
     def __repr__(self) -> str:
@@ -127,14 +128,13 @@ class LearnedDensity:
             chains = config.Sample(num_chains=num_chains, **settings)
         except (ValueError, TypeError) as error:
             raise UsageError(str(error)) from error
-        made = tempfile.TemporaryDirectory()
-        alone, model = config.Cluster(num_actors=0), models.digest(self.folder)
-        contexts = [
-            Context(model, Path(made.name) / step, "model", seed, Path(made.name), alone, Journal(Path(made.name, "j")))
-            for step in ("sample", "evaluate")
-        ]
-        samples = sample(chains, contexts[0], Model(str(self.folder), model))
-        verdict = judge_chains(config.Evaluate(), contexts[1], samples)
+        made, model = Temporary(), models.digest(self.folder)
+        journal, alone = Journal(made.path / "journal.jsonl"), config.Cluster(num_actors=0)
+        folders = made.path / "sample", made.path / "evaluate"
+        drawn, judged = (Context(model, folder, "model", seed, made.path, alone, journal) for folder in folders)
+        with session.as_it_was():
+            samples = sample(chains, drawn, Model(str(self.folder), model))
+            verdict = judge_chains(config.Evaluate(), judged, samples)
         return Draws(SampleStore(samples.uri, writable=False), verdict, made)
 
     def _require_scorer(self) -> Scorer:
@@ -166,8 +166,8 @@ def load(model: str | Path, root: str = "./runs", tracking_uri: str | None = Non
     if not str(model).startswith("models:/"):
         return of_folder(folder_of(str(model)))
     uri = address_of(config.Register(tracking_uri=tracking_uri), folder_of(root))
-    kept = tempfile.TemporaryDirectory()
-    return dataclasses.replace(of_folder(fetch_model(str(model), uri, Path(kept.name))), kept=kept)
+    kept = Temporary()
+    return dataclasses.replace(of_folder(fetch_model(str(model), uri, kept.path)), kept=kept)
 
 
 def of_folder(folder: Path) -> LearnedDensity:

@@ -1,8 +1,7 @@
 """Draws as a person handles them in Python: as tables, for ArviZ, as pictures, with their verdict."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from scorefleet.tasks.reports.figures import target
 from scorefleet.tasks.reports.figures.style import Picture
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.shards import rows_of
+from scorefleet.tasks.store.temporary import Temporary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,7 @@ class Draws:
 
     store: SampleStore
     verdict: Evaluation
-    folder: TemporaryDirectory[str] | None = field(default=None, repr=False)
+    kept: Temporary | None = None
     """What holds the store, where nobody named a place: it goes when the draws do."""
 
     def __repr__(self) -> str:
@@ -157,4 +157,4 @@ def _block(x: np.ndarray, words: Words) -> np.ndarray:
 
     from scorefleet.tasks.mcmc.coordinates.constraints import part_of
 
-    return part_of(words).block(torch.from_numpy(np.ascontiguousarray(x))).numpy()
+    return part_of(words).block(torch.from_numpy(np.array(x))).numpy()
