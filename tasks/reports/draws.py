@@ -1,5 +1,6 @@
 """Draws as a person handles them in Python: as tables, for ArviZ, as pictures, with their verdict."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class Draws:
 
     def to_dict(self) -> dict[str, np.ndarray]:
         """Return each variable as an array [chain, draw, *shape]: a named block whole, others one by one."""
-        table = self._table.sort_by([("chain", "ascending"), ("draw", "ascending")])
+        table = self._sorted
         chains, draws = self._shape
         if self._chains is None:
             columns = {name: table[name].to_pylist() for name in self.names}
@@ -115,25 +116,43 @@ class Draws:
             raise UsageError("to_arviz needs ArviZ: pip install arviz") from error
         groups: dict[str, Any] = {"posterior": self.to_dict()}
         if "log_density" in self._table.column_names:
-            table = self._table.sort_by([("chain", "ascending"), ("draw", "ascending")])
-            groups["sample_stats"] = {"lp": table["log_density"].to_numpy().reshape(self._shape)}
-        return from_dict(groups, dims=dims, coords=coords)
+            log_density = self._sorted["log_density"].to_numpy()
+            groups["sample_stats"] = {"lp": log_density.reshape(self._shape)}
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="Found chain dimension to be longer"
+            )  # many chains are usual here
+            return from_dict(groups, dims=dims, coords=coords)
 
     def plot(self) -> Pictures:
-        """Draw histograms of the first coordinates by group of chains, and pairs of them."""
+        """Draw histograms of the first coordinates that vary by group of chains, and pairs of them."""
+        x, labels = self._coordinates()
+        varies = np.flatnonzero(np.ptp(x.reshape(-1, x.shape[2]), axis=0) > 0)
+        x, labels = x[:, :, varies], [labels[k] for k in varies]
+        made = [target.marginals(x[:, :, :MOST_MARGINALS], labels[:MOST_MARGINALS])]
+        if len(labels) > 1:
+            paired = labels[:MOST_PAIRED]
+            made.append(target.scatter_pairs(x[:, :, : len(paired)].reshape(-1, len(paired)), paired))
+        return Pictures(tuple(made))
+
+    def _coordinates(self) -> tuple[np.ndarray, list[str]]:
+        """All numbers that were drawn, float64 [chain, draw, coordinate], and what each is called."""
+        if self._chains is not None:
+            table, labels = self._sorted, self._chains.labels
+            return rows_of(table["position"], len(labels)).reshape(*self._shape, -1), labels
         numbers = {name: value for name, value in self.to_dict().items() if value.dtype.kind in "iuf"}
-        pieces = [value.reshape(*value.shape[:2], -1) for value in numbers.values()]
+        pieces = [value.reshape(*self._shape, -1).astype(np.float64) for value in numbers.values()]
         labels = [
             label
             for (name, value), piece in zip(numbers.items(), pieces, strict=True)
             for label in ([name] if value.ndim == 2 else [f"{name}[{k}]" for k in range(piece.shape[2])])
         ]
-        position = np.concatenate(pieces, axis=2).astype(np.float64)
-        made = [target.marginals(position[:, :, :MOST_MARGINALS], labels[:MOST_MARGINALS])]
-        if position.shape[2] > 1:
-            rows = position.reshape(-1, position.shape[2])
-            made.append(target.scatter_pairs(rows[:, :MOST_PAIRED], labels[:MOST_PAIRED]))
-        return Pictures(tuple(made))
+        return np.concatenate(pieces, axis=2), labels
+
+    @property
+    def _sorted(self) -> pa.Table:
+        """The rows by chain, and those of a chain by draw."""
+        return self._table.sort_by([("chain", "ascending"), ("draw", "ascending")])
 
     @property
     def _table(self) -> pa.Table:
