@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+DEVELOPED := .venv/developed
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test test-faults test-clusters lint mutants faults clean
@@ -10,28 +11,28 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 run: $(INSTALLED)
 	$(BIN)/scorefleet run pipelines/configs/digits.yaml
 
-test: $(INSTALLED)
+test: $(DEVELOPED)
 	$(PYTEST) tests/unit tests/statistical tests/integration
 
 # Processes, hosts and servers that are killed, cut off and brought back.
-test-faults: $(INSTALLED)
+test-faults: $(DEVELOPED)
 	$(PYTEST) tests/faults
 
 # What a team has, all of it started for the tests on this machine: MLflow with passwords, PostgreSQL and a bucket on
 # loopback; Slurm, `ray up` by ssh and an autoscaler on hosts of their own; what speaks to Kubernetes. One cluster at work
 # at a time, since each is several machines, next to tests that wait (tests/clusters/conftest.py).
-test-clusters: $(INSTALLED)
+test-clusters: $(DEVELOPED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope tests/clusters
 
-lint: $(INSTALLED)
+lint: $(DEVELOPED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
-mutants: $(INSTALLED)
+mutants: $(DEVELOPED)
 	$(BIN)/python -m tests.mutants
 
-faults: $(INSTALLED)
+faults: $(DEVELOPED)
 	$(BIN)/python -m tests.faults
 
 clean:
@@ -40,5 +41,9 @@ clean:
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "scorefleet needs Python 3.11 or newer; set PYTHON=")'
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[all]'
+	touch $@
+
+$(DEVELOPED): $(INSTALLED)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@

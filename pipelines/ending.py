@@ -17,6 +17,9 @@ STOPPING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 """Stop a command as Ctrl-C does, so that its Ray ends with it: nothing else would end that one's processes."""
 
 
+EXTRA_OF = {"ray": "ray", "mlflow": "mlflow", "matplotlib": "report", "PIL": "report", "jinja2": "report"}
+"""Which of our extras brings a package that not everyone installs."""
+
 LONGEST_LINE = 1200
 """Characters of a line that says what went wrong."""
 
@@ -57,6 +60,11 @@ def _code_of(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> i
     except SystemExit:  # after a help
         console.finish()
         raise
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in EXTRA_OF:
+            raise
+        raise UsageError(f"this needs {package}: pip install 'scorefleet[{EXTRA_OF[package]}]'") from error
     except UnicodeEncodeError as error:
         raise UsageError(_not_encoded(str(error.object), error.encoding)) from error
     except OSError as error:

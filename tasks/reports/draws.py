@@ -13,14 +13,14 @@ from scorefleet.tasks.config.support import Words
 from scorefleet.tasks.config.support import parse as parse_support
 from scorefleet.tasks.dag.artifacts import Evaluation
 from scorefleet.tasks.errors import UsageError
-from scorefleet.tasks.reports.figures import target
-from scorefleet.tasks.reports.figures.style import Picture
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.shards import rows_of
 from scorefleet.tasks.store.temporary import Temporary
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from scorefleet.tasks.reports.figures.style import Picture
 
 INTERNAL = ("superchain", "position", "accepted", "log_weight")
 """Columns of a store that say how it was drawn."""
@@ -32,7 +32,7 @@ MOST_MARGINALS, MOST_PAIRED = 12, 5
 class Pictures:
     """Figures that a notebook shows, and `save` writes."""
 
-    pictures: tuple[Picture, ...]
+    pictures: tuple["Picture", ...]
 
     def _repr_html_(self) -> str:
         return "".join(f"<div>{picture.html}</div>" for picture in self.pictures)
@@ -113,7 +113,7 @@ class Draws:
         try:
             from arviz_base import from_dict
         except ModuleNotFoundError as error:
-            raise UsageError("to_arviz needs ArviZ: pip install arviz") from error
+            raise UsageError("to_arviz needs ArviZ: pip install 'scorefleet[arviz]'") from error
         groups: dict[str, Any] = {"posterior": self.to_dict()}
         if "log_density" in self._table.column_names:
             log_density = self._sorted["log_density"].to_numpy()
@@ -126,6 +126,8 @@ class Draws:
 
     def plot(self) -> Pictures:
         """Draw histograms of the first coordinates that vary by group of chains, and pairs of them."""
+        from scorefleet.tasks.reports.figures import target  # matplotlib, which is in the extra `report`
+
         x, labels = self._coordinates()
         varies = np.flatnonzero(np.ptp(x.reshape(-1, x.shape[2]), axis=0) > 0)
         x, labels = x[:, :, varies], [labels[k] for k in varies]
