@@ -31,6 +31,7 @@ def parser_of(command: str, settings: type, description: str) -> ArgumentParser:
     short = " --data X is short for --prepare.data X." if has_prepare else ""
     parser = ArgumentParser(
         prog=f"scorefleet {command}",
+        usage=f"scorefleet {command} [CONFIG.yaml] [--key value ...]",
         description=description,
         epilog=f"A key is also an environment variable: {PREFIX}_REGISTER__ALIAS.{short}",
         exit_on_error=False,

@@ -5,6 +5,7 @@ prints (ruff's T20).
 """
 
 import os
+import shutil
 import sys
 import unicodedata
 from typing import IO
@@ -42,8 +43,13 @@ def notify(line: str) -> None:
 
 
 def redraw(line: str, is_last: bool) -> None:
-    """Print a line of progress over the one before it, on a terminal."""
-    _write(sys.stderr, f"{CLEAR}{plain(line)}" + ("\n" if is_last else "\r"))
+    """Print a line of progress over the one before it, on a terminal, as far as its width goes: what wraps stays."""
+    _write(sys.stderr, f"{CLEAR}{plain(line)[: width() - 1]}" + ("\n" if is_last else "\r"))
+
+
+def width() -> int:
+    """Columns of the terminal."""
+    return shutil.get_terminal_size().columns
 
 
 def prepare() -> None:

@@ -9,6 +9,9 @@ from scorefleet.tasks.fleet.job import Advanced
 from scorefleet.tasks.mcmc.diagnostics.moments import Moments, join
 from scorefleet.tasks.store.entry import Entry
 
+BAR = 10
+"""Characters of the bar on a terminal."""
+
 
 class Progress:
     """Progress of `total` units; on a terminal the line is redrawn, elsewhere one is written every ten seconds."""
@@ -33,7 +36,7 @@ class Progress:
         self._last_shown = now
         line = self.line(done, now, note)
         if self._is_terminal:
-            redraw(line, is_last=done >= self.total)
+            redraw(f"{bar(done / self.total)} {line}", is_last=done >= self.total)
         else:
             notify(line)
 
@@ -65,6 +68,12 @@ class RowsWatcher:
         worst = self._moments.worst_rhat if self._moments else None
         notes = self._acceptance(made.entry), "" if worst is None else f"R-hat {worst:.3f}"
         self._progress.update(self._num_rows, ", ".join(filter(None, notes)))
+
+
+def bar(share: float) -> str:
+    """`[####......]`"""
+    full = int(BAR * min(max(share, 0.0), 1.0))
+    return f"[{'#' * full}{'.' * (BAR - full)}]"
 
 
 def clock(seconds: float) -> str:

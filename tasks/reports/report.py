@@ -29,6 +29,10 @@ from scorefleet.tasks.reports.likelihood_wording import likelihood
 from scorefleet.tasks.store.manifest import SampleStore
 from scorefleet.tasks.store.subsets import one_draw_per_chain, some_rows
 
+LEAVES = 0.01
+"""p of the drift of chains that stay at the lowest noise below which they leave the draws."""
+LEAVING = "Chains that stay at the lowest noise leave the draws"
+
 TABLES = ("checks", "levels", "columns", "classes", "nearest", "log_densities", "likelihoods")
 
 
@@ -127,6 +131,14 @@ def render(
     levels = shown_levels(len(shown.sigmas))
     trace = _log_density(shown.trace)
     num_walkers = len(set(shown.trace["chain"].to_pylist()))
+    stayed = None if trace is None else trace.reshape(-1, num_walkers).T.astype(float)
+    moved = None if stayed is None else drift(stayed)
+    sections = [
+        ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
+        ("Likelihood", "likelihood", likelihood(evaluation.metrics)),
+        ("Quality", "quality", wording.quality(evaluation.metrics)),
+        ("Chains, beside the verdict", "beside", wording.chains(evaluation.metrics)),
+    ]
     return page.render(
         "report.html.jinja",
         name=context.name,
@@ -145,15 +157,13 @@ def render(
         gradients_per_chain=round(shown.ladder["gradients_per_chain"]),
         has_density=trace is not None,
         num_walkers=num_walkers,
-        trace_rhat=None if trace is None else split_rhat(trace.reshape(-1, num_walkers).T.astype(float)),
-        trace_drift=None if trace is None else drift(trace.reshape(-1, num_walkers).T.astype(float)),
+        trace_rhat=None if stayed is None else split_rhat(stayed),
+        trace_drift=moved,
         is_array=shown.schema.is_array,
-        sections=[
-            ("Draws against held-out rows", "two-sample", wording.two_sample(evaluation.metrics)),
-            ("Likelihood", "likelihood", likelihood(evaluation.metrics)),
-            ("Quality", "quality", wording.quality(evaluation.metrics)),
-            ("Chains, beside the verdict", "beside", wording.chains(evaluation.metrics)),
-        ],
+        sections=sections,
+        wanting=[line.name for *_, lines in sections for line in lines if line.is_good is False]
+        + ([LEAVING] if moved and moved.p_value < LEAVES else []),
+        leaves=LEAVES,
         tables=[*shown.tables, "provenance"],
         mlflow_uri=tracking_uri(config.Register(), context.root),
     )

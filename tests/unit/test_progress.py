@@ -1,4 +1,27 @@
-from scorefleet.tasks.fleet.progress import Progress, clock
+import sys
+
+import pytest
+
+from scorefleet.tasks.fleet.progress import Progress, bar, clock
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_on_a_terminal_the_line_has_a_bar_and_never_wraps(columns, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    progress = Progress("train", 1000, "steps")
+    progress.update(0)
+    progress.update(1000, "a note of some thirty characters")
+    first, last = capsys.readouterr().err.replace("\x1b[K", "").split("\r")
+    assert first.startswith("[..........] train    0 of 1,000 steps")
+    assert last.startswith("[##########] train    1,000 of 1,000")
+    assert all(len(line.strip()) < int(columns) for line in (first, last))
+
+
+def test_a_bar_is_full_at_the_end_alone():
+    assert [bar(share) for share in (0, 0.55, 0.999, 1)] == [
+        "[..........]", "[#####.....]", "[#########.]", "[##########]"
+    ]  # fmt: skip
 
 
 def test_the_line_says_how_far_how_fast_and_how_long():
