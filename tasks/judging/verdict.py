@@ -92,8 +92,8 @@ def _control(measured: Measurements, level: float) -> Check:
     remedy += ", or sample.exchange_rounds" if measured.swap_rates else ""
     p, rows = f"p = {measured.control_p_value:.2g}", f"{measured.num_judged:,} chains"
     sentence = (
-        f"The draws of {rows} agree with those of a ladder of twice the steps: {p}, "
-        f"where {level:.2g} or less would not do{_caveat(measured)}."
+        f"The draws of {rows} agree with those of a ladder of twice the steps: {p} "
+        f"(must exceed {level:.2g}){_caveat(measured)}."
         if is_passed
         else f"The draws of {rows} differ from those of a ladder of twice the steps: {p}, "
         f"where more than {level:.2g} is needed; {remedy}."
