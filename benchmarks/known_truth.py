@@ -30,8 +30,8 @@ from benchmarks.known.known import Known
 from scorefleet.tasks import config
 from scorefleet.tasks.errors import UserError
 from scorefleet.tasks.fleet.segments import advanced
-from scorefleet.tasks.judging.target_measures import Draws, measure_travel, read_draws
-from scorefleet.tasks.judging.target_verdict import judge_travel
+from scorefleet.tasks.judging.target_measures import Draws, measure_target, read_draws
+from scorefleet.tasks.judging.target_verdict import judge_measures
 from scorefleet.tasks.mcmc.diagnostics import diagnostics
 from scorefleet.tasks.sampling.sample_target import WARM, TargetMaker, description_of, program_of
 from scorefleet.tasks.store.extents import Extent
@@ -83,7 +83,7 @@ def _sample(chains: config.Chains, seed: int) -> Run:
         (Path(folder) / WARM).write_bytes(data)
         store = SampleStore(folder)
         store.publish(entries, description_of(chains, seed, program, data, None))
-        verdict, draws = judge_travel(measure_travel(store).travel), read_draws(store)
+        verdict, draws = judge_measures(measure_target(store).measures), read_draws(store)
     return Run(CONVERGED if verdict.is_converged else NOT_CONVERGED, verdict.reasons[0], draws)
 
 

@@ -14,14 +14,14 @@ import sys
 import torch
 
 from benchmarks.figures import Figure, report
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.mcmc.coordinates.coordinates import Coordinates
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
 from scorefleet.tasks.mcmc.kernels.metropolis import Target
 from scorefleet.tasks.mcmc.noise_ladder import smc
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.mcmc.targets import from_log_density
-from scorefleet.tasks.mcmc.tempering import evidence, ladder_travel, ladder_warmup
+from scorefleet.tasks.mcmc.tempering import evidence, ladder_warmup, target_ladder
 from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_CHAINS, NUM_DRAWS, BURN_IN, NUM_WARM = 256, 400, 100, 64
@@ -40,7 +40,7 @@ def mixture(dim: int, distance: float) -> Target:
     return from_log_density(log_density)
 
 
-def weight(leg: travel.Leg, coordinates: Coordinates, distance: float) -> tuple[float, float]:
+def weight(leg: target_program.Leg, coordinates: Coordinates, distance: float) -> tuple[float, float]:
     """Share of draws in the far mode, and its standard error from chains that are independent of each other."""
     x = coordinates.from_white(leg.position.flatten(0, 1))[0][:, 0].view(NUM_DRAWS, NUM_CHAINS)
     shares = (x > distance / 2).double().mean(0)
@@ -63,10 +63,10 @@ def main() -> int:
     tuned = ladder_warmup.tune(ladder_stream, white, pulled, options.num_levels, kernel, step_size, length)
     settings = 0, "hmc", step_size, length, NUM_CHAINS, BURN_IN, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % NUM_WARM
-    plain = travel.first_leg(travel.Program(*settings), 0, range(NUM_DRAWS), white.x[chains], pulled)
+    plain = target_program.first_leg(target_program.Program(*settings), 0, range(NUM_DRAWS), white.x[chains], pulled)
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
-    program = ladder_travel.Program(*settings, tuned.ladder)
-    laddered = ladder_travel.first_leg(program, 0, range(NUM_DRAWS), start, pulled)
+    program = target_ladder.Program(*settings, tuned.ladder)
+    laddered = target_ladder.first_leg(program, 0, range(NUM_DRAWS), start, pulled)
     (share, error), (plain_share, plain_error) = (
         weight(leg, coordinates, options.distance) for leg in (laddered, plain)
     )

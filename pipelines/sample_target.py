@@ -16,8 +16,8 @@ from scorefleet.tasks.sampling.sample_target import key_of, sample_target
 from scorefleet.tasks.user_code.density import support_of
 
 evaluate, report = (
-    imported("scorefleet.tasks.judging.evaluate:judge_travellers"),
-    imported("scorefleet.tasks.reports.target_report:report_travel"),
+    imported("scorefleet.tasks.judging.evaluate:judge_target"),
+    imported("scorefleet.tasks.reports.target_report:report_target"),
 )
 
 

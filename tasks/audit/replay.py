@@ -22,9 +22,9 @@ from scorefleet.tasks.errors import StorageError, UsageError
 from scorefleet.tasks.fleet.hardware import device_like, made_on
 from scorefleet.tasks.fleet.origin import DECIDING, MOST_NAMED
 from scorefleet.tasks.fleet.segments import Made
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.mcmc.noise_ladder import program as programs
-from scorefleet.tasks.mcmc.tempering import ladder_travel
+from scorefleet.tasks.mcmc.tempering import target_ladder
 from scorefleet.tasks.records.provenance import code_digest, digest_of, versions
 from scorefleet.tasks.sampling import composition
 from scorefleet.tasks.sampling.chain_actor import ChainMaker
@@ -183,7 +183,7 @@ def _require_files(folder: Path, names: tuple[str, ...]) -> None:
 def _target_make(uri: str, description: dict[str, Any]) -> Make:
     maker = _target_maker(description)
     described = description.get("program")
-    kind = ladder_travel.Program if isinstance(described, dict) and "ladder" in described else travel.Program
+    kind = target_ladder.Program if isinstance(described, dict) and "ladder" in described else target_program.Program
     program = rebuild(kind, described, f"program of {DATASET}")
     data = objects.read(objects.open_store(uri, writable=False), WARM)
     if _sha256(data) != description["files"].get(WARM):

@@ -23,7 +23,7 @@ def is_points_file(init: str) -> bool:
 
 @dataclass(frozen=True)
 class Chains:
-    """Chains that travel over a user's own density."""
+    """Chains over a user's own density."""
 
     target: str = ""
     """MODULE:FUNCTION of the log density: points [chain, dim] in float64 -> nats [chain], differentiable."""

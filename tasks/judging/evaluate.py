@@ -30,8 +30,8 @@ from scorefleet.tasks.judging.convergence import MAX_CHAINS, Chains, measure, re
 from scorefleet.tasks.judging.likelihoods import held_out as held_out_likelihoods
 from scorefleet.tasks.judging.mode_search import not_tested
 from scorefleet.tasks.judging.quality import Labels, Quality, Rows, class_balance, compare
-from scorefleet.tasks.judging.target_measures import measure_travel
-from scorefleet.tasks.judging.target_verdict import judge_travel
+from scorefleet.tasks.judging.target_measures import measure_target
+from scorefleet.tasks.judging.target_verdict import judge_measures
 from scorefleet.tasks.judging.verdict import Verdict, judge
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.store import objects
@@ -83,11 +83,11 @@ def judge_chains(config: config.Evaluate, context: Context, samples: Samples) ->
     return _publish(config, context, verdict, chains.metrics, {"levels": chains.levels})
 
 
-def judge_travellers(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
-    """The verdict on chains that travel over a user's own density."""
+def judge_target(config: config.Evaluate, context: Context, samples: Samples) -> Evaluation:
+    """The verdict on chains over a user's own density."""
     store = SampleStore(samples.uri, writable=False)
-    measured, left_open = measure_travel(store), not_tested(store.description())
-    return _publish(config, context, judge_travel(measured.travel), measured.metrics, measured.tables, left_open)
+    measured, left_open = measure_target(store), not_tested(store.description())
+    return _publish(config, context, judge_measures(measured.measures), measured.metrics, measured.tables, left_open)
 
 
 def _labels(table: pa.Table, schema: DataSchema, seed: int) -> np.ndarray:

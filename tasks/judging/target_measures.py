@@ -1,4 +1,4 @@
-"""Measures chains that travel over a user's own density: what the verdict rests on, a summary of every coordinate, and
+"""Measures chains over a user's own density: what the verdict rests on, a summary of every coordinate, and
 how the ladder went.
 """
 
@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 
 from scorefleet.tasks import config
 from scorefleet.tasks.judging.mode_search import visits
-from scorefleet.tasks.judging.target_verdict import Travel
+from scorefleet.tasks.judging.target_verdict import Measures
 from scorefleet.tasks.mcmc.diagnostics import diagnostics
 from scorefleet.tasks.mcmc.diagnostics.edges import thinning_out
 from scorefleet.tasks.mcmc.diagnostics.tail_index import tail_index
@@ -42,19 +42,19 @@ class Draws(NamedTuple):
 class Measured(NamedTuple):
     """`tables` are `summary`, one row a coordinate, and `ladder`, one row a level, where there is a ladder."""
 
-    travel: Travel
+    measures: Measures
     metrics: dict[str, float]
     tables: dict[str, pa.Table]
 
 
-def measure_travel(store: SampleStore) -> Measured:
+def measure_target(store: SampleStore) -> Measured:
     """Read the draws, and what their segments recorded."""
     description, made = store.description(), total_facts(store.each_entry())
     draws = read_draws(store)
     summary = summarise(draws, config.Chains(**description["config"]).labels)
     ladder = ladder_table(description["program"], made)
     mixing = _mixing(summary)
-    travel = Travel(
+    measures = Measures(
         rhat=mixing["chains/rhat_max"],
         nested_rhat=mixing.get("chains/nested_rhat_max"),
         num_starts=len(np.unique(draws.superchain)),
@@ -71,17 +71,17 @@ def measure_travel(store: SampleStore) -> Measured:
     gradients = made["num_evaluations"] / Layout.of(description).num_blocks
     metrics = mixing | {
         "chains/is_exact": float(description["is_exact"]),
-        "chains/acceptance": travel.acceptance,
-        "chains/min_chain_acceptance": travel.min_chain_acceptance,
-        "chains/num_nonfinite": travel.num_nonfinite,
-        "chains/num_overflowed": travel.num_overflowed,
+        "chains/acceptance": measures.acceptance,
+        "chains/min_chain_acceptance": measures.min_chain_acceptance,
+        "chains/num_nonfinite": measures.num_nonfinite,
+        "chains/num_overflowed": measures.num_overflowed,
         "chains/gradients_per_chain": gradients,
-        "chains/ess_per_1000_gradients": 1000 * travel.bulk_ess / (len(draws.position) * gradients),
+        "chains/ess_per_1000_gradients": 1000 * measures.bulk_ess / (len(draws.position) * gradients),
     }
     if ladder:
         metrics |= _ladder_metrics(ladder, made, description["num_chains"])
     metrics |= {f"evidence/{key}": value for key, value in (description["evidence"] or {}).items()}
-    return Measured(travel, metrics, {"summary": summary} | ({"ladder": ladder} if ladder else {}))
+    return Measured(measures, metrics, {"summary": summary} | ({"ladder": ladder} if ladder else {}))
 
 
 def _thinning_out(description: dict[str, Any], draws: Draws) -> float:

@@ -1,4 +1,4 @@
-"""The verdict on chains that travel over all of a density: they must agree with each other and hold enough draws.
+"""The verdict on chains over all of a density: they must agree with each other and hold enough draws.
 
 Thresholds are the conventions of Vehtari et al., Bayesian Analysis 16, 2021: rank-normalised split R-hat below 1.01 and
 400 effective draws in the bulk and in the tails, for every coordinate and the log density.
@@ -28,7 +28,7 @@ NECK = (
 
 
 @dataclass(frozen=True)
-class Travel:
+class Measures:
     """What the verdict rests on: the worst over coordinates and the log density of each.
 
     `nested_rhat` is that between superchains, None where no two of the chains looked at share a starting point. Where
@@ -56,7 +56,7 @@ class Travel:
     """Modes that the warm-up found."""
 
 
-def judge_travel(measured: Travel) -> Verdict:
+def judge_measures(measured: Measures) -> Verdict:
     """Converged when every check holds."""
     ladder = () if measured.num_round_trips is None else (_round_trips(measured.num_round_trips),)
     return Verdict(
@@ -82,7 +82,7 @@ def _rhat(name: str, rhat: float) -> Check:
     return Check(name, f"{rhat:.4f}", f"< {MAX_RHAT}", is_passed, sentence)
 
 
-def _nested_rhat(rhat: float, measured: Travel) -> Check:
+def _nested_rhat(rhat: float, measured: Measures) -> Check:
     """With n effective draws of one law, K starting points have an R-hat near `sqrt(1 + K/n)`: it says how many are
     needed before anything can be said."""
     check, num_starts = _rhat("R-hat between starting points", rhat), measured.num_starts
@@ -114,7 +114,7 @@ def _round_trips(num_round_trips: int) -> Check:
     return Check("Round trips of the ladder", f"{num_round_trips:,}", f">= {MIN_ROUND_TRIPS}", is_passed, sentence)
 
 
-def _moving(measured: Travel) -> Check:
+def _moving(measured: Measures) -> Check:
     """A chain that accepts nothing is a point, not a draw."""
     is_passed = measured.min_chain_acceptance > 0
     rates = f"{measured.acceptance:.3f}, least of a chain {measured.min_chain_acceptance:.3f}"
@@ -122,7 +122,7 @@ def _moving(measured: Travel) -> Check:
     return Check("Acceptance of every chain", rates, "> 0", is_passed, sentence)
 
 
-def _finite(measured: Travel) -> Check:
+def _finite(measured: Measures) -> Check:
     """The first check, for one that fails explains what else does. Overflows alone do not fail it: rejecting what has
     no mass is exact. They do where draws end in an edge, for behind it there may be any mass.
     """

@@ -41,7 +41,7 @@ KERNEL_NAMES = {
 }
 
 
-def report_travel(config: config.Chains, context: Context, samples: Samples, evaluation: Evaluation) -> Report:
+def report_target(config: config.Chains, context: Context, samples: Samples, evaluation: Evaluation) -> Report:
     """Draw every picture, write the page, its figures and its tables."""
     store, beside = SampleStore(samples.uri, writable=False), Path(evaluation.uri)
     tables = {name: pyarrow.csv.read_csv(path) for name in TABLES if (path := beside / f"{name}.csv").exists()}

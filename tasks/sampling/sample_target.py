@@ -1,4 +1,4 @@
-"""Step: draw from a user's own density with a fleet of chains that travel over all of it.
+"""Step: draw from a user's own density with a fleet of chains over all of it.
 
 The chains of a block start from points that one warm-up found, so those that share one are a superchain; whatever the
 warm-up tuned (metric and step size) is frozen before the first kept draw.
@@ -26,12 +26,12 @@ from scorefleet.tasks.fleet.progress import RowsWatcher
 from scorefleet.tasks.fleet.segments import Made, advanced
 from scorefleet.tasks.fleet.start import start_fleet
 from scorefleet.tasks.fleet.worker import Worker
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
 from scorefleet.tasks.mcmc.kernels.metropolis import State, Target, choose
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.mcmc.targets import from_log_density
-from scorefleet.tasks.mcmc.tempering import ladder_travel, ladder_warmup
+from scorefleet.tasks.mcmc.tempering import ladder_warmup, target_ladder
 from scorefleet.tasks.mcmc.tempering.evidence import Schedule
 from scorefleet.tasks.mcmc.tempering.tempered_exchange import Ladder
 from scorefleet.tasks.mcmc.warmup import frozen, rescue, starts
@@ -99,7 +99,7 @@ def key_of(config: config.Chains) -> str:
 
 
 def description_of(
-    config: config.Chains, seed: int, program: travel.Program, warm: bytes, found: dict[str, float] | None
+    config: config.Chains, seed: int, program: target_program.Program, warm: bytes, found: dict[str, float] | None
 ) -> dict[str, Any]:
     """What a store says of itself: all that makes its rows again, and what was found of log Z."""
     return provenance(TargetMaker.__module__, seed) | {
@@ -118,7 +118,7 @@ def description_of(
     }
 
 
-def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> travel.Program:
+def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) -> target_program.Program:
     """The program of every block of a store, from the settings and what the warm-up tuned."""
     tuned = frozen.from_arrays(warm)
     settings: dict[str, Any] = {
@@ -133,9 +133,9 @@ def program_of(config: config.Chains, seed: int, warm: dict[str, np.ndarray]) ->
         "draws_per_segment": draws_per_segment(config.block_size),
     }
     if config.num_levels == 1:
-        return travel.Program(**settings)
+        return target_program.Program(**settings)
     levels = (tuple(warm[name].tolist()) for name in ("levels", "step_sizes", "lengths"))
-    return ladder_travel.Program(**settings, ladder=Ladder(*levels, scale=ladder_warmup.SCALE))
+    return target_ladder.Program(**settings, ladder=Ladder(*levels, scale=ladder_warmup.SCALE))
 
 
 class TargetMaker:
@@ -179,7 +179,7 @@ class TargetMaker:
 
     def make(
         self,
-        program: travel.Program,
+        program: target_program.Program,
         layout: Layout,
         warm: dict[str, np.ndarray],
         block: int,
@@ -206,23 +206,23 @@ class TargetMaker:
 
     def _advanced(
         self,
-        program: travel.Program,
+        program: target_program.Program,
         tuned: Tuned,
         start: Tensor,
         block: int,
         draws: range,
         before: dict[str, np.ndarray] | None,
-    ) -> travel.Leg:
+    ) -> target_program.Leg:
         target = tuned.coordinates.pull(self.free_target)
-        is_ladder = isinstance(program, ladder_travel.Program)
-        moves: Any = ladder_travel if is_ladder else travel
+        is_ladder = isinstance(program, target_ladder.Program)
+        moves: Any = target_ladder if is_ladder else target_program
         if before is None:
             chains = block * program.block_size + torch.arange(program.block_size)
             return moves.first_leg(program, block, draws, start[..., chains % NUM_WARM, :], target, tuned.jumps)
         loaded = {key: torch.from_numpy(value) for key, value in before.items()}
         return moves.next_leg(program, block, draws, loaded, target, tuned.jumps)
 
-    def _table(self, leg: travel.Leg, chains: range, tuned: Tuned) -> pa.Table:
+    def _table(self, leg: target_program.Leg, chains: range, tuned: Tuned) -> pa.Table:
         """One row a kept draw, ordered by draw and chain, of `chains`, the first of their block; the others are
         dropped only after whole blocks have changed coordinates: a matrix product may round the odd rows at its end in
         another way, and no row must depend on how draws are cut into segments.
@@ -262,7 +262,9 @@ class TargetWorker(TargetMaker, Worker):
         warm = read_warm(store)
         return target_log_z.planned(seed, self.white_target(warm), self.support.free, frozen.modes_from_arrays(warm))
 
-    def advance(self, job: Job[travel.Program] | target_log_z.EvidenceJob, block: int, segment: int) -> Advanced:
+    def advance(
+        self, job: Job[target_program.Program] | target_log_z.EvidenceJob, block: int, segment: int
+    ) -> Advanced:
         """Make one segment of one block and commit it; one that is there already is left alone."""
 
         def make(before: dict[str, np.ndarray] | None) -> Made:

@@ -14,7 +14,7 @@ from scorefleet.tasks.audit.rebuild import rebuild
 from scorefleet.tasks.dag.artifacts import Dataset, Evaluation, Model, Samples
 from scorefleet.tasks.dag.context import Context
 from scorefleet.tasks.ebm import model as models
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.records.journal import Journal
 from scorefleet.tasks.registry.register import Record, register
 from scorefleet.tasks.sampling.sample_target import TargetMaker, read_warm
@@ -113,7 +113,7 @@ def in_one_go(folder, num_chains, num_draws):
     """The rows of the density's chains where the first command asks for so many, a block in one segment."""
     described = SampleStore(str(folder), writable=False).description()
     maker = TargetMaker(rebuild(config.Chains, described["config"], "config"))
-    program = rebuild(travel.Program, described["program"], "program")
+    program = rebuild(target_program.Program, described["program"], "program")
     layout, warm = Layout(16, num_draws, (Extent(num_chains, num_draws),)), read_warm(str(folder))
     places = layout.places()
     tables = [maker.make(program, layout, warm, block, segment, None).table for block, segment in places]

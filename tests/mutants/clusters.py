@@ -123,7 +123,13 @@ MUTANTS = (
     ),
     Mutant("a token for all users of a machine", _UP, "chmod 600 ~/.ray", "chmod 644 ~/.ray", (RAY_UP,)),
     Mutant("too few CPUs now are too few for ever", _CLUSTER, ".namespace == OWN:", ".namespace:", (AUTOSCALER,)),
-    Mutant("nobody asks where nobody is", "tasks/fleet/seats.py", "max(1, there())", "there()", (AUTOSCALER,)),
+    Mutant(
+        "nobody asks where nobody is",
+        "tasks/fleet/seats.py",
+        "max(1, min(there(), num_blocks))",
+        "min(there(), num_blocks)",
+        (AUTOSCALER,),
+    ),
     Mutant("a Ray of our own for the network", _SECURE, 'OSX_CLUSTER": "0"', 'OSX_CLUSTER": "1"', (OWN_RAY,)),
     Mutant(
         "a job that KubeRay gave up never ends", _KUBERNETES, '"Complete", "Failed")', '"Complete",)', (KUBERNETES,)

@@ -7,12 +7,12 @@ COMPOSITIONS = "tests/statistical/test_compositions.py"
 LIKELIHOOD = "tests/unit/test_likelihood.py"
 LIKELIHOODS = "tests/unit/test_likelihoods.py"
 METRIC = "tests/unit/test_metric.py"
-MEASURES = "tests/unit/test_travel_measures.py"
+MEASURES = "tests/unit/test_target_measures.py"
 OVERFLOW = "tests/unit/test_overflow.py"
 POINTS = "tests/unit/test_starting_points.py"
 SMC = "tests/statistical/test_smc.py"
 STARTS = "tests/unit/test_starts.py"
-TRAVEL_VERDICT = "tests/unit/test_travel_verdict.py"
+TARGET_VERDICT = "tests/unit/test_target_verdict.py"
 
 _COMPOSITION = "tasks/sampling/composition.py"
 _DEQUANTISE = "tasks/ebm/dequantise.py"
@@ -196,7 +196,7 @@ MUTANTS = (
         "tasks/judging/target_verdict.py",
         "is_passed=check.is_passed and not is_edge",
         "is_passed=check.is_passed",
-        (TRAVEL_VERDICT,),
+        (TARGET_VERDICT,),
     ),
     Mutant(
         "metric without a fallback where scores are equal",

@@ -103,14 +103,14 @@ MUTANTS = (
     ),
     Mutant(
         "resume loses the replicas",
-        "tasks/mcmc/tempering/ladder_travel.py",
+        "tasks/mcmc/tempering/target_ladder.py",
         "tuple(State(*level) for level in zip(x, value, score, strict=True))",
         "tuple(State(x[-1], value[-1], score[-1]) for _ in x)",
         (TEMPERED,),
     ),
     Mutant(
         "resume starts its rounds anew",
-        "tasks/mcmc/tempering/ladder_travel.py",
+        "tasks/mcmc/tempering/target_ladder.py",
         "program.burn_in + draw * program.thinning",
         "program.burn_in + (draw - first) * program.thinning",
         (TEMPERED,),

@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant
 
 LOST = "tests/statistical/test_lost_modes.py"
 TEMPERED = "tests/unit/test_tempered_exchange.py"
-VERDICT = "tests/unit/test_travel_verdict.py"
+VERDICT = "tests/unit/test_target_verdict.py"
 
 _MODES = "tasks/mcmc/warmup/modes.py"
 _SEARCH = "tasks/judging/mode_search.py"

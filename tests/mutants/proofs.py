@@ -10,7 +10,7 @@ BOUNDS = "tests/unit/test_bounds.py"
 LAYOUT = "tests/unit/test_layout.py"
 MERKLE = "tests/unit/test_merkle.py"
 READERS = "tests/integration/test_readers.py"
-REPLAYING = "tests/unit/test_replaying.py"
+REPLAYING = "tests/unit/test_replay.py"
 SIGNATURE = "tests/unit/test_signature.py"
 VERIFY = "tests/unit/test_verify.py"
 

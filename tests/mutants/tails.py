@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 HEAVY_TAILS = "tests/statistical/test_heavy_tails.py"
 TAILS = "tests/unit/test_tails.py"
 TAIL_INDEX = "tests/unit/test_tail_index.py"
-TRAVEL_MEASURES = "tests/unit/test_travel_measures.py"
+TARGET_MEASURES = "tests/unit/test_target_measures.py"
 
 _TAILS = "tasks/mcmc/coordinates/tails.py"
 _TAIL_FIT = "tasks/mcmc/warmup/tail_fit.py"
@@ -74,21 +74,21 @@ MUTANTS = (
         "tasks/judging/target_measures.py",
         "map(diagnostics.rank_normalised, (values, folded))",
         "map(diagnostics.rank_normalised, (values,))",
-        (TRAVEL_MEASURES,),
+        (TARGET_MEASURES,),
     ),
     Mutant(
         "superchains compared in values that have no mean",
         "tasks/judging/target_measures.py",
         "map(diagnostics.rank_normalised, (values, folded))",
         "(values, folded)",
-        (TRAVEL_MEASURES,),
+        (TARGET_MEASURES,),
     ),
     Mutant(
         "chains that drift together agree",
         "tasks/judging/target_measures.py",
         "[diagnostics.nested_rhat(ranked, superchain), diagnostics.nested_rhat(halves, which)]",
         "[diagnostics.nested_rhat(ranked, superchain)]",
-        (TRAVEL_MEASURES,),
+        (TARGET_MEASURES,),
     ),
     Mutant(
         "superchains of any size weigh the same",

@@ -11,14 +11,14 @@ from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
 from scorefleet.tasks.mcmc.noise_ladder import exchange
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.mcmc.targets import from_log_density
-from scorefleet.tasks.mcmc.tempering import ladder_travel, tempered_exchange
+from scorefleet.tasks.mcmc.tempering import target_ladder, tempered_exchange
 from scorefleet.tasks.mcmc.tempering.tempered_exchange import Ladder
 from scorefleet.tasks.mcmc.tempering.tempering import gaussian, tempered
 from scorefleet.tasks.mcmc.warmup.mixture import Mixture
 
 LADDER = Ladder((0.0, 0.05, 0.3, 1.0), (1.0, 2.0, 1.0, 0.7), (2.0, 2.0, 2.0, 1.5), 3.0)
 REFERENCE = gaussian(LADDER.scale)
-PROGRAM = ladder_travel.Program(0, "hmc", 0.7, 1.5, 16, 5, 12, 2, 12, LADDER)
+PROGRAM = target_ladder.Program(0, "hmc", 0.7, 1.5, 16, 5, 12, 2, 12, LADDER)
 
 
 def ring(x):
@@ -81,20 +81,20 @@ def test_chains_that_did_not_move_keep_their_numbers_to_the_bit():
 def test_every_evaluation_is_counted_and_swaps_cost_none():
     target = Counted()
     start = torch.zeros(4, 16, 2, dtype=torch.float64) + 1
-    leg = ladder_travel.first_leg(PROGRAM, 0, range(12), start, target)
+    leg = target_ladder.first_leg(PROGRAM, 0, range(12), start, target)
     assert leg.counts["num_evaluations"] == target.count
-    mala = ladder_travel.Program(0, "mala", 0.7, 1.5, 16, 5, 12, 2, 12, LADDER)
-    counts = ladder_travel.first_leg(mala, 0, range(12), start, TARGET).counts
+    mala = target_ladder.Program(0, "mala", 0.7, 1.5, 16, 5, 12, 2, 12, LADDER)
+    counts = target_ladder.first_leg(mala, 0, range(12), start, TARGET).counts
     assert counts["num_evaluations"] == 4 + (5 + 2 * 12) * 4  # the start, and one a level and round
 
 
 def test_a_run_in_three_segments_is_the_run_in_one():
     start = torch.zeros(4, 16, 2, dtype=torch.float64) + 1
-    whole = ladder_travel.first_leg(PROGRAM, 3, range(12), start, TARGET)
-    legs = [ladder_travel.first_leg(PROGRAM, 3, range(5), start, TARGET)]
+    whole = target_ladder.first_leg(PROGRAM, 3, range(12), start, TARGET)
+    legs = [target_ladder.first_leg(PROGRAM, 3, range(5), start, TARGET)]
     for draws in (range(5, 10), range(10, 12)):
         kept = {name: torch.from_numpy(value.numpy().copy()) for name, value in legs[-1].state.items()}
-        legs.append(ladder_travel.next_leg(PROGRAM, 3, draws, kept, TARGET))
+        legs.append(target_ladder.next_leg(PROGRAM, 3, draws, kept, TARGET))
     assert torch.equal(torch.cat([leg.position for leg in legs]), whole.position)
     assert all(torch.equal(legs[-1].state[name], value) for name, value in whole.state.items())
     trips = np.sum([leg.counts["round_trips"] for leg in legs], axis=0)

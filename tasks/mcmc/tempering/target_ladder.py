@@ -1,4 +1,4 @@
-"""What one block of chains with a tempering ladder does: `travel`, with a replica of every chain at every level.
+"""What one block of chains with a tempering ladder does: `target_program` with a replica of each chain at each level.
 
 Draws are the points at inverse temperature 1, once `thinning` rounds. Round numbers go on from segment to segment, so
 that even and odd swaps alternate whatever was interrupted. A pure function of (program, block, draws, state); the
@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.mcmc.kernels import metropolis
 from scorefleet.tasks.mcmc.kernels.jump import Jumps
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS
@@ -21,13 +21,13 @@ from scorefleet.tasks.mcmc.kernels.metropolis import State, Target
 from scorefleet.tasks.mcmc.noise_ladder import exchange
 from scorefleet.tasks.mcmc.noise_ladder.exchange import Replicas
 from scorefleet.tasks.mcmc.streams import Stream
+from scorefleet.tasks.mcmc.target_program import Leg
 from scorefleet.tasks.mcmc.tempering.tempered_exchange import Ladder, Round, exchange_round
-from scorefleet.tasks.mcmc.travel import Leg
 
 
 @dataclass(frozen=True)
-class Program(travel.Program):
-    """The settings of chains that travel, with a ladder, whose last level has the step size and length of its own."""
+class Program(target_program.Program):
+    """The settings of such chains, with a ladder whose last level has the step size and length of its own."""
 
     ladder: Ladder
 

@@ -1,4 +1,5 @@
-"""What one block of travelling chains does: start from warmed-up points, forget them, keep draws, a segment at a time.
+"""What one block of chains over a user's density does: start from warmed-up points, forget them, and keep draws, a
+segment at a time.
 
 Chains move in white free coordinates w: `z = z(w)` are the free coordinates, and `x = x(z)` the user's own. A
 pure function of (program, block, draws, state): whoever runs it, wherever, it returns the same draws.

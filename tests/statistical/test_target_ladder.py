@@ -6,11 +6,11 @@ import pytest
 import torch
 from scipy import stats
 
-from scorefleet.tasks.mcmc import travel
+from scorefleet.tasks.mcmc import target_program
 from scorefleet.tasks.mcmc.kernels.kernels import KERNELS, tune
 from scorefleet.tasks.mcmc.streams import Stream
 from scorefleet.tasks.mcmc.targets import from_log_density
-from scorefleet.tasks.mcmc.tempering import ladder_travel, ladder_warmup
+from scorefleet.tasks.mcmc.tempering import ladder_warmup, target_ladder
 from scorefleet.tasks.mcmc.warmup import warmup
 
 NUM_CHAINS, NUM_DRAWS = 256, 60
@@ -42,10 +42,12 @@ def run(request):
     settings = 0, "mala", step_size, length, NUM_CHAINS, 40, NUM_DRAWS, 1, NUM_DRAWS
     chains = torch.arange(NUM_CHAINS) % 64
     start = torch.stack([state.x[chains] for state in tuned.replicas.states])
-    program, all_draws = ladder_travel.Program(*settings, tuned.ladder), range(NUM_DRAWS)
-    with_ladder = ladder_travel.first_leg(program, 0, all_draws, start, pulled)
+    program, all_draws = target_ladder.Program(*settings, tuned.ladder), range(NUM_DRAWS)
+    with_ladder = target_ladder.first_leg(program, 0, all_draws, start, pulled)
     near = white.x[coordinates.push_state(white).x[:, 0] < distance / 2]
-    without = travel.first_leg(travel.Program(*settings), 0, all_draws, near[chains % len(near)], pulled)
+    without = target_program.first_leg(
+        target_program.Program(*settings), 0, all_draws, near[chains % len(near)], pulled
+    )
     draws = [coordinates.from_white(leg.position.flatten(0, 1))[0] for leg in (with_ladder, without)]
     shares = [(x[:, 0] > distance / 2).double().view(NUM_DRAWS, NUM_CHAINS).mean(0) for x in draws]
     return tuned, with_ladder, draws[0].view(NUM_DRAWS, NUM_CHAINS, dim), *shares
