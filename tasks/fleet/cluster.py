@@ -5,6 +5,7 @@ import os
 import secrets
 import signal
 import socket
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -51,7 +52,8 @@ def connect(cluster: config.Cluster, working_folder: Path | None = None) -> None
     try:
         _connect(cluster, working_folder)
     finally:
-        signal.signal(signal.SIGTERM, before)  # Ray sets a handler that ends the process without a word
+        if threading.current_thread() is threading.main_thread():  # where Ray sets a handler that ends the process
+            signal.signal(signal.SIGTERM, before)
 
 
 def _connect(cluster: config.Cluster, working_folder: Path | None) -> None:

@@ -3,6 +3,7 @@
 """
 
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -66,7 +67,8 @@ def interruptible() -> Iterator[None]:
     except SystemExit as error:
         raise KeyboardInterrupt from error
     finally:
-        signal.signal(signal.SIGINT, before)
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, before)
 
 
 def _trainer(config: config.Train, context: Context, settings: dict[str, Any]) -> TorchTrainer:

@@ -5,7 +5,7 @@ import math
 import signal
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -125,12 +125,14 @@ def test_the_session_is_left_as_it_was_and_any_thread_may_draw():
     torch.manual_seed(7)
     torch.set_num_threads(2)
     before = signal.getsignal(signal.SIGINT)
-    found = []
-    thread = threading.Thread(target=lambda: found.append(sf.sample(tiny_density.log_density, 2, **SMALL)))
-    thread.start()
-    thread.join()
-    assert found[0].to_arrow().num_rows == 32 * 60
-    sf.sample(tiny_density.log_density, 2, **SMALL)
+
+    def at(center):
+        return lambda x: -0.5 * (x - center).square().sum(1)
+
+    with ThreadPoolExecutor(2) as threads:
+        drawn = [*threads.map(lambda center: sf.sample(at(center), 1, **SMALL), (0.0, 9.0))]
+    assert [round(float(draws.to_pandas()["x[0]"].mean()) / 9) for draws in drawn] == [0, 1]
+    sf.sample(at(0.0), 1, **SMALL)
     assert torch.rand(1) == expected
     assert torch.get_num_threads() == 2
     assert signal.getsignal(signal.SIGINT) is before

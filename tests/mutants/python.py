@@ -59,14 +59,14 @@ MUTANTS = (
     Mutant(
         "a session's random numbers change",
         _SESSION,
-        "with torch.random.fork_rng():\n            yield",
-        "yield",
+        "with ONE_AT_A_TIME, torch.random.fork_rng():",
+        "with ONE_AT_A_TIME:",
         (IN_PYTHON,),
     ),
     Mutant(
         "a session's checks stay off",
         _SESSION,
-        "        Distribution.set_default_validate_args(checks)\n",
+        "            Distribution.set_default_validate_args(checks)\n",
         "",
         (IN_PYTHON,),
     ),
