@@ -1,4 +1,5 @@
-"""A log density written in JAX, for `scorefleet sample` and `scorefleet.sample`: its value and gradient, as torch asks.
+"""A log density written in JAX, for `scorefleet sample` and `scorefleet.sample`: its value and gradient, as torch asks,
+in 64 bits, since a Metropolis test compares log densities to a fraction of a nat.
 
     log_density = of_point(f)        # f: a point [dim] -> nats, in JAX
 
@@ -16,8 +17,6 @@ import torch
 from jax.flatten_util import ravel_pytree
 from torch import Tensor
 
-jax.config.update("jax_enable_x64", True)  # a Metropolis test compares log densities to a fraction of a nat
-
 
 def of_point(log_density: Callable[[Any], Any]) -> Callable[[Tensor], Tensor]:
     """A torch function of points [chain, dim] -> [chain], from a JAX function of one point."""
@@ -26,7 +25,8 @@ def of_point(log_density: Callable[[Any], Any]) -> Callable[[Tensor], Tensor]:
     class Density(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, x: Tensor) -> Tensor:
-            value, gradient = (torch.from_numpy(np.array(part)) for part in both(x.detach().numpy()))
+            with jax.enable_x64(True):
+                value, gradient = (torch.from_numpy(np.array(part)) for part in both(x.detach().numpy()))
             ctx.save_for_backward(gradient)
             return value
 
@@ -46,11 +46,13 @@ def of_numpyro(
     """
     from numpyro.infer.util import initialize_model
 
-    made = initialize_model(jax.random.PRNGKey(0), model, model_args=arguments, model_kwargs=more)
-    flat, to_tree = ravel_pytree(made.param_info.z)
+    with jax.enable_x64(True):
+        made = initialize_model(jax.random.PRNGKey(0), model, model_args=arguments, model_kwargs=more)
+        flat, to_tree = ravel_pytree(made.param_info.z)
     constrain = jax.vmap(lambda point: made.postprocess_fn(to_tree(point)))
 
     def variables(draws: np.ndarray) -> dict[str, np.ndarray]:
-        return {name: np.array(value) for name, value in constrain(draws).items()}
+        with jax.enable_x64(True):
+            return {name: np.array(value) for name, value in constrain(draws).items()}
 
     return of_point(lambda point: -made.potential_fn(to_tree(point))), len(flat), variables

@@ -2,6 +2,7 @@
 
 import math
 
+import jax
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
@@ -27,6 +28,7 @@ def test_a_numpyro_model_has_the_law_of_its_posterior():
     draws = sf.sample(log_density, dim, num_draws=50)
     assert draws.verdict.is_converged, draws.verdict.reasons
     found = variables(draws.to_pandas()[list(draws.names)].to_numpy())
+    assert not jax.config.jax_enable_x64  # the session's own
     variance = 1 / (1 + len(Y) / 4)
     error = 6 / np.sqrt(draws.verdict.metrics["chains/bulk_ess_min"])
     assert abs(found["mean"].mean() - variance * Y.sum() / 4) < error * np.sqrt(variance)
