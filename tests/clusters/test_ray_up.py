@@ -109,7 +109,7 @@ def test_without_the_token_every_port_refuses_and_metrics_alone_can_be_read(clus
             else:
                 assert listener.address == machine.host.address, listener
             places[f"{machine.host.address}:{listener.port}"] = listener.program
-    assert {"gcs_server", "raylet", "ray::DashboardA", "ray::RuntimeEnv", "ray::TargetActo"} <= {*places.values()}
+    assert {"gcs_server", "raylet", "ray::DashboardA", "ray::RuntimeEnv", "ray::TargetWork"} <= {*places.values()}
     answers = listening.asked(cluster.own.host.popen, places)
     others = {place: answer for place, answer in answers.items() if not listening.refuses_all(answer)}
     assert DASHBOARD not in others
