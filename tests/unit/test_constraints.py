@@ -102,14 +102,22 @@ def test_the_jacobian_of_a_block_is_that_of_finite_differences(text):
     assert math.isclose(float(support.constrain(z)[1]), float(jacobian.det().abs().log()), abs_tol=1e-9)
 
 
-def test_a_density_on_the_circle_keeps_its_mass():
-    """`exp(k cos)` on the circle has the mass 2 pi I0(k); in the plane by polar coordinates and the trapezoid rule."""
-    pulled = parse("u[2]: unit_vector").pull(lambda x: 1.5 * x[:, 0])
-    r, angle = torch.linspace(0, 12, 2401).double(), torch.linspace(0, 2 * math.pi, 721).double()
-    z = torch.stack([r[:, None] * angle.cos(), r[:, None] * angle.sin()], -1).reshape(-1, 2)
-    values = pulled(z).exp().nan_to_num(0.0).reshape(len(r), -1) * r[:, None]
+@pytest.mark.parametrize(
+    ("n", "circle", "expected"),
+    [(2, lambda angle: torch.full_like(angle, 2.0), 2 * math.pi * float(torch.special.i0(torch.tensor(1.5).double()))),
+     (3, lambda angle: 2 * math.pi * angle.sin(), 4 * math.pi * math.sinh(1.5) / 1.5)],
+)  # fmt: skip
+def test_a_density_on_a_sphere_keeps_its_mass(n, circle, expected):
+    """`exp(k u_1)`, k = 1.5, has the mass 2 pi I0(k) on the circle, 4 pi sinh(k)/k on the sphere. By the trapezoid rule
+    over the radius and the angle to the first axis, at which points make two, or a circle.
+    """
+    pulled = parse(f"u[{n}]: unit_vector").pull(lambda x: 1.5 * x[:, 0])
+    r, angle = torch.linspace(0, 12, 2401).double(), torch.linspace(0, math.pi, 721).double()
+    flat = torch.stack([r[:, None] * angle.cos(), r[:, None] * angle.sin()], -1).reshape(-1, 2)
+    z = torch.cat([flat, flat.new_zeros(len(flat), n - 2)], dim=1)
+    values = pulled(z).exp().nan_to_num(0.0).reshape(len(r), -1) * r[:, None] ** (n - 1) * circle(angle)
     mass = torch.trapezoid(torch.trapezoid(values, r, dim=0), angle)
-    assert math.isclose(float(mass), 2 * math.pi * float(torch.special.i0(torch.tensor(1.5))), rel_tol=1e-5)
+    assert math.isclose(float(mass), expected, rel_tol=1e-5)
 
 
 def test_labels_are_in_the_order_of_the_point():
