@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from scorefleet.pipelines import preflight
 from scorefleet.tasks import config
 from scorefleet.tasks.config import commands
 from scorefleet.tasks.dag.dag import Pipeline, Step
-from scorefleet.tasks.data.frames import held
+from scorefleet.tasks.data import frames
 from scorefleet.tasks.errors import DataError, UsageError
 from scorefleet.tasks.fleet.secure import secure_ray
 from scorefleet.tasks.records.journal import Journal
@@ -30,6 +31,9 @@ from scorefleet.tasks.store.temporary import Temporary
 if TYPE_CHECKING:
     from scorefleet.tasks.registry.learned import LearnedDensity
     from scorefleet.tasks.reports.draws import Draws
+
+NUMBERS = "iufb"
+"""Kinds of numpy's numbers."""
 
 
 def sample(
@@ -62,10 +66,10 @@ def sample(
         chains: `num_chains`, `num_draws`, `num_levels`, `log_z` and the other keys of `scorefleet sample`.
     """
     from scorefleet.pipelines import sample_target as pipeline
+    from scorefleet.tasks.reports.draws import Draws
     from scorefleet.tasks.user_code import density, session
 
-    kept = Temporary() if root is None else None
-    folder = kept.path if kept else folder_of(str(root))
+    folder, kept = _place(root)
     if address is not None:
         _require_sent(log_density, address)
         secure_ray(is_own=False)
@@ -83,10 +87,10 @@ def sample(
             init=None if init is None else _points_of(init, folder / "given"),
             seed=seed,
             root=str(folder),
-            cluster=config.Cluster(address=address, num_actors=None if address else 0),
+            cluster=_checked(config.Cluster, {}, address=address, num_actors=None if address else 0),
         )
         done = _run(pipeline.steps(settings)[:2], pipeline.as_run(settings))
-    return _draws(done["sample"].uri, done["evaluate"], kept)
+    return Draws(open_store(done["sample"].uri), done["evaluate"], kept)
 
 
 def fit(
@@ -110,8 +114,7 @@ def fit(
     from scorefleet.tasks.registry.mlflow_model import FILES, NORMALISER
     from scorefleet.tasks.user_code import session
 
-    kept = Temporary() if root is None else None
-    folder = kept.path if kept else folder_of(str(root))
+    folder, kept = _place(root)
     run = _checked(
         commands.Run,
         {},
@@ -188,10 +191,12 @@ def _run(steps: Sequence[Step], run: commands.Run) -> dict[str, Any]:
     return done
 
 
-def _draws(uri: str, verdict: Any, kept: Temporary | None) -> "Draws":
-    from scorefleet.tasks.reports.draws import Draws
-
-    return Draws(open_store(uri), verdict, kept)
+def _place(root: str | Path | None) -> tuple[Path, Temporary | None]:
+    """The folder that keeps what is done, and what it goes with where it is temporary."""
+    kept = Temporary() if root is None else None
+    folder = kept.path if kept else folder_of(str(root))
+    preflight.require_writable(str(folder))
+    return folder, kept
 
 
 def _checked(kind: type[Any], given: Mapping[str, Any], **fixed: Any) -> Any:
@@ -228,33 +233,37 @@ def _require_sent(log_density: Callable[..., Any] | str, address: str) -> None:
 
 
 def _file_of(data: Any, folder: Path, is_table: bool = False) -> str:
-    """The file that holds data: itself, or one that is named by what is in it."""
+    """The file that holds data: itself, or one that is named by what is in it. A mapping is one of arrays of numbers,
+    of any lengths, where it can be and need not be a table.
+    """
     if isinstance(data, str | Path):
         return str(data)
-    is_arrays = isinstance(data, Mapping) and not is_table
-    given = {name: np.asarray(value) for name, value in data.items()} if is_arrays else held(data)
-    if isinstance(given, np.ndarray) or is_arrays:
-        return _kept(folder, *_packed(given))
+    if isinstance(data, Mapping) and not is_table:
+        arrays = {name: frames.array(value, f"data[{name!r}]") for name, value in data.items()}
+        if all(array.dtype.kind in NUMBERS for array in arrays.values()):
+            return _kept(folder, _packed(np.savez, **arrays), ".npz")
+    given = frames.held(data)
+    if isinstance(given, np.ndarray):
+        return _array_file(given, folder, "data")
     sink = io.BytesIO()
     pq.write_table(given.replace_schema_metadata(None), sink)
     return _kept(folder, sink.getvalue(), ".parquet")
 
 
 def _points_of(init: Any, folder: Path) -> str:
-    return init if isinstance(init, str) else _kept(folder, *_packed(np.asarray(init, dtype=np.float64)))
+    return str(init) if isinstance(init, str | Path) else _array_file(frames.array(init, "init"), folder, "init")
 
 
-def _packed(given: Any) -> tuple[bytes, str]:
-    """An array as .npy, several as .npz; and which."""
-    sink, several = io.BytesIO(), isinstance(given, Mapping)
-    for name, array in (given if several else {"data": given}).items():
-        if array.dtype.kind not in "iufb":
-            raise DataError(f"{name!r} is an array of {array.dtype}, but must hold numbers: give a table with it")
-    if several:
-        np.savez(sink, **given)
-    else:
-        np.save(sink, given, allow_pickle=False)
-    return sink.getvalue(), ".npz" if several else ".npy"
+def _array_file(array: np.ndarray, folder: Path, what: str) -> str:
+    if array.dtype.kind not in NUMBERS:
+        raise DataError(f"{what} is an array of {array.dtype}, but must hold numbers")
+    return _kept(folder, _packed(np.save, arr=array, allow_pickle=False), ".npy")
+
+
+def _packed(write: Callable[..., None], **given: Any) -> bytes:
+    sink = io.BytesIO()
+    write(sink, **given)
+    return sink.getvalue()
 
 
 def _kept(folder: Path, data: bytes, suffix: str) -> str:

@@ -32,6 +32,6 @@ class Cluster:
         is_place = match is not None and int(match["port"] or 0) < 2**16
         require(is_place, "cluster.address", self.address, "HOST:PORT, such as 10.0.0.10:6379, or auto")
         require(self.num_cpus is None or self.num_cpus >= 1, "cluster.num_cpus", self.num_cpus, "at least 1")
-        is_place = self.num_actors is None or self.num_actors >= (1 if self.address else 0)
+        is_count = self.num_actors is None or self.num_actors >= (1 if self.address else 0)
         allowed = "at least 1 on a cluster, and 0 or more without cluster.address"
-        require(is_place, "cluster.num_actors", self.num_actors, allowed)
+        require(is_count, "cluster.num_actors", self.num_actors, allowed)

@@ -13,6 +13,9 @@ from scorefleet.tasks.config.allowed import (
 )
 from scorefleet.tasks.config.support import parse as parse_support
 
+RESERVED = {"accepted", "chain", "data", "draw", "log_density", "position", "superchain"}
+"""Columns of ours beside the coordinates, and the argument that data come by."""
+
 POINTS_FILES = (".npy", ".csv", ".parquet")
 
 
@@ -74,10 +77,13 @@ class Chains:
         require_function(self.target, "target", "posterior:log_density")
         parts = parse_support(self.support, self.dim)
         object.__setattr__(self, "dim", sum(part.size for part in parts))
-        has_names = bool(self.names) and all(self.names) and not parts[0].name
-        is_named = has_names and len(self.names) == len(set(self.names)) == self.dim
-        allowed = f"{self.dim} names, another for each coordinate, and none where blocks have names"
+        is_named = len(self.names) == self.dim and all(self.names) and not parts[0].name
+        allowed = f"{self.dim} names, one for each coordinate, and none where blocks have names"
         require(is_named or not self.names, "names", list(self.names), allowed)
+        given = list(self.names) or [part.name for part in parts if part.name]
+        called = {name.lower() for name in given}  # as readers without case see it
+        is_free = len(called) == len(given) and not called & RESERVED
+        require(is_free, "names", given, f"different, whatever their case, and none of {', '.join(sorted(RESERVED))}")
         for key in ("dim", "num_chains", "num_draws", "thinning", "block_size"):
             require(1 <= getattr(self, key) < LARGEST_COUNT, key, getattr(self, key), "at least 1 and below 2^48")
         require(self.num_draws < LARGEST_DRAWS, "num_draws", self.num_draws, "below 2^31")

@@ -14,12 +14,24 @@ def held(data: Any) -> pa.Table | np.ndarray:
     """
     if isinstance(data, pa.Table):
         return data
-    is_array = hasattr(data, "ndim") and hasattr(data, "__array__") and not hasattr(data, "columns")  # not a DataFrame
+    if hasattr(data, "ndim") and hasattr(data, "__array__") and not hasattr(data, "columns"):  # not a DataFrame
+        return array(data, f"the {type(data).__name__}")
     try:
-        return np.asarray(data) if is_array else pa.table(data)
-    except (TypeError, ValueError, RuntimeError, pa.ArrowException) as error:  # RuntimeError: torch, of gradients
-        reason = " ".join(str(error).split())[:200]
-        raise DataError(
-            f"the {type(data).__name__} cannot be read as a table ({reason}): give a file, a DataFrame, an Arrow table "
-            "or an array"
-        ) from error
+        return pa.table(data)
+    except (TypeError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(f"the {type(data).__name__}", error) from error
+
+
+def array(data: Any, what: str) -> np.ndarray:
+    """Return what numpy makes of data. Raises `DataError`."""
+    try:
+        return np.asarray(data)
+    except (TypeError, ValueError, RuntimeError) as error:  # RuntimeError: torch, of gradients
+        raise _unreadable(what, error) from error
+
+
+def _unreadable(what: str, error: Exception) -> DataError:
+    reason = " ".join(str(error).split())[:200]
+    return DataError(
+        f"{what} cannot be read as a table ({reason}): give a file, a DataFrame, an Arrow table or an array"
+    )

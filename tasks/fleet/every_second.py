@@ -1,20 +1,21 @@
 """Looks once a second, in a thread, while something else goes on."""
 
 import threading
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class EverySecond:
+class EverySecond(ABC):
     """Calls its `look` once a second while the block runs."""
 
     def __init__(self) -> None:
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    @abstractmethod
     def look(self) -> None:
         """What is done each second."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -71,12 +71,12 @@ class Draws:
         """The columns that were drawn: coordinates of a density of yours, columns of a model's data."""
         if self._chains is not None:
             return tuple(self._chains.labels)
-        kept = self._table.column_names
+        kept = self.store.dataset().schema.names
         return tuple(name for name in kept if name not in (*INTERNAL, "chain", "draw", "log_density"))
 
     def to_arrow(self) -> pa.Table:
         """Return one row a draw: chain, draw, the columns that were drawn, and log_density where there is one."""
-        table = self._table
+        table = self.store.to_arrow()
         ends = {name: table[name] for name in ("log_density",) if name in table.column_names}
         if self._chains is None:
             drawn: dict[str, Any] = {name: table[name] for name in self.names}
@@ -115,13 +115,11 @@ class Draws:
         except ModuleNotFoundError as error:
             raise UsageError("to_arviz needs ArviZ: pip install 'scorefleet[arviz]'") from error
         groups: dict[str, Any] = {"posterior": self.to_dict()}
-        if "log_density" in self._table.column_names:
-            log_density = self._sorted["log_density"].to_numpy()
-            groups["sample_stats"] = {"lp": log_density.reshape(self._shape)}
+        if "log_density" in self.store.dataset().schema.names:
+            groups["sample_stats"] = {"lp": self._sorted["log_density"].to_numpy().reshape(self._shape)}
         with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="Found chain dimension to be longer"
-            )  # many chains are usual here
+            # Many chains are usual here.
+            warnings.filterwarnings("ignore", message="Found chain dimension to be longer")
             return from_dict(groups, dims=dims, coords=coords)
 
     def plot(self) -> Pictures:
@@ -154,11 +152,7 @@ class Draws:
     @property
     def _sorted(self) -> pa.Table:
         """The rows by chain, and those of a chain by draw."""
-        return self._table.sort_by([("chain", "ascending"), ("draw", "ascending")])
-
-    @property
-    def _table(self) -> pa.Table:
-        return self.store.to_arrow()
+        return self.store.to_arrow().sort_by([("chain", "ascending"), ("draw", "ascending")])
 
     @property
     def _chains(self) -> config.Chains | None:

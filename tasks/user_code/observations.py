@@ -14,6 +14,7 @@ import pyarrow as pa
 import torch
 
 from scorefleet.tasks import config
+from scorefleet.tasks.console import notify
 from scorefleet.tasks.data.files import kind_of, read_source
 from scorefleet.tasks.data.schema import shape_of
 from scorefleet.tasks.errors import DataError
@@ -43,7 +44,7 @@ def _read(data: str, stamp: tuple[int, ...] | None) -> Observations:
     if path.is_dir():
         raise DataError(f"{path} is a folder: give one file of data")
     before = sha256_of(data)
-    values = _arrays(path) if kind_of(path) in (".npy", ".npz") else _columns(read_source(path, config.CSV()).table)
+    values = _arrays(path) if kind_of(path) in (".npy", ".npz") else _table(path)
     if sha256_of(data) != before:
         raise DataError(f"{path} changed while it was read: run the same command again")
     return Observations(values, named(data), before)
@@ -59,7 +60,11 @@ def _arrays(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as arrays of numbers: {' '.join(str(error).split())[:160]}") from error
 
 
-def _columns(table: pa.Table) -> dict[str, Any]:
+def _table(path: Path) -> dict[str, Any]:
+    source = read_source(path, config.CSV())
+    for note in source.notes:
+        notify(f"scorefleet: {note}")
+    table = source.table
     return {name: _column(name, table[name]) for name in table.column_names}
 
 

@@ -36,6 +36,8 @@ def test_arrays_are_tensors_of_any_lengths(tmp_path):
     several = read(_file_of({"x": np.ones((2, 3)), "y": torch.arange(5)}, tmp_path)).values
     assert several["x"].shape == (2, 3)
     assert several["y"].tolist() == [0, 1, 2, 3, 4]
+    mixed = read(_file_of({"x": [1.0, 2.0], "group": ["a", "b"]}, tmp_path)).values
+    assert (mixed["x"].tolist(), mixed["group"]) == ([1.0, 2.0], ["a", "b"])
     images = pa.table({"pixels": pa.FixedSizeListArray.from_arrays(pa.array(np.arange(6.0)), 3)})
     pq.write_table(images, tmp_path / "images.parquet")
     assert read(str(tmp_path / "images.parquet")).values["pixels"].shape == (2, 3)
